@@ -1,0 +1,64 @@
+# Everything starts here. Each target does its own set-up; nothing is needed but python3 (3.11 or newer) and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ROOMS := loyalty schemas workers config tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-kafka lint format bench lock clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.stamp ## make .venv from the hash-locked requirements (done once; again when they change)
+
+# The stamp is written last, so that an interrupted set-up is done again.
+.venv/.stamp: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not that." >&2; \
+	  echo "hint: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "'$(PYTHON) -m venv' failed." >&2; \
+	  echo "hint: on Debian and Ubuntu the module is a package of its own: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing the locked requirements into .venv (once; about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## a local Kafka, a worker and a year of real baskets, live (make demo ARGS=--all for all of them)
+	@$(BIN)/loyalty demo $(ARGS)
+
+test: test-fast test-kafka ## all tests
+
+test-fast: setup ## the tests that need no broker, in parallel
+	$(BIN)/pytest -m "not kafka" -n auto --dist loadfile $(ARGS)
+
+test-kafka: setup ## the tests on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
+	$(BIN)/pytest -m kafka $(ARGS)
+
+lint: setup ## style, types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(ROOMS)
+
+format: setup ## let the formatter and the safe fixes have their way
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## the measurements, as ratios side by side
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# One resolution for every Python from 3.11 and every platform; a fresh look at what has been published since
+# with `make lock ARGS=--upgrade`. The index that this machine uses stays out of the files.
+LOCK = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-config --quiet $(ARGS)
+
+lock: ## resolve pyproject.toml into requirements/*.txt
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@env -u PIP_FIND_LINKS $(LOCK) -o requirements/runtime.txt
+	@env -u PIP_FIND_LINKS $(LOCK) --all-extras -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## remove what set-up, tests and runs have made here (the jars of the local Kafka stay in the user's cache)
+	rm -rf .venv .venv-lock build .local .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +

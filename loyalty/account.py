@@ -1,0 +1,143 @@
+"""A member's account: the head, read by every decision, and a record for each purchase.
+
+Invariants:
+  A1 a record that was given to `decide` is never changed: decisions work on `Head.draft()` and answer with it
+  A2 available + pending of a currency = what is left in its lots - its debt
+  A3 sequences count 1, 2, 3, ... without gaps
+  A4 state keys are typed and escape their parts, so that no member id can reach another's records
+
+Not here: how records are encoded (schemas/state.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from loyalty.facts import Line, Scalar, Tender
+from loyalty.tiers import Sums
+
+ACTIVE = "active"
+CLOSED = "closed"
+
+
+@dataclass(slots=True)
+class ReferralLink:
+    """Who referred this member. `paid` names the rules that have paid; `transaction_id` the purchase that qualified."""
+
+    referral_id: str
+    referrer: str
+    linked_us: int
+    paid: tuple[str, ...] = ()
+    transaction_id: str = ""
+
+
+@dataclass(slots=True)
+class Head:
+    """The account of one member.
+
+    balances: currency -> (available, pending), smallest units. debts: currency -> owed by the member.
+    lots: currency -> lots (lots.py). qualifying: tier basis and window -> sums (tiers.py).
+    counters: cap and period -> used (caps.py). seen: memory of events taken (memory.py).
+    """
+
+    member: str
+    enrolled_us: int
+    status: str = ACTIVE
+    profile_us: int = -1
+    """Event time of the latest master data taken, so that a late update does not undo a newer one."""
+    birthday: str = ""
+    attributes: Mapping[str, Scalar] = field(default_factory=dict)
+    segments: tuple[str, ...] = ()
+    tier: str = ""
+    tier_since_us: int = 0
+    balances: dict[str, tuple[int, int]] = field(default_factory=dict)
+    debts: dict[str, int] = field(default_factory=dict)
+    lots: dict[str, str] = field(default_factory=dict)
+    qualifying: dict[str, Sums] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    referral: ReferralLink | None = None
+    seen: bytes = b""
+    ledger_sequence: int = 0
+    balances_sequence: int = 0
+    tiers_sequence: int = 0
+
+    def draft(self) -> "Head":
+        """A copy that may be changed without touching this one."""
+        # Positional on purpose: this runs for every event, and copy.copy takes five times as long.
+        return Head(
+            self.member,
+            self.enrolled_us,
+            self.status,
+            self.profile_us,
+            self.birthday,
+            self.attributes,
+            self.segments,
+            self.tier,
+            self.tier_since_us,
+            dict(self.balances),
+            dict(self.debts),
+            dict(self.lots),
+            dict(self.qualifying),
+            dict(self.counters),
+            self.referral,
+            self.seen,
+            self.ledger_sequence,
+            self.balances_sequence,
+            self.tiers_sequence,
+        )
+
+
+@dataclass(slots=True)
+class PurchaseRecord:
+    """A purchase as it was decided: the basket, and all that a return needs to decide it again.
+
+    tier, segments, member_attributes: the member as of the purchase. granted: rule -> points that it gave,
+    after caps. held: rule -> what is left of that after returns. qualified: what it added to the sums under
+    `qualifying_key`, and what is left of that. returned: line -> (quantity_micro, amount_minor) so far.
+    """
+
+    transaction_id: str
+    source: str
+    event_id: str
+    time_us: int
+    content: bytes
+    version: str
+    tier: str
+    segments: tuple[str, ...]
+    member_attributes: Mapping[str, Scalar]
+    store_id: str
+    channel: str
+    currency: str
+    lines: tuple[Line, ...]
+    tenders: tuple[Tender, ...]
+    tax_minor: int
+    shipping_minor: int
+    tip_minor: int
+    store_zone: str
+    attributes: Mapping[str, Scalar]
+    granted: dict[str, int]
+    held: dict[str, int]
+    qualifying_key: str = ""
+    qualified: int = 0
+    qualified_held: int = 0
+    raised_to: str = ""
+    """The tier that this purchase raised the member to, or ""."""
+    returned: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def _escaped(part: str) -> str:
+    return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
+
+
+def head_key(member: str) -> str:
+    """The state key of a member's head."""
+    return f"m|{_escaped(member)}"
+
+
+def purchase_key(member: str, transaction_id: str) -> str:
+    """The state key of a purchase's record."""
+    return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
+
+
+Record = Head | PurchaseRecord
+State = Mapping[str, Record]
+"""What a decision may read: state key -> record."""

@@ -1,0 +1,105 @@
+"""Fixed points for what members do besides buying: reviews, shares, other engagements, and enrolling.
+
+Activities give fixed points, added up; only rules marked `multiplied` take multipliers, and of those only the
+ones that are not about lines of a basket.
+
+Not here: referrals (referrals.py).
+"""
+
+from loyalty import caps
+from loyalty.apportion import ZERO, Exact, largest_remainder, plus, rounded
+from loyalty.calendar import Local, local_time
+from loyalty.circumstances import Circumstances
+from loyalty.contexts import event_context, member_context
+from loyalty.facts import Engagement, Review, Share
+from loyalty.ledger import Work, lot_id_of
+from loyalty.plan import Plan
+from loyalty.program import ALL_LINES, ActivityRule
+from loyalty.standing import qualify, raise_tier
+
+ENROLLMENT = "enrollment"
+PUBLISHED = "published"
+
+
+def decide_activity(work: Work, fact: Review | Share | Engagement, on: str) -> None:
+    """Book what a review, share or engagement gives. A removed review gives nothing."""
+    if isinstance(fact, Review) and fact.status != PUBLISHED:
+        return
+    _give(work, fact, on)
+
+
+def enroll(work: Work, fact: object) -> None:
+    """Open the account: its first tier, and the welcome that the program gives."""
+    local = local_time(work.time_us, work.plan.program.zone)
+    raise_tier(work, local, ENROLLMENT)
+    _give(work, fact, ENROLLMENT)
+
+
+def _give(work: Work, fact: object, on: str) -> None:
+    plan, head = work.plan, work.head
+    rules = plan.activities.get(on, ())
+    if not rules:
+        return
+    local = local_time(work.time_us, plan.program.zone)
+    circumstances = event_circumstances(work, fact, local)
+    giving = [(rule, *_worth(plan, rule, circumstances)) for rule in rules if circumstances.holds(rule.when)]
+    steps = []
+    qualifying = 0
+    for (rule, _, multipliers), points in zip(giving, _whole(plan, giving), strict=True):
+        grant = caps.granted(head.counters, rule.id, rule.caps, points, local, fact)
+        step: dict[str, object] = {"rule": rule.id, "kind": "fixed", "fixed": rule.points, "points": points}
+        if multipliers:
+            step["multipliers"] = {
+                plan.program.multipliers[i].id: str(plan.program.multipliers[i].factor) for i in multipliers
+            }
+        if grant != points:
+            step |= {"granted": grant, "forfeited": points - grant}
+        steps.append(step)
+        work.credit(rule.currency, rule.id, grant, lot_id_of(work.cause, head.member, on, rule.currency))
+        tiers = plan.program.tiers
+        if tiers is not None and tiers.basis == "points" and rule.qualifies and rule.currency == tiers.currency:
+            qualifying += min(grant, rule.points)
+    work.book(on, on, steps)
+    if plan.program.tiers is not None and qualifying:
+        qualify(work, plan.program.tiers, local, qualifying)
+        raise_tier(work, local, "qualified")
+
+
+def event_circumstances(work: Work, fact: object, local: Local) -> Circumstances:
+    """The circumstances of an event that is not a purchase."""
+    head = work.head
+    return Circumstances(
+        local=local,
+        tier=head.tier,
+        segments=head.segments,
+        fact=fact,
+        context_of=lambda: event_context(fact, member_context(head.tier, head.segments, head.attributes)),
+        store_id=getattr(fact, "store_id", ""),
+        channel=getattr(fact, "channel", ""),
+    )
+
+
+def _worth(plan: Plan, rule: ActivityRule, circumstances: Circumstances) -> tuple[Exact, tuple[int, ...]]:
+    """The rule's exact points and the multipliers in them."""
+    if not rule.multiplied:
+        return (rule.points, 1), ()
+    which = tuple(
+        i
+        for i, m in enumerate(plan.program.multipliers)
+        if m.lines == ALL_LINES and (m.rules is None or rule.id in m.rules) and circumstances.holds(m.when)
+    )
+    factor = plan.factor(which)
+    return (rule.points * factor.numerator, factor.denominator), which
+
+
+def _whole(plan: Plan, giving: list[tuple[ActivityRule, Exact, tuple[int, ...]]]) -> list[int]:
+    points = [0] * len(giving)
+    for currency in plan.program.currencies:
+        mine = [i for i, (rule, _, _) in enumerate(giving) if rule.currency == currency.id]
+        shares = [giving[i][1] for i in mine]
+        total = ZERO
+        for share in shares:
+            total = plus(total, share)
+        for i, part in zip(mine, largest_remainder(rounded(total, currency.rounding), shares), strict=True):
+            points[i] = part
+    return points

@@ -1,0 +1,141 @@
+"""Local calendars: days, periods and windows as people in a time zone live them.
+
+Days have 23, 24 or 25 hours, so nothing here adds 24 hours; wall-clock times may occur twice or never.
+Instants are integers of microseconds since 1970 (UTC), local days are proleptic ordinals (`date.toordinal`).
+
+Not here: which rule uses which window (earning.py, activities.py).
+"""
+
+import calendar
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from loyalty.program import Duration, EveryYear, Hours, Window
+
+SECOND_US = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Local(NamedTuple):
+    """One instant on the wall of one zone."""
+
+    zone: ZoneInfo
+    time_us: int
+    year: int
+    month: int
+    day: int
+    minute: int
+    """Minute of the day by the wall clock, 0..1439."""
+    ordinal: int
+    """The local day, `date.toordinal`."""
+
+    @property
+    def weekday(self) -> int:
+        """ISO weekday, Monday 1 .. Sunday 7."""
+        return (self.ordinal + 6) % 7 + 1
+
+
+def local_time(time_us: int, zone: ZoneInfo) -> Local:
+    """The instant `time_us` as the wall clock of `zone` shows it."""
+    wall = datetime.fromtimestamp(time_us // SECOND_US, zone)
+    year, month, day, hour, minute = wall.timetuple()[:5]
+    return Local(zone, time_us, year, month, day, hour * 60 + minute, wall.toordinal())
+
+
+def instant_us(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+@lru_cache(maxsize=4096)
+def bound_us(bound: datetime, zone: ZoneInfo) -> int:
+    """The instant of a window's bound; a naive one is wall-clock time in `zone`, the first if it occurs twice."""
+    return instant_us(bound if bound.tzinfo is not None else bound.replace(tzinfo=zone))
+
+
+def shifted_us(time_us: int, duration: Duration, zone: ZoneInfo, sign: int = 1) -> int:
+    """`time_us` plus (or, with sign -1, minus) a calendar duration.
+
+    Months keep the day, clamped to the month's length; days keep the wall-clock time; seconds are exact.
+    """
+    moment = _EPOCH + timedelta(microseconds=time_us)
+    if duration.months or duration.days:
+        wall = moment.astimezone(zone)
+        day = shifted_date(wall.date(), duration, sign)
+        moment = datetime.combine(day, wall.timetz()).astimezone(UTC)
+    return instant_us(moment) + sign * duration.seconds * SECOND_US
+
+
+def shifted_date(day: date, duration: Duration, sign: int = 1) -> date:
+    """`day` plus (or minus) the months and days of a duration; the day is clamped to the month's length."""
+    months = day.year * 12 + day.month - 1 + sign * duration.months
+    year, month = divmod(months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last)) + timedelta(days=sign * duration.days)
+
+
+@lru_cache(maxsize=4096)
+def window_start_ordinal(ordinal: int, duration: Duration) -> int:
+    """The first local day of the rolling window of `duration` that ends with day `ordinal`, both included."""
+    return shifted_date(date.fromordinal(ordinal), duration, -1).toordinal() + 1
+
+
+def in_window(window: Window, local: Local) -> bool:
+    """Whether the instant lies in the half-open window."""
+    if window.start is not None and local.time_us < bound_us(window.start, local.zone):
+        return False
+    return window.end is None or local.time_us < bound_us(window.end, local.zone)
+
+
+def in_every_year(days: EveryYear, local: Local) -> bool:
+    """Whether the local day lies in the yearly days; February 29 counts between the days around it."""
+    today = (local.month, local.day)
+    if days.first <= days.last:
+        return days.first <= today <= days.last
+    return today >= days.first or today <= days.last
+
+
+def in_hours(hours: Hours, local: Local) -> bool:
+    """Whether the wall clock shows a minute in the half-open hours."""
+    if hours.start_minute < hours.end_minute:
+        return hours.start_minute <= local.minute < hours.end_minute
+    return local.minute >= hours.start_minute or local.minute < hours.end_minute
+
+
+def period_key(per: str, local: Local) -> str:
+    """The name of the local calendar period `per` (day, week, month, year, lifetime) that holds the instant.
+
+    Rolling windows count by local day. Weeks are ISO weeks.
+    """
+    match per:
+        case "day" | "rolling":
+            return f"d{local.ordinal}"
+        case "week":
+            return f"w{(local.ordinal - 1) // 7}"  # ordinal 1 is a Monday, so this counts ISO weeks
+        case "month":
+            return f"m{local.year * 12 + local.month - 1}"
+        case "year":
+            return f"y{local.year}"
+        case "lifetime":
+            return "l"
+        case _:
+            raise ValueError(per)
+
+
+def period_last_ordinal(key: str) -> int | None:
+    """The last local day of the period that `period_key` named; None when it never ends."""
+    kind, number = key[0], key[1:]
+    match kind:
+        case "d":
+            return int(number)
+        case "w":
+            return int(number) * 7 + 7
+        case "m":
+            year, month = divmod(int(number), 12)
+            return date(year, month + 1, calendar.monthrange(year, month + 1)[1]).toordinal()
+        case "y":
+            return date(int(number), 12, 31).toordinal()
+        case _:
+            return None

@@ -1,0 +1,241 @@
+"""decide(programs, state, fact, now) -> Decision: the one function that everything else serves.
+
+Pure, synchronous and deterministic; it runs in the worker, in replay, in tests and in what-if runs. The order
+of the checks is part of the contract: duplicate, conflict, program in force, late, member, then the decision.
+
+Invariants:
+  C1 the same arguments give the same decision, to the byte
+  C2 a refused or duplicate event leaves no trace in the account
+  C3 only the records that `reads` names are looked at
+
+Not here: decoding and partitions, which come before; writing, which comes after.
+"""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from loyalty import caps
+from loyalty.account import ACTIVE, Head, PurchaseRecord, State, head_key, purchase_key
+from loyalty.activities import decide_activity, enroll
+from loyalty.calendar import SECOND_US, local_time
+from loyalty.decisions import Code, Decision, Outcome, Refusal
+from loyalty.facts import (
+    Award,
+    Engagement,
+    Fact,
+    MemberUpdate,
+    Purchase,
+    Referral,
+    Return,
+    Review,
+    Share,
+)
+from loyalty.ledger import Work
+from loyalty.members import STATUS_CLOSED, STATUS_ENROLLED, decide_member
+from loyalty.memory import forget, key_digest, recall, remember
+from loyalty.plan import Plan, Programs
+from loyalty.program import Duration
+from loyalty.purchases import decide_purchase
+from loyalty.referrals import decide_award, decide_referral
+from loyalty.returns import decide_return
+
+DAY_US = 86_400 * SECOND_US
+COUNTERS_PRUNED_EVERY = 16
+"""An account's counters are looked through each time that their number passes a multiple of this."""
+
+DUPLICATE = Decision(Outcome.DUPLICATE)
+
+
+def reads(fact: Fact) -> Sequence[str]:
+    """The state keys that the decision of this fact reads: fetch them, then decide."""
+    keys = [head_key(fact.member)]
+    if isinstance(fact, Purchase | Return) and fact.transaction_id:
+        keys.append(purchase_key(fact.member, fact.transaction_id))
+    return keys
+
+
+def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decision:
+    """What `fact` is worth, decided at `now_us` on the records of `state`.
+
+    Raises LedgerImbalance and other exceptions only for faults of the engine or its configuration.
+    """
+    found = state.get(head_key(fact.member))
+    head = found if isinstance(found, Head) else None
+    event_key, business_key = _keys(fact)
+    if head is not None:
+        answer = _taken_before(head, state, fact, event_key, business_key)
+        if answer is not None:
+            return answer
+    plan = programs.named(fact.version) if isinstance(fact, Award) else programs.at(fact.time_us)
+    if plan is None:
+        return _refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
+    refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
+    if refusal is not None:
+        return Decision(Outcome.REFUSED, refusal=refusal)
+    draft = Head(fact.member, fact.time_us) if head is None else head.draft()
+    work = Work(plan, draft, fact.cause, fact.time_us, now_us)
+    if head is None:
+        enroll(work, fact)
+    refusal = _decided(programs, work, state, fact)
+    if refusal is not None:
+        return Decision(Outcome.REFUSED, refusal=refusal)
+    return _finished(work, head, fact, event_key, business_key)
+
+
+def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
+    match fact:
+        case Purchase():
+            return decide_purchase(work, fact)
+        case Return():
+            return _decided_return(programs, work, state, fact)
+        case Review():
+            decide_activity(work, fact, "review")
+            return None
+        case Share():
+            decide_activity(work, fact, "share")
+            return None
+        case Engagement():
+            decide_activity(work, fact, "engagement")
+            return None
+        case MemberUpdate():
+            decide_member(work, fact)
+            return None
+        case Referral():
+            return decide_referral(work, fact)
+        case Award():
+            return decide_award(work, fact)
+        case _:
+            assert_never(fact)
+
+
+def _decided_return(programs: Programs, work: Work, state: State, fact: Return) -> Refusal | None:
+    if not fact.transaction_id:
+        return Refusal(Code.BLIND_RETURN, "a return without transaction_id is not taken yet: send the purchase's")
+    key = purchase_key(fact.member, fact.transaction_id)
+    record = state.get(key)
+    if not isinstance(record, PurchaseRecord):
+        return Refusal(
+            Code.UNKNOWN_PURCHASE,
+            f"no purchase {fact.transaction_id!r} of this member is known: publish the purchase, then the return again",
+        )
+    plan = programs.named(record.version)
+    if plan is None:
+        raise LookupError(f"purchase {fact.transaction_id!r} was decided under version {record.version!r}: not loaded")
+    changed = decide_return(work, fact, record, plan)
+    if isinstance(changed, Refusal):
+        return changed
+    work.writes[key] = changed
+    return None
+
+
+def _keys(fact: Fact) -> tuple[bytes, bytes | None]:
+    """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
+    if isinstance(fact, Award):
+        return key_digest("award", fact.award_id), None
+    event = key_digest("event", fact.cause.source, fact.cause.id)
+    match fact:
+        case Purchase() | MemberUpdate():
+            return event, None
+        case Return():
+            return event, key_digest("return", fact.return_id)
+        case Review():
+            return event, key_digest("review", fact.review_id, fact.status)
+        case Share():
+            return event, key_digest("share", fact.share_id)
+        case Referral():
+            return event, key_digest("referral", fact.referral_id, fact.stage)
+        case Engagement():
+            return event, key_digest("engagement", fact.activity, fact.activity_id)
+        case _:
+            assert_never(fact)
+
+
+def _taken_before(
+    head: Head, state: State, fact: Fact, event_key: bytes, business_key: bytes | None
+) -> Decision | None:
+    """DUPLICATE for the same again, a refusal for something else under the same id, None for what is new."""
+    body = recall(head.seen, event_key)
+    if body is not None:
+        return DUPLICATE if body == fact.body else _conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
+    if isinstance(fact, Purchase):
+        record = state.get(purchase_key(fact.member, fact.transaction_id))
+        content = record.content if isinstance(record, PurchaseRecord) else None
+        name = f"transaction {fact.transaction_id!r}"
+    else:
+        content = recall(head.seen, business_key) if business_key is not None else None
+        name = f"the {fact.cause.type} with this business key"
+    if content is None:
+        return None
+    return DUPLICATE if content == fact.content else _conflict(name)
+
+
+def _conflict(name: str) -> Decision:
+    return _refused(
+        Code.CONFLICTING_DUPLICATE,
+        f"{name} was taken before with other content, which stands: give what is new an id of its own",
+    )
+
+
+def _refused(code: Code, message: str) -> Decision:
+    return Decision(Outcome.REFUSED, refusal=Refusal(code, message))
+
+
+def length_us(duration: Duration) -> int:
+    """The length of a duration as a limit of lateness: days of 24 hours, months of 31 days."""
+    return (duration.months * 31 + duration.days) * DAY_US + duration.seconds * SECOND_US
+
+
+def _untimely(plan: Plan, fact: Fact, now_us: int) -> Refusal | None:
+    """Why an event is too late or too early; awards are as timely as the event that gave them."""
+    if isinstance(fact, Award):
+        return None
+    stream = plan.program.stream
+    if stream.max_late is not None and now_us - fact.time_us > length_us(stream.max_late):
+        days = (now_us - fact.time_us) // DAY_US
+        return Refusal(Code.TOO_LATE, f"the event came {days} days after its time, more than the program's max_late")
+    if fact.time_us - now_us > length_us(stream.max_future):
+        seconds = (fact.time_us - now_us) // SECOND_US
+        return Refusal(
+            Code.TOO_EARLY, f"the event's time is {seconds} s ahead, more than max_future: check the sender's clock"
+        )
+    return None
+
+
+def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
+    enrolls = isinstance(fact, MemberUpdate) and fact.status == STATUS_ENROLLED
+    if head is None:
+        if plan.program.enrollment == "required" and not enrolls:
+            return Refusal(
+                Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
+            )
+        return None
+    closing_again = isinstance(fact, MemberUpdate) and fact.status == STATUS_CLOSED
+    if head.status != ACTIVE and not closing_again:
+        return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
+    return None
+
+
+def _finished(work: Work, before: Head | None, fact: Fact, event_key: bytes, business_key: bytes | None) -> Decision:
+    """Remember the event, tidy the account, and answer."""
+    head = work.head
+    max_late = work.plan.program.stream.max_late
+    seen = head.seen
+    if max_late is not None:
+        seen = forget(seen, work.now_us - length_us(max_late) - DAY_US)
+        counters_before = len(before.counters) if before is not None else 0
+        if len(head.counters) // COUNTERS_PRUNED_EVERY > counters_before // COUNTERS_PRUNED_EVERY:
+            oldest = local_time(work.now_us - length_us(max_late) - DAY_US, work.plan.program.zone).ordinal
+            caps.pruned(head.counters, oldest, work.plan.rolling_days_max)
+    seen = remember(seen, event_key, fact.body, work.now_us)
+    if business_key is not None:
+        seen = remember(seen, business_key, fact.content, work.now_us)
+    head.seen = seen
+    balances = work.balance_changes()
+    return Decision(
+        Outcome.APPLIED,
+        {head_key(head.member): head, **work.writes},
+        tuple(work.entries),
+        balances,
+        tuple(work.tiers),
+        tuple(work.awards),
+    )

@@ -1,0 +1,139 @@
+"""What the engine answers: records to write, entries to book, messages to send, or why not.
+
+Invariants:
+  D1 the postings of every entry sum to zero in each currency
+  D2 a decision that is not `APPLIED` writes nothing and emits nothing
+  D3 every id is derived from (cause source, cause id, leg): deciding twice gives the same ids
+"""
+
+import hashlib
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from loyalty.facts import Award, Cause
+
+
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+
+
+class Code(StrEnum):
+    """Why the engine refused an event: the dead letter's `__loyalty.errors.code`. Never reused for another meaning."""
+
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"
+    TOO_LATE = "too_late"
+    TOO_EARLY = "too_early"
+    NO_PROGRAM = "no_program_in_force"
+    NOT_ENROLLED = "not_enrolled"
+    MEMBER_CLOSED = "member_closed"
+    CURRENCY = "currency_not_accepted"
+    BLIND_RETURN = "blind_return"
+    UNKNOWN_PURCHASE = "unknown_purchase"
+    RETURN_TOO_LATE = "return_window_over"
+    RETURN_TOO_MUCH = "returned_more_than_bought"
+    SELF_REFERRAL = "self_referral"
+    ALREADY_REFERRED = "already_referred"
+    UNKNOWN_RULE = "unknown_rule"
+    UNKNOWN_ZONE = "unknown_zone"
+
+
+class Refusal(NamedTuple):
+    """A code and a sentence that says what to fix."""
+
+    code: Code
+    message: str
+
+
+class Posting(NamedTuple):
+    """One side of an entry. `amount` is in the smallest unit of the points currency; `lot` may be ""."""
+
+    account: str
+    currency: str
+    amount: int
+    rule: str
+    lot: str
+
+
+class Entry(NamedTuple):
+    """One ledger entry. `steps` explain it: plain JSON values, one mapping for each rule that had a say."""
+
+    entry_id: str
+    kind: str
+    reason: str
+    member: str
+    program: str
+    version: str
+    digest: str
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+    postings: tuple[Posting, ...]
+    steps: tuple[Mapping[str, Any], ...]
+
+
+class BalanceChange(NamedTuple):
+    """The balance of one currency after one cause. `balances` holds (available, pending) of all currencies."""
+
+    change_id: str
+    member: str
+    program: str
+    currency: str
+    available: int
+    pending: int
+    delta: int
+    balances: Mapping[str, tuple[int, int]]
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
+class TierChange(NamedTuple):
+    """A member's tier changed. `from_tier` is None at first; `valid_until_us` None means for ever.
+
+    `progress` says what is missing to the next tier: {"next", "from", "qualifying", "missing"}, or {} at the top.
+    """
+
+    change_id: str
+    member: str
+    program: str
+    from_tier: str | None
+    to_tier: str
+    reason: str
+    benefits: Mapping[str, Any]
+    valid_until_us: int | None
+    progress: Mapping[str, Any]
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
+class Decision(NamedTuple):
+    """The answer to one fact.
+
+    `writes` maps state keys (account.py) to their new record; None deletes.
+    `awards` go to other members through the inbox.
+    """
+
+    outcome: Outcome
+    writes: Mapping[str, Any] = {}
+    entries: tuple[Entry, ...] = ()
+    balances: tuple[BalanceChange, ...] = ()
+    tiers: tuple[TierChange, ...] = ()
+    awards: "tuple[Award, ...]" = ()
+    refusal: Refusal | None = None
+
+
+def derived_id(cause: "Cause", *legs: str) -> str:
+    """32 hex digits from the cause's source and id and the legs; the same input gives the same id."""
+    # Length prefixes keep ("a", "bc") apart from ("ab", "c").
+    text = "".join(f"{len(part)}:{part}" for part in (cause.source, cause.id, *legs))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

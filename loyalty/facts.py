@@ -1,0 +1,198 @@
+"""What happened, as the engine sees it: validated, bounded, free of transport.
+
+Invariants (the schemas establish them; nothing here checks again):
+  F1 every instant is an integer count of microseconds since 1970-01-01T00:00:00Z (`*_us`)
+  F2 money is an integer in minor units of its currency; quantities are integers in millionths (`*_micro`)
+  F3 ids are non-empty and free of control characters
+  F4 `body` digests {type, subject, time, data}; `content` digests {type, subject, data}: two deliveries are
+     the same event when their bodies agree, two events tell the same story when their contents agree
+
+Facts are NamedTuples and not dataclasses because a basket has many lines: building one costs a third
+of a frozen dataclass, and both are immutable.
+
+Not here: what a fact is worth (decide.py), how it looks on the wire (schemas/).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+Scalar: TypeAlias = str | int | bool
+"""What a field of `attributes` or `properties` may hold. No floats, by design."""
+
+MICRO = 1_000_000
+"""Quantities count millionths, so that 0.345 kg is an integer."""
+
+DIGEST_BYTES = 8
+"""Length of `body` and `content`: 64 bits, compared only within one member's memory."""
+
+
+class Cause(NamedTuple):
+    """Identity of the event that something follows from: CloudEvents `source`, `id` and `type`."""
+
+    source: str
+    id: str
+    type: str
+
+
+class Line(NamedTuple):
+    """One line of a basket. `amount_minor` is what was paid after discounts, before tax."""
+
+    line_id: str
+    sku: str
+    category: str
+    brand: str
+    quantity_micro: int
+    amount_minor: int
+
+
+class Tender(NamedTuple):
+    """One means of payment. `type` "points" is value paid with points: a discount, not money."""
+
+    type: str
+    label: str
+    amount_minor: int
+
+
+class Purchase(NamedTuple):
+    """A sale to a known member."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    transaction_id: str
+    store_id: str
+    channel: str
+    currency: str
+    lines: tuple[Line, ...]
+    tenders: tuple[Tender, ...]
+    tax_minor: int
+    shipping_minor: int
+    tip_minor: int
+    store_zone: str
+    """IANA zone of the store, or "" when the event carries none."""
+    attributes: Mapping[str, Scalar]
+
+
+class ReturnLine(NamedTuple):
+    """What came back of one line. Quantity 0 with an amount is a price adjustment."""
+
+    line_id: str
+    quantity_micro: int
+    amount_minor: int
+
+
+class Return(NamedTuple):
+    """Goods that came back. `transaction_id` is "" for a blind return."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    return_id: str
+    transaction_id: str
+    lines: tuple[ReturnLine, ...]
+    attributes: Mapping[str, Scalar]
+
+
+class Review(NamedTuple):
+    """A product review; `status` is "published" or "removed"."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    review_id: str
+    sku: str
+    rating: int
+    text_length: int
+    has_photo: bool
+    verified_purchase: bool
+    status: str
+    attributes: Mapping[str, Scalar]
+
+
+class Share(NamedTuple):
+    """Something shared; `kind` is "share", "ugc" or "check_in"."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    share_id: str
+    network: str
+    content_id: str
+    kind: str
+    attributes: Mapping[str, Scalar]
+
+
+class Referral(NamedTuple):
+    """A referral; `member` is the referee. `stage` is "signed_up" or "qualified"."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    referral_id: str
+    referrer_id: str
+    code: str
+    stage: str
+    transaction_id: str
+    attributes: Mapping[str, Scalar]
+
+
+class MemberUpdate(NamedTuple):
+    """Master data; `status` is "enrolled", "updated" or "closed".
+
+    Birthday is "", "MM-DD" or "YYYY-MM-DD". `segments` None leaves them as they are.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    status: str
+    birthday: str
+    attributes: Mapping[str, Scalar]
+    segments: tuple[str, ...] | None
+
+
+class Engagement(NamedTuple):
+    """Any other activity that a program may reward."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    activity: str
+    activity_id: str
+    properties: Mapping[str, Scalar]
+
+
+class Award(NamedTuple):
+    """Points that another member's event gave to this one; travels through the inbox.
+
+    `cause` is the event that gave them, `time_us` its time and `version` the program version that
+    decided it: the award is booked under both. `award_id` is derived, so sending it twice is harmless.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    award_id: str
+    from_member: str
+    rule: str
+    version: str
+
+
+Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Award
+"""Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

@@ -1,0 +1,89 @@
+"""Lots: every point lives in the lot that it was earned in until it is spent, taken back or expires.
+
+A currency's lots are kept as one text, `id,earned_us,ends_us,left;...` in order of booking. Members with
+hundreds of lots earn far more often than they spend: adding a lot then costs a string append, and only what
+takes points out reads the text.
+
+Invariants:
+  L1 every lot has left > 0; an empty lot is not kept
+  L2 lots are used in the order (soonest end, earned first, booked first); never-ending lots last
+  L3 the sum of left, minus the member's debt, is available + pending
+
+Not here: debt (account.py), when lots end (they never do yet).
+"""
+
+from typing import NamedTuple
+
+NEVER = ""
+
+
+class Lot(NamedTuple):
+    """Points earned together. `ends_us` None: they never end; otherwise the first instant they are not usable."""
+
+    lot_id: str
+    earned_us: int
+    ends_us: int | None
+    left: int
+
+
+def added(lots: str, lot: Lot) -> str:
+    """The lots with one more; unchanged when nothing is left in it."""
+    if lot.left <= 0:
+        return lots
+    ends = NEVER if lot.ends_us is None else lot.ends_us
+    return f"{lots}{lot.lot_id},{lot.earned_us},{ends},{lot.left};"
+
+
+def parsed(lots: str) -> list[Lot]:
+    """The lots, in order of booking."""
+    found = []
+    for text in lots.split(";")[:-1]:
+        lot_id, earned, ends, left = text.split(",")
+        found.append(Lot(lot_id, int(earned), int(ends) if ends else None, int(left)))
+    return found
+
+
+def joined(lots: list[Lot]) -> str:
+    """The text of the lots that have something left."""
+    text = ""
+    for lot in lots:
+        text = added(text, lot)
+    return text
+
+
+def left_total(lots: str) -> int:
+    """The sum of what is left in the lots."""
+    return sum(lot.left for lot in parsed(lots))
+
+
+def _use_order(lot: Lot) -> tuple[bool, int, int]:
+    return lot.ends_us is None, lot.ends_us or 0, lot.earned_us
+
+
+def taken(lots: str, amount: int, first: str = "") -> tuple[str, list[tuple[str, int]]]:
+    """Take `amount` out of the lots, out of lot `first` before any other.
+
+    Returns the lots that remain and what came from which lot; that may sum to less than `amount`.
+    """
+    all_lots = parsed(lots)
+    order = sorted(range(len(all_lots)), key=lambda i: (all_lots[i].lot_id != first, *_use_order(all_lots[i])))
+    parts = []
+    for i in order:
+        if amount == 0:
+            break
+        lot = all_lots[i]
+        part = min(lot.left, amount)
+        all_lots[i] = lot._replace(left=lot.left - part)
+        amount -= part
+        parts.append((lot.lot_id, part))
+    return joined(all_lots), parts
+
+
+def put_back(lots: str, lot: Lot) -> str:
+    """Put points into lot `lot.lot_id`, which is made again if it is gone."""
+    all_lots = parsed(lots)
+    for i, present in enumerate(all_lots):
+        if present.lot_id == lot.lot_id:
+            all_lots[i] = present._replace(left=present.left + lot.left)
+            return joined(all_lots)
+    return added(lots, lot)

@@ -1,0 +1,47 @@
+"""What a member's account remembers of the events it took, so that none is paid twice.
+
+Each memory is a fixed 20 bytes: 8 of the key's digest, 8 of the event's, 4 of the minute it was taken (UTC).
+Keys are (source, id) of an event, and the business key of everything but purchases, whose own record is
+their memory. Packed bytes cost a thirtieth of a dictionary and are searched at the speed of memory.
+
+Not here: how long to remember (decide.py), what a conflict leads to (decide.py).
+"""
+
+import hashlib
+from struct import Struct
+
+from loyalty.facts import DIGEST_BYTES
+
+MINUTE_US = 60_000_000
+_RECORD = Struct(">8s8sI")
+RECORD_BYTES = _RECORD.size
+
+
+def key_digest(kind: str, *parts: str) -> bytes:
+    """The digest of a key: `kind` keeps event ids and the business keys of each type apart."""
+    text = f"{kind}\x00" + "\x00".join(parts)  # ids hold no control characters
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def recall(seen: bytes, key: bytes) -> bytes | None:
+    """The digest remembered under `key`, or None."""
+    at = seen.find(key)
+    while at >= 0:
+        if at % RECORD_BYTES == 0:
+            return seen[at + DIGEST_BYTES : at + 2 * DIGEST_BYTES]
+        at = seen.find(key, at + 1)
+    return None
+
+
+def remember(seen: bytes, key: bytes, digest: bytes, now_us: int) -> bytes:
+    """The memory with one more event, taken at `now_us`."""
+    return seen + _RECORD.pack(key, digest, now_us // MINUTE_US)
+
+
+def forget(seen: bytes, before_us: int) -> bytes:
+    """The memory without what was taken before that instant. Events are remembered in the order they were taken."""
+    before_minute = before_us // MINUTE_US
+    keep = 0
+    while keep < len(seen) and _RECORD.unpack_from(seen, keep)[2] < before_minute:
+        keep += RECORD_BYTES
+    return seen[keep:] if keep else seen

@@ -1,0 +1,272 @@
+"""A program in its compiled form: what a version of the rules says, ready to decide by.
+
+The YAML that a marketer writes is schemas/program.py's matter; here everything is resolved: money in
+minor units, rates as exact fractions, names checked against each other, defaults filled in.
+
+Invariants (the loader establishes them):
+  P1 ids of rules and multipliers are unique in a version; every name that a rule uses exists
+  P2 tiers are in ascending order of threshold, the first at 0
+  P3 two exclusive multipliers never share a priority
+  P4 windows are half-open and not empty
+
+Not here: how a rule is evaluated (earning.py, rules/), when a window holds (calendar.py).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from loyalty.conditions import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """An ISO 8601 duration in calendar terms: months and days follow the local calendar, seconds do not."""
+
+    months: int = 0
+    days: int = 0
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A kind of points. Amounts of it are integers in its smallest unit, 10 ** -decimals."""
+
+    id: str
+    name: str
+    decimals: int = 0
+    rounding: str = "floor"  # floor | half_up | half_even | ceil
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open [start, end). A naive bound is wall-clock time in the zone in force, an aware one an instant."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EveryYear:
+    """Days of every year, both (month, day) included; wraps over New Year when `first` is after `last`."""
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Wall-clock minutes of the day, half-open; wraps over midnight when `start_minute` >= `end_minute`."""
+
+    start_minute: int
+    end_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTest:
+    """A test of one field of an activity: `op` is "in" (value: frozenset), "min" (int) or "is" (bool)."""
+
+    field: str
+    op: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """When a rule or multiplier applies to an event as a whole. None means no restriction; an empty set never holds."""
+
+    windows: tuple[Window, ...] | None = None
+    every_year: tuple[EveryYear, ...] | None = None
+    weekdays: frozenset[int] | None = None  # ISO: Monday 1 .. Sunday 7
+    hours: tuple[Hours, ...] | None = None
+    tiers: frozenset[str] | None = None
+    segments: frozenset[str] | None = None  # any one of them
+    stores: frozenset[str] | None = None
+    channels: frozenset[str] | None = None
+    fields: tuple[FieldTest, ...] = ()
+    condition: Condition | None = None
+    store_zone: bool = False  # local times are those of the store, where the event carries its zone
+
+
+@dataclass(frozen=True, slots=True)
+class LineFilter:
+    """Which lines of a basket count: in every given set, and in none of the excluded ones."""
+
+    categories: frozenset[str] | None = None
+    skus: frozenset[str] | None = None
+    brands: frozenset[str] | None = None
+    not_categories: frozenset[str] = frozenset()
+    not_skus: frozenset[str] = frozenset()
+    not_brands: frozenset[str] = frozenset()
+
+
+ALL_LINES = LineFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most `max_amount` points or awards for a member in a period.
+
+    `per` is transaction, day, week, month, year, lifetime or rolling (then `rolling` says how long, in days
+    of the local calendar). `each` names a field of the event (sku, content_id, ...): the cap then counts
+    for each of its values on its own.
+    """
+
+    max_amount: int
+    unit: str = "points"  # points | awards
+    per: str = "transaction"
+    rolling: Duration | None = None
+    each: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRule:
+    """Points for a purchase. `kind` is a key of `rules.EARN_RULES`; `rate` is what its measure is multiplied by.
+
+    per_amount: points (smallest unit) for each minor unit of money. per_item: for each item (1.0 of quantity).
+    fixed: once for the purchase, when any line counts. `min_spend_minor` is tested on the lines that count.
+    `tenders` are labels or types of tenders; each line then counts by their share of what was paid.
+    """
+
+    id: str
+    name: str
+    currency: str
+    kind: str
+    rate: Fraction
+    when: When = When()
+    lines: LineFilter = ALL_LINES
+    tenders: frozenset[str] | None = None
+    min_spend_minor: int = 0
+    multiplied: bool = True
+    qualifies: bool = True
+    caps: tuple[Cap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRule:
+    """Fixed points for a review, share, engagement or enrollment (`on`)."""
+
+    id: str
+    name: str
+    on: str
+    currency: str
+    points: int
+    when: When = When()
+    multiplied: bool = False
+    qualifies: bool = False
+    caps: tuple[Cap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralRule:
+    """Points for both sides of a referral, decided in the account of the referee, paid once.
+
+    `stage` is the referral event's stage that pays ("signed_up" or "qualified"). With
+    `qualifying_spend_minor` not None a purchase of the referee of at least that much (all lines that the
+    program counts) within `within` of the sign-up qualifies too. `referrer_caps` limit the referrer's part.
+    """
+
+    id: str
+    name: str
+    currency: str
+    referrer_points: int
+    referee_points: int
+    stage: str = "qualified"
+    qualifying_spend_minor: int | None = None
+    within: Duration | None = None
+    when: When = When()
+    referrer_caps: tuple[Cap, ...] = ()
+    qualifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplier:
+    """A factor on what multiplied rules give. `rules` None: all of them."""
+
+    id: str
+    name: str
+    factor: Fraction
+    group: str = "default"
+    when: When = When()
+    lines: LineFilter = ALL_LINES
+    rules: frozenset[str] | None = None
+    exclusive: bool = False
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """How multipliers meet: `within` a group best (default), add or multiply; `across` groups add or multiply."""
+
+    within: Mapping[str, str] = field(default_factory=dict)
+    across: str = "add"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A tier. `threshold` is in points (smallest unit) or money (minor units), by the basis."""
+
+    id: str
+    name: str
+    threshold: int
+    multiplier: Fraction = Fraction(1)
+    benefits: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """How members rise. `window` is lifetime, calendar_year or rolling (then `rolling` says how long)."""
+
+    levels: tuple[Level, ...]
+    basis: str = "points"  # points | spend
+    currency: str = ""  # of points, when the basis is points
+    spend_includes: frozenset[str] = frozenset()  # tax, shipping, tip
+    window: str = "lifetime"
+    rolling: Duration | None = None
+    crossing: str = "before"  # before | same: which tier's rate the crossing purchase earns at
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """`keep` is how long a purchase is remembered for returns; None for ever."""
+
+    keep: Duration | None = Duration(days=400)
+    keep_threshold: bool = False  # True: minimum spend is not tested again
+    negative: str = "allow"  # allow | clamp
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Which events are too late or too early. `max_late` None accepts any age."""
+
+    max_late: Duration | None = Duration(days=30)
+    max_future: Duration = Duration(seconds=300)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One version of a program."""
+
+    id: str
+    version: str
+    digest: str  # sha256 of the canonical form, hex
+    effective_from_us: int
+    zone: ZoneInfo
+    money: str
+    money_decimals: int
+    exchange: Mapping[str, Fraction]  # other money accepted: minor units of `money` for one minor unit of it
+    currencies: tuple[Currency, ...]
+    excluded_lines: LineFilter  # lines in its `not_*` sets earn nothing under any rule
+    purchase_rules: tuple[PurchaseRule, ...] = ()
+    activity_rules: tuple[ActivityRule, ...] = ()
+    referral_rules: tuple[ReferralRule, ...] = ()
+    multipliers: tuple[Multiplier, ...] = ()  # tier multipliers are among them, in group "tier"
+    combine: Combine = Combine()
+    tiers: Tiers | None = None
+    returns: Returns = Returns()
+    stream: Stream = Stream()
+    enrollment: str = "automatic"  # automatic | required
+    name: str = ""

@@ -1,0 +1,180 @@
+"""Purchases: from a basket to points, the tier basis and the record that returns will need.
+
+Not here: what the rules give (earning.py), returns (returns.py).
+"""
+
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from loyalty import caps, referrals
+from loyalty.account import PurchaseRecord, purchase_key
+from loyalty.apportion import ZERO, Exact, plus
+from loyalty.calendar import Local, local_time
+from loyalty.circumstances import Circumstances
+from loyalty.contexts import member_context, purchase_context
+from loyalty.decisions import Code, Refusal
+from loyalty.earning import Basket, Earned, basket_of, evaluate, step, whole_points
+from loyalty.facts import Line, Purchase, Scalar
+from loyalty.ledger import Work, lot_id_of
+from loyalty.plan import Plan
+from loyalty.program import Tiers
+from loyalty.standing import qualify, raise_tier, tier_with
+from loyalty.tiers import qualifying_key
+
+KIND = "earn"
+
+
+def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
+    """Book what the basket earns; a refusal when the program cannot value it."""
+    plan, head = work.plan, work.head
+    refusal = _acceptable(plan, fact)
+    if refusal is not None:
+        return refusal
+    local = local_time(fact.time_us, plan.program.zone)
+    basket = basket_of(fact)
+    circumstances = purchase_circumstances(plan, fact, local, head.tier, head.segments, head.attributes)
+    tier_before = head.tier
+    earned = evaluate(plan, basket, circumstances)
+    points = whole_points(plan, earned)
+    tiers = plan.program.tiers
+    if tiers is not None and tiers.crossing == "same":
+        reached = tier_with(work, tiers, local, qualified(plan, tiers, fact, basket, earned, points, points))
+        if reached != head.tier:
+            tier_before = reached
+            earned = evaluate(plan, basket, circumstances.with_tier(reached))
+            points = whole_points(plan, earned)
+    grants = [
+        caps.granted(head.counters, one.rule.id, one.rule.caps, part, local, fact)
+        for one, part in zip(earned, points, strict=True)
+    ]
+    steps = []
+    granted: dict[str, int] = {}
+    for one, part, grant in zip(earned, points, grants, strict=True):
+        if not part:
+            continue
+        steps.append(step(plan, basket, one, part, grant))
+        if grant:
+            rule = one.rule
+            granted[rule.id] = grant
+            work.credit(rule.currency, rule.id, grant, lot_id_of(fact.cause, head.member, KIND, rule.currency))
+    work.book(KIND, "purchase", steps)
+    key, amount = "", 0
+    if tiers is not None:
+        key, amount = qualifying_key(tiers), qualified(plan, tiers, fact, basket, earned, points, grants)
+        qualify(work, tiers, local, amount)
+    raised_to = raise_tier(work, local, "qualified")
+    record = _record(fact, work, tier_before, granted, key, amount, raised_to)
+    work.writes[purchase_key(head.member, fact.transaction_id)] = record
+    referrals.qualify_by_purchase(work, fact, counted_spend(plan, basket))
+    return None
+
+
+def _acceptable(plan: Plan, fact: Purchase) -> Refusal | None:
+    program = plan.program
+    if fact.currency != program.money and fact.currency not in program.exchange:
+        accepted = ", ".join([program.money, *program.exchange])
+        return Refusal(
+            Code.CURRENCY,
+            f"the purchase is in {fact.currency}, the program takes {accepted}: "
+            f"add {fact.currency} to `exchange` or send the purchase to the program of that currency",
+        )
+    if fact.store_zone:
+        try:
+            ZoneInfo(fact.store_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return Refusal(Code.UNKNOWN_ZONE, f"store_zone {fact.store_zone!r} is no IANA time zone, send one or none")
+    return None
+
+
+def purchase_circumstances(
+    plan: Plan,
+    purchase: Purchase | PurchaseRecord,
+    local: Local,
+    tier: str,
+    segments: tuple[str, ...],
+    attributes: Mapping[str, Scalar],
+    lines: tuple[Line, ...] | None = None,
+) -> Circumstances:
+    """The circumstances of a purchase, for the member as of it and the lines that are left of it."""
+    return Circumstances(
+        local=local,
+        tier=tier,
+        segments=segments,
+        fact=purchase,
+        context_of=lambda: purchase_context(
+            plan,
+            purchase,
+            purchase.lines if lines is None else lines,
+            member_context(tier, segments, attributes),
+        ),
+        store_id=purchase.store_id,
+        channel=purchase.channel,
+        store_zone=purchase.store_zone,
+    )
+
+
+def counted_spend(plan: Plan, basket: Basket) -> Exact:
+    """Money for the lines that the program counts, net of points, in minor units of the program's money."""
+    amount = sum(line.amount_minor for line in basket.lines if plan.classify(line.sku, line.category, line.brand) >= 0)
+    num, den = basket.net
+    if basket.currency != plan.program.money:
+        rate = plan.program.exchange[basket.currency]
+        num, den = num * rate.numerator, den * rate.denominator
+    return amount * num, den
+
+
+def qualified(
+    plan: Plan,
+    tiers: Tiers,
+    purchase: Purchase | PurchaseRecord,
+    basket: Basket,
+    earned: list[Earned],
+    points: list[int],
+    grants: list[int],
+) -> int:
+    """What the basket adds to the tier basis: base points without multipliers after their caps' share, or spend."""
+    if tiers.basis == "spend":
+        num, den = counted_spend(plan, basket)
+        spend = num // den
+        if basket.lines and tiers.spend_includes:
+            extras = {"tax": purchase.tax_minor, "shipping": purchase.shipping_minor, "tip": purchase.tip_minor}
+            spend += sum(extras[name] for name in tiers.spend_includes)
+        return spend
+    total = ZERO
+    for one, part, grant in zip(earned, points, grants, strict=True):
+        if one.rule.qualifies and one.rule.currency == tiers.currency:
+            num, den = one.base
+            total = plus(total, (num, den) if grant == part else (num * grant, den * part))
+    return total[0] // total[1]
+
+
+def _record(
+    fact: Purchase, work: Work, tier: str, granted: dict[str, int], key: str, amount: int, raised_to: str
+) -> PurchaseRecord:
+    return PurchaseRecord(
+        fact.transaction_id,
+        fact.cause.source,
+        fact.cause.id,
+        fact.time_us,
+        fact.content,
+        work.plan.program.version,
+        tier,
+        work.head.segments,
+        work.head.attributes,
+        fact.store_id,
+        fact.channel,
+        fact.currency,
+        fact.lines,
+        fact.tenders,
+        fact.tax_minor,
+        fact.shipping_minor,
+        fact.tip_minor,
+        fact.store_zone,
+        fact.attributes,
+        granted,
+        dict(granted),
+        key,
+        amount,
+        amount,
+        raised_to,
+    )

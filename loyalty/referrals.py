@@ -1,0 +1,112 @@
+"""Referrals, decided in the account of the referee, so that nobody is referred twice by anyone.
+
+The referee's part is booked here; the referrer's travels as an award through the inbox and is booked in the
+referrer's account, under the cause's time and version.
+
+Not here: taking rewards back when the qualifying purchase is returned.
+"""
+
+from loyalty import caps
+from loyalty.account import ReferralLink
+from loyalty.activities import event_circumstances
+from loyalty.apportion import Exact
+from loyalty.calendar import Local, local_time, shifted_us
+from loyalty.decisions import Code, Refusal, derived_id
+from loyalty.facts import Award, Purchase, Referral
+from loyalty.ledger import Work, lot_id_of
+from loyalty.memory import key_digest
+from loyalty.program import ReferralRule
+from loyalty.standing import qualify, raise_tier
+
+KIND = "referral"
+SIGNED_UP = "signed_up"
+QUALIFIED = "qualified"
+
+
+def decide_referral(work: Work, fact: Referral) -> Refusal | None:
+    """Remember who referred the member, and pay the rules of the stage that the referral has come to."""
+    if fact.referrer_id == fact.member:
+        return Refusal(
+            Code.SELF_REFERRAL, "referrer_id is the referee, who is the event's subject: send the referrer's id"
+        )
+    head = work.head
+    link = head.referral
+    if link is None:
+        link = ReferralLink(fact.referral_id, fact.referrer_id, fact.time_us)
+    elif (link.referral_id, link.referrer) != (fact.referral_id, fact.referrer_id):
+        return Refusal(
+            Code.ALREADY_REFERRED,
+            f"the member was referred before, in referral {link.referral_id!r}: a member is referred once",
+        )
+    head.referral = link
+    local = local_time(fact.time_us, work.plan.program.zone)
+    circumstances = event_circumstances(work, fact, local)
+    for rule in work.plan.program.referral_rules:
+        if rule.stage == fact.stage and circumstances.holds(rule.when):
+            _pay(work, rule, local, fact.transaction_id)
+    return None
+
+
+def qualify_by_purchase(work: Work, fact: Purchase, spend: Exact) -> None:
+    """Pay the rules for which this purchase of a referred member qualifies."""
+    link = work.head.referral
+    if link is None:
+        return
+    zone = work.plan.program.zone
+    local = local_time(fact.time_us, zone)
+    for rule in work.plan.program.referral_rules:
+        minimum = rule.qualifying_spend_minor
+        if minimum is None or spend[0] < minimum * spend[1]:
+            continue
+        if rule.within is not None and fact.time_us >= shifted_us(link.linked_us, rule.within, zone):
+            continue
+        if fact.time_us >= link.linked_us:
+            _pay(work, rule, local, fact.transaction_id)
+
+
+def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> None:
+    """Book the referee's part and send the referrer's, once for each rule."""
+    head = work.head
+    link = head.referral
+    if link is None or rule.id in link.paid:
+        return
+    head.referral = ReferralLink(
+        link.referral_id, link.referrer, link.linked_us, (*link.paid, rule.id), link.transaction_id or transaction_id
+    )
+    _book(work, rule, rule.referee_points, rule.referee_points, "referee", local)
+    if rule.referrer_points:
+        award_id = derived_id(work.cause, "award", rule.id, link.referrer)
+        digest = key_digest("award", award_id)
+        version = work.plan.program.version
+        work.awards.append(
+            Award(work.cause, link.referrer, work.time_us, digest, digest, award_id, head.member, rule.id, version)
+        )
+
+
+def decide_award(work: Work, fact: Award) -> Refusal | None:
+    """Book the referrer's part of a referral, within the limits of the referrer's own account."""
+    rule = next((rule for rule in work.plan.program.referral_rules if rule.id == fact.rule), None)
+    if rule is None:
+        return Refusal(
+            Code.UNKNOWN_RULE, f"version {fact.version!r} of the program has no referral rule {fact.rule!r} to award by"
+        )
+    local = local_time(fact.time_us, work.plan.program.zone)
+    points = rule.referrer_points
+    grant = caps.granted(work.head.counters, rule.id, rule.referrer_caps, points, local, fact)
+    _book(work, rule, points, grant, "referrer", local)
+    return None
+
+
+def _book(work: Work, rule: ReferralRule, points: int, grant: int, side: str, local: Local) -> None:
+    if not points:
+        return
+    step = {"rule": rule.id, "kind": "fixed", "side": side, "fixed": points, "points": points}
+    if grant != points:
+        step |= {"granted": grant, "forfeited": points - grant}
+    lot_id = lot_id_of(work.cause, work.head.member, KIND, rule.currency)
+    work.credit(rule.currency, rule.id, grant, lot_id)
+    work.book(KIND, f"{side}:{rule.id}", [step])
+    tiers = work.plan.program.tiers
+    if tiers is not None and tiers.basis == "points" and rule.qualifies and rule.currency == tiers.currency:
+        qualify(work, tiers, local, grant)
+        raise_tier(work, local, "qualified")

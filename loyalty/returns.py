@@ -1,0 +1,204 @@
+"""Returns: the remaining basket is decided again, and the difference to what is held goes back.
+
+The basket that is left is valued by the rules of the purchase, under the circumstances kept with it, each rule
+giving at most what it was granted then. What a member holds afterwards therefore depends on what is left of
+the basket alone, not on the order or number of returns.
+
+With e the exact value of a rule now, p its exact value and a its points at the purchase, g what caps left of
+them, a rule is worth m = min(e, g + max(p - a, 0)), and the member holds the rounded sum of all m, spread by the
+largest remainder, no rule above g. That never rises when the basket shrinks, is all of g while nothing came
+back, and 0 when nothing is left.
+
+Invariants:
+  R1 partial returns in any order and number end where one return of the same lines ends
+  R2 a return never pays; a full return takes back exactly what the purchase still holds
+  R3 points go back from the purchase's own lot first, then from the lots that end soonest, then become debt
+
+Not here: blind returns, returns before their purchase.
+"""
+
+from dataclasses import replace
+
+from loyalty import caps
+from loyalty.account import PurchaseRecord
+from loyalty.apportion import ZERO, Exact, ceiling, largest_remainder, lesser, plus, rounded
+from loyalty.calendar import local_time, shifted_us
+from loyalty.circumstances import Circumstances
+from loyalty.decisions import Code, Posting, Refusal
+from loyalty.earning import Earned, basket_of, evaluate, whole_points
+from loyalty.facts import Cause, Line, Return, ReturnLine
+from loyalty.ledger import RETURNED, Work, lot_id_of
+from loyalty.plan import Plan
+from loyalty.purchases import KIND as EARN
+from loyalty.purchases import purchase_circumstances, qualified
+from loyalty.standing import NO_SUMS
+from loyalty.tiers import added, period_number, qualifying_key
+
+KIND = "return"
+NOTHING_BACK = (0, 0)
+PURCHASE_TYPE = "loyalty.purchase.v1"
+
+
+def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) -> Refusal | PurchaseRecord:
+    """Book what goes back; answers the purchase's new record, or why the return is refused.
+
+    `plan` is the version that the purchase was decided under.
+    """
+    program = plan.program
+    keep = program.returns.keep
+    if keep is not None and fact.time_us >= shifted_us(record.time_us, keep, program.zone):
+        return Refusal(Code.RETURN_TOO_LATE, f"purchase {record.transaction_id} can no longer be returned")
+    returned = _returned(record, fact.lines)
+    if isinstance(returned, Refusal):
+        return returned
+    held, qualified_held = _worth(plan, record, _remaining(record.lines, returned))
+    _give_back(work, plan, record, held)
+    _lower_basis(work, plan, record, qualified_held)
+    return replace(record, held=held, qualified_held=qualified_held, returned=returned)
+
+
+def _returned(record: PurchaseRecord, lines: tuple[ReturnLine, ...]) -> dict[str, tuple[int, int]] | Refusal:
+    """What came back of each line, this return included."""
+    bought = {line.line_id: line for line in record.lines}
+    returned = dict(record.returned)
+    for line in lines:
+        original = bought.get(line.line_id)
+        if original is None:
+            return Refusal(
+                Code.RETURN_TOO_MUCH,
+                f"purchase {record.transaction_id} has no line {line.line_id!r}: send the line_id of the purchase",
+            )
+        quantity, amount = returned.get(line.line_id, NOTHING_BACK)
+        quantity, amount = quantity + line.quantity_micro, amount + line.amount_minor
+        if quantity > original.quantity_micro or amount > original.amount_minor:
+            return Refusal(
+                Code.RETURN_TOO_MUCH,
+                f"line {line.line_id!r} of purchase {record.transaction_id}: more comes back than was bought, "
+                f"{quantity} of {original.quantity_micro} millionths of quantity, "
+                f"{amount} of {original.amount_minor} minor units of money",
+            )
+        returned[line.line_id] = (quantity, amount)
+    return returned
+
+
+def _remaining(lines: tuple[Line, ...], returned: dict[str, tuple[int, int]]) -> tuple[Line, ...]:
+    """The basket without what came back. A line whose whole quantity came back is gone, whatever its amount."""
+    left = []
+    for line in lines:
+        quantity, amount = returned.get(line.line_id, NOTHING_BACK)
+        if line.quantity_micro and quantity == line.quantity_micro:
+            continue
+        if not line.quantity_micro and line.amount_minor and amount == line.amount_minor:
+            continue  # a line sold without a quantity is gone with its money
+        left.append(
+            line._replace(quantity_micro=line.quantity_micro - quantity, amount_minor=line.amount_minor - amount)
+        )
+    return tuple(left)
+
+
+def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple[dict[str, int], int]:
+    """Points by rule and the tier basis that the remaining lines justify."""
+    local = local_time(record.time_us, plan.program.zone)
+
+    def circumstances(of: tuple[Line, ...]) -> Circumstances:
+        return purchase_circumstances(plan, record, local, record.tier, record.segments, record.member_attributes, of)
+
+    then = evaluate(plan, basket_of(record), circumstances(record.lines))
+    points_then = whole_points(plan, then)
+    basket = basket_of(record, lines)
+    now = evaluate(plan, basket, circumstances(lines), test_minimum=not plan.program.returns.keep_threshold)
+    limits = {
+        one.rule.id: _limit(one.exact, points, record.granted.get(one.rule.id, 0))
+        for one, points in zip(then, points_then, strict=True)
+    }
+    held = _held(plan, [one for one in now if one.rule.id in limits], limits, record.granted)
+    amount = 0
+    tiers = plan.program.tiers
+    if tiers is not None:
+        points_of = {one.rule.id: points for one, points in zip(then, points_then, strict=True)}
+        amount = qualified(
+            plan,
+            tiers,
+            record,
+            basket,
+            now,
+            [points_of.get(one.rule.id, 0) for one in now],
+            [record.granted.get(one.rule.id, 0) for one in now],
+        )
+        amount = min(amount, record.qualified_held)
+    return held, amount
+
+
+def _limit(exact: Exact, points: int, granted: int) -> Exact:
+    """G + max(p - a, 0): what caps left of a rule, and the fraction that its rounding cut off."""
+    return plus((granted, 1), max((exact[0] - points * exact[1], exact[1]), ZERO, key=lambda e: e[0]))
+
+
+def _held(plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: dict[str, int]) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for currency in plan.program.currencies:
+        mine = [one for one in now if one.rule.currency == currency.id]
+        worth = [lesser(one.exact, limits[one.rule.id]) for one in mine]
+        bounds = [min(ceiling(m), granted.get(one.rule.id, 0)) for one, m in zip(mine, worth, strict=True)]
+        total = ZERO
+        for m in worth:
+            total = plus(total, m)
+        target = min(rounded(total, currency.rounding), sum(bounds))
+        for one, part in zip(mine, largest_remainder(target, worth, bounds), strict=True):
+            if part:
+                held[one.rule.id] = part
+    return held
+
+
+def _give_back(work: Work, plan: Plan, record: PurchaseRecord, held: dict[str, int]) -> None:
+    """Book the difference between what rules held and hold, and free their caps."""
+    local = local_time(record.time_us, plan.program.zone)
+    cause = Cause(record.source, record.event_id, PURCHASE_TYPE)
+    steps = []
+    # Rules that hold more than before come first: a point that moves between rules must not touch other lots.
+    moves = sorted(
+        ((rule_id, record.held.get(rule_id, 0), held.get(rule_id, 0)) for rule_id in record.granted),
+        key=lambda move: move[1] - move[2],
+    )
+    for rule_id, before, after in moves:
+        if before == after:
+            continue
+        rule = plan.rule_named[rule_id]
+        lot_id = lot_id_of(cause, work.head.member, EARN, rule.currency)
+        said = {"rule": rule_id, "held_before": before, "held_after": after}
+        if after > before:
+            work.credit(rule.currency, rule_id, after - before, lot_id, RETURNED)
+        else:
+            missing = _take_back(work, plan, rule.currency, rule_id, before - after, lot_id)
+            if missing:
+                said["not_recouped"] = missing
+        caps.freed(
+            work.head.counters, rule_id, rule.caps, before - after, int(bool(before) and not after), local, record
+        )
+        steps.append(said)
+    work.book(KIND, "return", steps, plan)
+
+
+def _take_back(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> int:
+    """Take `amount` from the member; answers what could not be had where debts are not allowed."""
+    account = f"member:{work.head.member}:available"
+    parts = work.take(currency, amount, lot_id)
+    missing = amount - sum(part for _, part in parts)
+    if missing and plan.program.returns.negative == "allow":
+        work.owe(currency, missing)
+        parts.append(("debt", missing))
+        missing = 0
+    if amount > missing:
+        work.postings.append(Posting(RETURNED, currency, amount - missing, rule_id, ""))
+    work.postings.extend(Posting(account, currency, -part, rule_id, lot) for lot, part in parts)
+    return missing
+
+
+def _lower_basis(work: Work, plan: Plan, record: PurchaseRecord, qualified_held: int) -> None:
+    tiers = plan.program.tiers
+    if tiers is None or not record.qualifying_key or qualified_held == record.qualified_held:
+        return
+    key = qualifying_key(tiers)
+    number = period_number(tiers, local_time(record.time_us, plan.program.zone))
+    sums = work.head.qualifying.get(key, NO_SUMS)
+    work.head.qualifying[key] = added(sums, number, qualified_held - record.qualified_held, tiers)

@@ -1,0 +1,67 @@
+"""A member's standing: adding to the tier basis and rising through the levels.
+
+Not here: the sums themselves (tiers.py).
+"""
+
+from loyalty import tiers as sums
+from loyalty.calendar import Local
+from loyalty.decisions import TierChange, derived_id
+from loyalty.ledger import Work
+from loyalty.program import Tiers
+
+NO_SUMS = sums.Sums()
+
+
+def qualify(work: Work, tiers: Tiers, local: Local, amount: int) -> None:
+    """Add `amount` to the sum of the event's period."""
+    key = sums.qualifying_key(tiers)
+    held = work.head.qualifying.get(key, NO_SUMS)
+    work.head.qualifying[key] = sums.added(held, sums.period_number(tiers, local), amount, tiers)
+
+
+def tier_with(work: Work, tiers: Tiers, local: Local, amount: int) -> str:
+    """The tier that the member would have with `amount` more."""
+    number = sums.period_number(tiers, local)
+    held = work.head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
+    index = sums.level_reached(tiers, sums.added(held, number, amount, tiers), number, _index(work))
+    return tiers.levels[index].id
+
+
+def raise_tier(work: Work, local: Local, reason: str) -> str:
+    """Move the member up to the level that the sums reach; answers the new tier, or "" when nothing changed."""
+    tiers = work.plan.program.tiers
+    if tiers is None:
+        return ""
+    head = work.head
+    held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
+    number = sums.period_number(tiers, local)
+    index = sums.level_reached(tiers, held, number, _index(work))
+    level = tiers.levels[index]
+    if level.id == head.tier:
+        return ""
+    head.tiers_sequence += 1
+    work.tiers.append(
+        TierChange(
+            derived_id(work.cause, "tier", head.member, level.id),
+            head.member,
+            work.plan.program.id,
+            head.tier or None,
+            level.id,
+            reason,
+            level.benefits,
+            None,
+            sums.progress(work.plan.program, index, sums.qualifying_sum(tiers, held, number)),
+            work.cause,
+            work.time_us,
+            work.now_us,
+            head.tiers_sequence,
+        )
+    )
+    head.tier = level.id
+    head.tier_since_us = work.time_us
+    return level.id
+
+
+def _index(work: Work) -> int:
+    """The level that the member is in; the lowest when a version no longer knows the member's tier."""
+    return work.plan.level_index.get(work.head.tier, 0)

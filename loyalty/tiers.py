@@ -1,0 +1,127 @@
+"""Tiers: a sum of its own, kept by period, and the level that it reaches.
+
+The sum counts points from qualifying rules before multipliers and after their caps, or money spent; never the
+balance. Members only rise here; a threshold is reached at >=.
+
+A rolling window needs the sum of every day in it. Like lots, the days are one text that is appended to and
+read only when the total says that a level may be in reach.
+
+Invariants:
+  T1 sums are kept by basis and kind of window; `total` is the sum of all periods that are kept
+  T2 returns lower the sum of the period in which the purchase was made, and never the tier itself
+  T3 no period's sum is negative, so no window holds more than `total`
+
+Not here: the end of tier periods.
+"""
+
+from typing import Any, NamedTuple
+
+from loyalty.calendar import Local, window_start_ordinal
+from loyalty.program import Duration, Program, Tiers
+
+
+class Sums(NamedTuple):
+    """What qualified, by period: the year, the local day's ordinal, or 0 for a lifetime.
+
+    `periods` is `number:amount;...`, a number possibly more than once; `newest` the highest number.
+    """
+
+    total: int = 0
+    newest: int = 0
+    periods: str = ""
+
+
+def qualifying_key(tiers: Tiers) -> str:
+    """Under which name an account keeps the sums of these tiers' basis and kind of window."""
+    basis = f"points:{tiers.currency}" if tiers.basis == "points" else "spend"
+    return f"{basis}|{tiers.window}"
+
+
+def period_number(tiers: Tiers, local: Local) -> int:
+    """The period that an event at this local time adds to."""
+    match tiers.window:
+        case "lifetime":
+            return 0
+        case "calendar_year":
+            return local.year
+        case _:
+            return local.ordinal
+
+
+def added(sums: Sums, number: int, amount: int, tiers: Tiers) -> Sums:
+    """The sums with `amount` more (or less) in period `number`."""
+    if not amount:
+        return sums
+    if tiers.window == "lifetime":
+        return Sums(sums.total + amount, 0, "")
+    more = Sums(sums.total + amount, max(sums.newest, number), f"{sums.periods}{number}:{amount};")
+    return _compacted(more, tiers) if more.periods.count(";") > _entries_max(tiers) else more
+
+
+def _entries_max(tiers: Tiers) -> int:
+    rolling = tiers.rolling or Duration(months=12)
+    return 100 + 4 * (rolling.months * 31 + rolling.days)
+
+
+def _by_period(sums: Sums) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for text in sums.periods.split(";")[:-1]:
+        number, amount = text.split(":")
+        found[int(number)] = found.get(int(number), 0) + int(amount)
+    return found
+
+
+def _compacted(sums: Sums, tiers: Tiers) -> Sums:
+    by_period = _by_period(sums)
+    if tiers.window == "rolling" and tiers.rolling is not None:
+        # Twice the window: an event that is late by less than a window still sees its own window whole.
+        first = window_start_ordinal(window_start_ordinal(sums.newest, tiers.rolling), tiers.rolling)
+        by_period = {number: amount for number, amount in by_period.items() if number >= first}
+    kept = {number: by_period[number] for number in sorted(by_period) if by_period[number]}
+    return Sums(sum(kept.values()), sums.newest, "".join(f"{number}:{amount};" for number, amount in kept.items()))
+
+
+def qualifying_sum(tiers: Tiers, sums: Sums, number: int) -> int:
+    """The higher of two sums: of the window that ends with period `number`, and of the newest one that is known.
+
+    The newest one matters when an event comes late: what it adds counts towards today as well.
+    """
+    if tiers.window == "lifetime":
+        return sums.total
+    by_period = _by_period(sums)
+    if not by_period:
+        return 0
+    ends = {number, sums.newest}
+    if tiers.rolling is None:
+        return max(by_period.get(end, 0) for end in ends)
+    return max(_rolling_sum(by_period, end, tiers.rolling) for end in ends)
+
+
+def _rolling_sum(by_day: dict[int, int], end: int, rolling: Duration) -> int:
+    first = window_start_ordinal(end, rolling)
+    return sum(amount for day, amount in by_day.items() if first <= day <= end)
+
+
+def level_reached(tiers: Tiers, sums: Sums, number: int, current: int) -> int:
+    """The index of the level that the sums reach, not below `current`."""
+    levels = tiers.levels
+    if current + 1 >= len(levels) or sums.total < levels[current + 1].threshold:
+        return current  # T3: not even all periods together reach the next level
+    total = qualifying_sum(tiers, sums, number)
+    while current + 1 < len(levels) and levels[current + 1].threshold <= total:
+        current += 1
+    return current
+
+
+def progress(program: Program, index: int, total: int) -> dict[str, Any]:
+    """What is missing to the level after `index`; {} at the top."""
+    tiers = program.tiers
+    if tiers is None or index + 1 >= len(tiers.levels):
+        return {}
+    following = tiers.levels[index + 1]
+    return {
+        "next": following.id,
+        "from": following.threshold,
+        "qualifying": total,
+        "missing": max(following.threshold - total, 0),
+    }

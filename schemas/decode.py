@@ -1,0 +1,218 @@
+"""Bytes in, a value out: a fact, an anonymous sale, or a refusal. Never an exception.
+
+Two ways lead to the same answer:
+  the fast path  one pass of the validator over the bytes, then a count of keys; it only ever accepts
+  `examine`      the careful path, taken whenever the fast one hesitates; every refusal is worded there
+
+Invariants:
+  X1 whatever the fast path accepts, `examine` accepts with the same value
+  X2 no key occurs twice anywhere in an accepted event, also not in fields that are ignored
+  X3 the answer depends on the bytes and the arguments alone, not on the machine or the depth of the stack
+
+Why counting keys is sound: in JSON a name ends in a quote and a colon. When no white space stands between the two,
+the number of `":` in the bytes is the number of names plus the number of texts that start with a colon. The parser
+keeps one value for each distinct known name. The two are equal only if no name was repeated, unknown or ignored.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, NamedTuple, TypeAlias
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from loyalty.facts import Cause, Fact
+from schemas.careful import parse
+from schemas.engagements import (
+    EngagementEvent,
+    ReviewEvent,
+    ShareEvent,
+    engagement_fact,
+    review_fact,
+    share_fact,
+)
+from schemas.envelope import EVENT_BYTES_MAX, INBOX, TOPIC_OF_TYPE
+from schemas.members import (
+    AwardEvent,
+    MemberEvent,
+    ReferralEvent,
+    award_fact,
+    member_fact,
+    member_fault,
+    referral_fact,
+)
+from schemas.purchase import PurchaseEvent, ReturnEvent, purchase_fact, purchase_fault, return_fact, return_fault
+from schemas.refusals import DecodeCode, RefusedError, Undecodable, invalid_event, refuse, shown
+from schemas.scalars import NotAnInstantError, instant_us, names_of
+from schemas.shapes import Shape, shape_of, unknown_fields
+
+__all__ = ["Anonymous", "DecodeCode", "Decoded", "Known", "Undecodable", "decode", "examine"]
+
+
+class Known(NamedTuple):
+    """An event about a member. `unknown_fields` names what was ignored: dotted, sorted, at most 32."""
+
+    fact: Fact
+    unknown_fields: tuple[str, ...] = ()
+
+
+class Anonymous(NamedTuple):
+    """A valid sale without a member: counted and skipped."""
+
+    cause: Cause
+    time_us: int
+    unknown_fields: tuple[str, ...] = ()
+
+
+Decoded: TypeAlias = Known | Anonymous | Undecodable
+"""What became of the bytes."""
+
+InboundEvent: TypeAlias = (
+    PurchaseEvent | ReturnEvent | ReviewEvent | ShareEvent | ReferralEvent | MemberEvent | EngagementEvent | AwardEvent
+)
+
+
+class Contract(NamedTuple):
+    """All that belongs to one inbound type.
+
+    `fault` checks what spans several fields, over validated data; `fact` translates a validated event of a member.
+    """
+
+    model: type
+    fact: Callable[[Any, str, int], Fact]
+    fault: Callable[[Any], str | None] | None = None
+
+
+# To add an inbound event: a model and a translation in a module of its own, its topic in envelope.py, a line here and
+# in InboundEvent, and its examples.
+CONTRACTS: Mapping[str, Contract] = {
+    "loyalty.purchase.v1": Contract(PurchaseEvent, purchase_fact, purchase_fault),
+    "loyalty.return.v1": Contract(ReturnEvent, return_fact, return_fault),
+    "loyalty.review.v1": Contract(ReviewEvent, review_fact),
+    "loyalty.share.v1": Contract(ShareEvent, share_fact),
+    "loyalty.referral.v1": Contract(ReferralEvent, referral_fact),
+    "loyalty.member.v1": Contract(MemberEvent, member_fact, member_fault),
+    "loyalty.engagement.v1": Contract(EngagementEvent, engagement_fact),
+    "loyalty.award.v1": Contract(AwardEvent, award_fact),
+}
+
+_ANY: TypeAdapter[InboundEvent] = TypeAdapter(Annotated[InboundEvent, Field(discriminator="type")])
+_ADAPTERS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(each.model) for name, each in CONTRACTS.items()}
+_SHAPES: Mapping[str, Shape] = {name: shape_of(each.model) for name, each in CONTRACTS.items()}
+_TYPES = names_of(CONTRACTS)
+
+
+def decode(raw: bytes | None, *, topic: str | None = None, strict: bool = False) -> Decoded:
+    """Turn the bytes of one record into a fact, an anonymous sale or a refusal.
+
+    `topic` is the topic word that the record came in on ("purchases"); None skips that check.
+    `strict` refuses unknown fields instead of naming them.
+    """
+    if raw is None or len(raw) > EVENT_BYTES_MAX:
+        return examine(raw, topic=topic, strict=strict)
+    try:
+        event = _ANY.validate_json(raw)
+        time_us = instant_us(event["time"])
+    except (ValidationError, NotAnInstantError):
+        return examine(raw, topic=topic, strict=strict)
+    event_type = event["type"]
+    contract = CONTRACTS[event_type]
+    if (
+        raw.count(b'":') != _names_kept(event)
+        or _spaced(raw)
+        or not _belongs(event_type, topic)
+        or (contract.fault is not None and contract.fault(event["data"]) is not None)
+    ):
+        return examine(raw, topic=topic, strict=strict)
+    member = event.get("subject")
+    if member is None:
+        return Anonymous(Cause(event["source"], event["id"], event_type), time_us)
+    return Known(contract.fact(event, member, time_us))
+
+
+def examine(raw: bytes | None, *, topic: str | None = None, strict: bool = False) -> Decoded:
+    """Decode step by step, so that a refusal can say what is wrong; the same answer as `decode`, only slower."""
+    try:
+        value = parse(raw)
+        event_type = _envelope(value, topic)
+    except RefusedError as refused:
+        return refused.refusal
+    shape = _SHAPES[event_type]
+    contract = CONTRACTS[event_type]
+    try:
+        event = _ADAPTERS[event_type].validate_json(raw or b"")
+        time_us = instant_us(event["time"])
+    except ValidationError as error:
+        return invalid_event(shape, error)
+    except NotAnInstantError as error:
+        return refuse(
+            DecodeCode.INVALID_EVENT,
+            f"time is {shown(value['time'])} and {error}; send {(shape.fields or {})['time'].phrase}",
+        )
+    fault = None if contract.fault is None else contract.fault(event["data"])
+    if fault is not None:
+        return refuse(DecodeCode.INVALID_EVENT, fault)
+    unknown = unknown_fields(shape, value)
+    if strict and unknown:
+        return refuse(
+            DecodeCode.UNKNOWN_FIELD,
+            f"{unknown[0]} is no field of {event_type}; leave it out, or put own fields into data.attributes",
+        )
+    member = event.get("subject")
+    if member is None:
+        return Anonymous(Cause(event["source"], event["id"], event_type), time_us, unknown)
+    return Known(contract.fact(event, member, time_us), unknown)
+
+
+def _envelope(value: Mapping[str, object], topic: str | None) -> str:
+    """Check what decides how to read the rest, and return the event's type. Raises `RefusedError`."""
+    specversion = value.get("specversion")
+    if specversion != "1.0":
+        came = f"is {shown(specversion)}" if "specversion" in value else "is missing"
+        raise RefusedError(DecodeCode.WRONG_SPECVERSION, f'specversion {came}; send "1.0"')
+    event_type = value.get("type")
+    if not isinstance(event_type, str) or event_type not in CONTRACTS:
+        came = f"is {shown(event_type)}" if "type" in value else "is missing"
+        raise RefusedError(DecodeCode.UNKNOWN_TYPE, f"type {came}; send one of {_TYPES}")
+    if not _belongs(event_type, topic):
+        raise RefusedError(
+            DecodeCode.WRONG_TOPIC,
+            f"type is {event_type} but it came in on {shown(topic)}; send it to {TOPIC_OF_TYPE[event_type]}",
+        )
+    content_type = value.get("datacontenttype")
+    if content_type is not None and (
+        not isinstance(content_type, str) or content_type.replace("; ", ";") not in _CONTENT_TYPES
+    ):
+        raise RefusedError(
+            DecodeCode.WRONG_CONTENT_TYPE,
+            f'datacontenttype is {shown(content_type)}; send "application/json" or leave it out',
+        )
+    return event_type
+
+
+_CONTENT_TYPES = frozenset({"application/json", "application/json;charset=utf-8"})
+
+
+def _belongs(event_type: str, topic: str | None) -> bool:
+    """Tell whether a type may come in on a topic. The inbox takes all: events are forwarded through it."""
+    return topic is None or topic == INBOX or TOPIC_OF_TYPE[event_type] == topic
+
+
+def _names_kept(event: InboundEvent) -> int:
+    """Count the names that the validator kept, over the whole event."""
+    data = event["data"]
+    count = len(event) + len(data)
+    for value in data.values():
+        if value.__class__ is dict:
+            count += len(value)
+        elif value.__class__ is list and value and value[0].__class__ is dict:
+            count += sum(map(len, value))
+    return count
+
+
+def _spaced(raw: bytes) -> bool:
+    """Tell whether white space follows a quote, where a colon might come after it."""
+    return (
+        (b" " in raw and b'" ' in raw)
+        or (b"\n" in raw and b'"\n' in raw)
+        or (b"\t" in raw and b'"\t' in raw)
+        or (b"\r" in raw and b'"\r' in raw)
+    )

@@ -1,0 +1,165 @@
+"""What the engine decided, as bytes: CloudEvents 1.0 in structured JSON.
+
+Invariants:
+  N1 the same value gives the same bytes: fields stand in the order of the models, free maps are sorted by name
+  N2 `id` is the entry's, change's or award's own; `subject` is the member; `time` is the effective time
+  N3 every instant is RFC 3339 in UTC with Z; microseconds are written only when they are not zero
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from loyalty.decisions import BalanceChange, Entry, Posting, TierChange
+from loyalty.facts import Award, Cause
+
+AWARD_SOURCE = "/loyalty"
+"""Source of internal events: an award is read by the engine alone, under the version that it names."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=65_536)
+def instant_text(time_us: int) -> str:
+    """Write microseconds since 1970 as RFC 3339 in UTC: 2026-11-21T15:15:00Z."""
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().removesuffix("+00:00") + "Z"
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """Encode a ledger entry as loyalty.ledger.entry.v1."""
+    return _event(
+        entry.entry_id,
+        entry.program,
+        "loyalty.ledger.entry.v1",
+        entry.time_us,
+        entry.member,
+        {
+            "entry_id": entry.entry_id,
+            "kind": entry.kind,
+            "reason": entry.reason,
+            "program": entry.program,
+            "version": entry.version,
+            "digest": entry.digest,
+            "cause": _cause(entry.cause),
+            "effective_time": instant_text(entry.time_us),
+            "recorded_at": instant_text(entry.recorded_at_us),
+            "member_sequence": entry.sequence,
+            "postings": [_posting(posting) for posting in entry.postings],
+            "steps": _free(entry.steps),
+        },
+    )
+
+
+def encode_balance(change: BalanceChange) -> bytes:
+    """Encode the change of one currency's balance as loyalty.balance.changed.v1."""
+    return _event(
+        change.change_id,
+        change.program,
+        "loyalty.balance.changed.v1",
+        change.time_us,
+        change.member,
+        {
+            "program": change.program,
+            "currency": change.currency,
+            "available": change.available,
+            "pending": change.pending,
+            "delta": change.delta,
+            "balances": {
+                currency: {"available": available, "pending": pending}
+                for currency, (available, pending) in sorted(change.balances.items())
+            },
+            "cause": _cause(change.cause),
+            "recorded_at": instant_text(change.recorded_at_us),
+            "sequence": change.sequence,
+        },
+    )
+
+
+def encode_tier(change: TierChange) -> bytes:
+    """Encode a change of tier as loyalty.tier.changed.v1."""
+    valid_until_us = change.valid_until_us
+    return _event(
+        change.change_id,
+        change.program,
+        "loyalty.tier.changed.v1",
+        change.time_us,
+        change.member,
+        {
+            "program": change.program,
+            "from": change.from_tier,
+            "to": change.to_tier,
+            "reason": change.reason,
+            "benefits": _free(change.benefits),
+            "valid_until": None if valid_until_us is None else instant_text(valid_until_us),
+            "progress": _free(change.progress),
+            "cause": _cause(change.cause),
+            "recorded_at": instant_text(change.recorded_at_us),
+            "sequence": change.sequence,
+        },
+    )
+
+
+def encode_award(award: Award) -> bytes:
+    """Encode an award to another member as loyalty.award.v1; `decode` reads it back."""
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": award.award_id,
+            "source": AWARD_SOURCE,
+            "type": "loyalty.award.v1",
+            "time": instant_text(award.time_us),
+            "subject": award.member,
+            "datacontenttype": "application/json",
+            "data": {
+                "from_member": award.from_member,
+                "rule": award.rule,
+                "version": award.version,
+                "cause": _cause(award.cause),
+            },
+        },
+    )
+
+
+def _event(
+    event_id: str,
+    program: str,
+    event_type: str,
+    time_us: int,
+    member: str,
+    data: dict[str, Any],
+) -> bytes:
+    """Put data into its envelope. Raises `TypeError` for an integer beyond 64 bits or a value that is not JSON."""
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/loyalty/{program}",
+            "type": event_type,
+            "time": instant_text(time_us),
+            "subject": member,
+            "datacontenttype": "application/json",
+            "data": data,
+        },
+    )
+
+
+def _cause(cause: Cause) -> dict[str, str]:
+    return {"source": cause.source, "id": cause.id, "type": cause.type}
+
+
+def _posting(posting: Posting) -> dict[str, str | int]:
+    return {
+        "account": posting.account,
+        "currency": posting.currency,
+        "amount": posting.amount,
+        "rule": posting.rule,
+        "lot": posting.lot,
+    }
+
+
+def _free(value: Mapping[str, Any] | tuple[Mapping[str, Any], ...]) -> orjson.Fragment:
+    """Encode what has no fixed fields with its names sorted: maps come in any order from stored state."""
+    return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))

@@ -1,0 +1,141 @@
+"""The contracts of what the engine publishes: ledger entries, balance changes, tier changes.
+
+The engine writes them by hand for speed (encode.py); these models are their documentation, the origin of their
+JSON Schemas, and what the tests hold the bytes against. Readers ignore fields they do not know: fields may be added.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from schemas.envelope import Subject
+from schemas.members import CauseData
+from schemas.scalars import Id, Label, Send, Time
+
+exact = with_config(ConfigDict(strict=True, extra="forbid"))
+
+Points = Annotated[int, Field(ge=-(2**63), lt=2**63), Send("a whole number in the currency's smallest unit")]
+Sequence = Annotated[int, Field(ge=1), Send("a whole number from 1")]
+
+
+@exact
+class OutputEnvelope(TypedDict):
+    """CloudEvents 1.0, as the engine writes it."""
+
+    specversion: Annotated[Literal["1.0"], Field(description="Version of CloudEvents.")]
+    id: Annotated[Id, Field(description="Derived from the cause: stored by it, a record read twice is stored once.")]
+    source: Annotated[str, Field(pattern="^/loyalty/.+$", description="/loyalty/ and the program's id.")]
+    time: Annotated[Time, Field(description="Effective time: when the cause happened, in UTC.")]
+    subject: Annotated[Subject, Field(description="Id of the member; also the Kafka key.")]
+    datacontenttype: Annotated[Literal["application/json"], Field(description="Form of `data`.")]
+
+
+@exact
+class PostingData(TypedDict):
+    """One side of an entry."""
+
+    account: Annotated[
+        str,
+        Field(min_length=1, max_length=512, description="The account it is booked on; may hold a member's id."),
+    ]
+    currency: Annotated[Id, Field(description="The points currency.")]
+    amount: Annotated[Points, Field(description="Signed, in the currency's smallest unit.")]
+    rule: Annotated[Label, Field(description="The rule or reason behind it.")]
+    lot: Annotated[Label, Field(description='The lot that it fills or draws on; "" when none.')]
+
+
+def balanced(postings: list[PostingData]) -> list[PostingData]:
+    """Return the postings if they sum to zero in each currency; raises `ValueError` otherwise."""
+    sums: dict[str, int] = {}
+    for posting in postings:
+        sums[posting["currency"]] = sums.get(posting["currency"], 0) + posting["amount"]
+    if any(sums.values()):
+        message = f"postings do not sum to zero: {sums}"
+        raise ValueError(message)
+    return postings
+
+
+@exact
+class LedgerEntryData(TypedDict):
+    """A double entry: the truth from which every balance follows."""
+
+    entry_id: Annotated[Id, Field(description="The same as the event's id.")]
+    kind: Annotated[Id, Field(description="What kind of entry: earn, return, ...")]
+    reason: Annotated[Label, Field(description="Why, in a word or two.")]
+    program: Annotated[Id, Field(description="The program's id.")]
+    version: Annotated[Id, Field(description="The program version that decided it.")]
+    digest: Annotated[Label, Field(description="Digest of that version's file.")]
+    cause: Annotated[CauseData, Field(description="The event that it follows from.")]
+    effective_time: Annotated[Time, Field(description="When the cause happened, in UTC.")]
+    recorded_at: Annotated[Time, Field(description="When it was booked, in UTC.")]
+    member_sequence: Annotated[Sequence, Field(description="Counts 1, 2, 3 for each member; a gap is a lost record.")]
+    postings: Annotated[
+        list[PostingData],
+        AfterValidator(balanced),
+        Field(description="Sum to zero in each currency."),
+    ]
+    steps: Annotated[list[dict[str, Any]], Field(description="How it came about, one object for each rule with a say.")]
+
+
+class LedgerEntryEvent(OutputEnvelope):
+    """Something was booked."""
+
+    type: Annotated[Literal["loyalty.ledger.entry.v1"], Field(description="The event's type.")]
+    data: Annotated[LedgerEntryData, Field(description="The entry.")]
+
+
+@exact
+class BalanceData(TypedDict):
+    """The balance in one currency."""
+
+    available: Annotated[Points, Field(description="What can be spent now; negative means debt.")]
+    pending: Annotated[Points, Field(description="Earned, but not mature yet.")]
+
+
+@exact
+class BalanceChangedData(TypedDict):
+    """The balance of one currency after one cause."""
+
+    program: Annotated[Id, Field(description="The program's id.")]
+    currency: Annotated[Id, Field(description="The points currency that changed.")]
+    available: Annotated[Points, Field(description="What can be spent now; negative means debt.")]
+    pending: Annotated[Points, Field(description="Earned, but not mature yet.")]
+    delta: Annotated[Points, Field(description="Change of available + pending by this cause.")]
+    balances: Annotated[dict[Id, BalanceData], Field(description="Balances of all currencies after it.")]
+    cause: Annotated[CauseData, Field(description="The event that it follows from.")]
+    recorded_at: Annotated[Time, Field(description="When it was booked, in UTC.")]
+    sequence: Annotated[Sequence, Field(description="Counts 1, 2, 3 for each member; the highest is the latest.")]
+
+
+class BalanceChangedEvent(OutputEnvelope):
+    """A balance changed; one for each cause and currency."""
+
+    type: Annotated[Literal["loyalty.balance.changed.v1"], Field(description="The event's type.")]
+    data: Annotated[BalanceChangedData, Field(description="The balance.")]
+
+
+@exact
+class TierChangedData(TypedDict):
+    """A member's tier after a change."""
+
+    program: Annotated[Id, Field(description="The program's id.")]
+    from_: Annotated[Id | None, Field(alias="from", description="The tier before; null at first.")]
+    to: Annotated[Id, Field(description="The tier from now on.")]
+    reason: Annotated[Id, Field(description="Why it changed.")]
+    benefits: Annotated[dict[Id, Any], Field(description="What the new tier gives, as the program names it.")]
+    valid_until: Annotated[Time | None, Field(description="First instant at which it no longer holds; null: for ever.")]
+    progress: Annotated[
+        dict[Id, Any],
+        Field(description="What is missing to the next tier: next, from, qualifying, missing; empty at the top."),
+    ]
+    cause: Annotated[CauseData, Field(description="The event that it follows from.")]
+    recorded_at: Annotated[Time, Field(description="When it was recorded, in UTC.")]
+    sequence: Annotated[Sequence, Field(description="Counts 1, 2, 3 for each member; the highest is the latest.")]
+
+
+class TierChangedEvent(OutputEnvelope):
+    """A member's tier changed."""
+
+    type: Annotated[Literal["loyalty.tier.changed.v1"], Field(description="The event's type.")]
+    data: Annotated[TierChangedData, Field(description="The tier.")]

@@ -1,0 +1,224 @@
+"""From a validated program file to the compiled program: names, money and time are resolved and checked together.
+
+All problems are reported to the source with their position; nothing is raised for what an author wrote.
+`compile_program` answers a program only when nothing was reported.
+
+Invariants (of loyalty.program, established here):
+  P1 ids unique, names exist     P2 tiers ascending from 0     P3 exclusive priorities differ     P4 windows not empty
+
+Not here: the shape of single values (program_values.py), the parts of rules (program_rules.py).
+"""
+
+from fractions import Fraction
+from typing import Final
+
+from loyalty.calendar import bound_us
+from loyalty.program import (
+    Combine,
+    Currency,
+    Duration,
+    Level,
+    LineFilter,
+    Multiplier,
+    Program,
+    Returns,
+    Stream,
+    Tiers,
+    When,
+)
+from schemas import program as model
+from schemas.currencies import MINOR_DIGITS
+from schemas.program_rules import Rules
+from schemas.program_scope import Scope
+from schemas.program_source import Source, TreePath
+from schemas.program_values import exact, first_instant, period, zone
+
+MAX_FACTOR: Final = 100
+TIER_GROUP: Final = "tier"
+
+
+def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Program:
+    """The compiled program; when problems were reported to the source, it is of no use."""
+    scope = Scope.of(file, source)
+    rules = Rules(scope)
+    tiers = _tiers(file.tiers, scope) if file.tiers else None
+    start = first_instant(file.effective_from)
+    purchase_rules, activity_rules, referral_rules = rules.compiled(file.earn)
+    multipliers = _multipliers(file.multiply, rules, scope)
+    _check_ids(file, scope)
+    return Program(
+        id=file.program,
+        version=file.version,
+        digest=digest,
+        effective_from_us=bound_us(start, zone(file.zone)),
+        zone=zone(file.zone),
+        money=file.money,
+        money_decimals=MINOR_DIGITS[file.money],
+        exchange=_exchange(file, scope),
+        currencies=tuple(
+            Currency(id=key, name=points.name, decimals=points.decimals, rounding=points.rounding)
+            for key, points in file.points.items()
+        ),
+        excluded_lines=LineFilter(
+            not_categories=frozenset(file.exclude.categories),
+            not_skus=frozenset(file.exclude.skus),
+            not_brands=frozenset(file.exclude.brands),
+        ),
+        purchase_rules=purchase_rules,
+        activity_rules=activity_rules,
+        referral_rules=referral_rules,
+        multipliers=(*multipliers, *_tier_multipliers(tiers)),
+        combine=Combine(within=dict(sorted(file.multiply.groups.items())), across=file.multiply.across),
+        tiers=tiers,
+        returns=Returns(
+            keep=None if file.returns.keep == "forever" else period(file.returns.keep),
+            keep_threshold=file.returns.keep_threshold,
+            negative=file.returns.negative,
+        ),
+        stream=Stream(
+            max_late=None if file.stream.max_late == "none" else period(file.stream.max_late),
+            max_future=period(file.stream.max_future),
+        ),
+        enrollment=file.enrollment,
+        name=file.name or "",
+    )
+
+
+def _exchange(file: model.ProgramFile, scope: Scope) -> dict[str, Fraction]:
+    """Minor units of the program's money for one minor unit of each other currency."""
+    rates: dict[str, Fraction] = {}
+    for code, text in sorted(file.exchange.items()):
+        path = ("exchange", code)
+        if code == file.money:
+            scope.report(path, f"{code} is the money of the program already", "leave it out", at_key=True)
+        rate = exact(text)
+        if rate == 0:
+            scope.report(path, "0 came, a rate above 0 was expected")
+        rates[code] = rate * Fraction(10) ** (MINOR_DIGITS[file.money] - MINOR_DIGITS[code])
+    return rates
+
+
+def _tiers(file: model.Tiers, scope: Scope) -> Tiers:
+    path = ("tiers",)
+    currency = scope.currency(file.counts, (*path, "counts"))
+    if file.basis == "spend" and file.counts is not None:
+        scope.report((*path, "counts"), "counts names points, but the basis is spend", "leave counts out", at_key=True)
+    if file.basis == "points" and file.spend_includes:
+        scope.report((*path, "spend_includes"), "spend_includes needs basis: spend", at_key=True)
+    levels: list[Level] = []
+    for index, level in enumerate(file.levels):
+        here = (*path, "levels", index)
+        if file.basis == "points":
+            threshold = scope.points(level.threshold, currency, (*here, "from"), zero=True)
+        else:
+            threshold = scope.minor(level.threshold, (*here, "from"))
+        if index == 0 and threshold != 0:
+            scope.report((*here, "from"), f"the first tier starts at {level.threshold}", "write from: 0")
+        if levels and threshold <= levels[-1].threshold:
+            scope.report((*here, "from"), f"{level.threshold} does not lie above the tier before ({levels[-1].id})")
+        if level.id in {known.id for known in levels}:
+            scope.report((*here, "id"), f"there is a tier {level.id} already")
+        factor = _factor(level.multiplier, (*here, "multiplier"), scope)
+        levels.append(Level(level.id, level.name or level.id, threshold, factor, dict(sorted(level.benefits.items()))))
+    rolling = _rolling(file, scope)
+    return Tiers(
+        levels=tuple(levels),
+        basis=file.basis,
+        currency=currency if file.basis == "points" else "",
+        spend_includes=frozenset(file.spend_includes),
+        window="rolling" if rolling else str(file.window),
+        rolling=rolling,
+        crossing=file.crossing,
+    )
+
+
+def _rolling(file: model.Tiers, scope: Scope) -> Duration | None:
+    if not isinstance(file.window, model.Rolling):
+        return None
+    return scope.calendar_period(file.window.rolling, ("tiers", "window", "rolling"))
+
+
+def _factor(text: str, path: TreePath, scope: Scope) -> Fraction:
+    factor = exact(text)
+    if factor > MAX_FACTOR:
+        scope.report(path, f"{text} came, a factor of at most {MAX_FACTOR} was expected")
+    return factor
+
+
+def tier_multiplier_id(tier: str) -> str:
+    """The id under which a tier's multiplier stands among the others."""
+    return f"tier-{tier}"
+
+
+def _tier_multipliers(tiers: Tiers | None) -> tuple[Multiplier, ...]:
+    if tiers is None:
+        return ()
+    return tuple(
+        Multiplier(
+            id=tier_multiplier_id(level.id),
+            name=level.name,
+            factor=level.multiplier,
+            group=TIER_GROUP,
+            when=When(tiers=frozenset({level.id})),
+        )
+        for level in tiers.levels
+        if level.multiplier != 1
+    )
+
+
+def _multipliers(file: model.Multiply, rules: Rules, scope: Scope) -> tuple[Multiplier, ...]:
+    compiled: list[Multiplier] = []
+    priorities: dict[int, str] = {}
+    for index, rule in enumerate(file.rules):
+        path = ("multiply", "rules", index)
+        if rule.exclusive:
+            other = priorities.setdefault(rule.priority, rule.id)
+            if other != rule.id:
+                scope.report(
+                    (*path, "priority"),
+                    f"{rule.id} and {other} are both exclusive with priority {rule.priority}",
+                    "give each exclusive multiplier a priority of its own; the highest applies",
+                )
+        elif rule.priority:
+            scope.report((*path, "priority"), "a priority only matters with exclusive: true", at_key=True)
+        scope.known_name(rule.group, scope.groups, (*path, "group"), "group of multipliers")
+        for target in rule.of or ():
+            if scope.known_name(target, scope.rule_ids, (*path, "of"), "earn rule"):
+                _check_target(target, (*path, "of"), scope)
+        compiled.append(
+            Multiplier(
+                id=rule.id,
+                name=rule.name or rule.id,
+                factor=_factor(rule.factor, (*path, "factor"), scope),
+                group=rule.group,
+                when=rules.purchase_when(rule.when, (*path, "when")),
+                lines=rules.lines(rule.lines, (*path, "lines")),
+                rules=None if rule.of is None else frozenset(rule.of),
+                exclusive=rule.exclusive,
+                priority=rule.priority,
+            )
+        )
+    return tuple(compiled)
+
+
+def _check_target(target: str, path: TreePath, scope: Scope) -> None:
+    if target in scope.unmultiplied:
+        hint = f"write multiplied: true at {target}" if scope.unmultiplied[target] else "leave it out"
+        scope.report((*path, target), f"the points of {target} are not multiplied", hint)
+
+
+def _check_ids(file: model.ProgramFile, scope: Scope) -> None:
+    """Rules and multipliers share one space of ids, because ledger entries name both."""
+    seen: dict[str, str] = {}
+    places: list[tuple[str, TreePath]] = [
+        *((rule.id, ("earn", index)) for index, rule in enumerate(file.earn)),
+        *((rule.id, ("multiply", "rules", index)) for index, rule in enumerate(file.multiply.rules)),
+    ]
+    reserved = {tier_multiplier_id(level.id) for level in file.tiers.levels} if file.tiers else set()
+    for name, path in places:
+        if name in reserved:
+            scope.report((*path, "id"), f"{name} is the id of a tier's own multiplier", "choose another id")
+        place = scope.source.values.get((*path, "id"), (1, 1))
+        if name in seen:
+            scope.report((*path, "id"), f"the id {name} is used twice; first in {seen[name]}", "each id stands once")
+        seen.setdefault(name, f"line {place[0]}")

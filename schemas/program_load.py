@@ -1,0 +1,182 @@
+"""Reads program files: text to tree to model to compiled program, with all problems at once.
+
+A file whose shape is wrong somewhere is still checked elsewhere: the broken parts are left out of a second
+validation, and what remains is compiled only to find its problems.
+
+Invariants:
+  L1 load_program answers a program that has no known problem, or raises ProgramError
+  L2 the digest is that of the canonical model: comments, formatting, the order of keys and keys that repeat
+     a default do not change it; the order of kinds of points and of rules does
+
+Not here: what the keys mean (program.py), names and sums (program_compile.py).
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from loyalty.program import Program
+from schemas.program import ProgramFile
+from schemas.program_compile import compile_program
+from schemas.program_explain import explain
+from schemas.program_source import Problem, ProgramError, Source, TreePath, parse_source, read_source
+
+SUFFIXES: Final = (".yaml", ".yml")
+
+_REPAIRS: Final = {
+    "program": "program",
+    "version": "0",
+    "effective_from": "2000-01-01",
+    "zone": "UTC",
+    "money": "CLF",  # The money with the most digits finds least fault with amounts.
+}
+
+
+def load_program(path: Path | str) -> Program:
+    """The program of one file; raises ProgramError."""
+    source = read_source(Path(path))
+    return _program(source)
+
+
+def parse_program(text: str, file: str = "program.yaml") -> Program:
+    """The program of a text; raises ProgramError."""
+    return _program(parse_source(text, file))
+
+
+def load_programs(paths: Path | str | Iterable[Path | str]) -> tuple[Program, ...]:
+    """All versions of one program from files or folders (*.yaml, *.yml), the earliest first; raises ProgramError.
+
+    Refused: no file at all, files of different programs, two versions of one name or one start.
+    """
+    files = program_files([paths] if isinstance(paths, Path | str) else list(paths))
+    problems: list[Problem] = []
+    loaded: list[tuple[Source, Program]] = []
+    for file in files:
+        try:
+            source = read_source(file)
+            loaded.append((source, _program(source)))
+        except ProgramError as error:
+            problems.extend(error.problems)
+    for index, (source, program) in enumerate(loaded):
+        for earlier, other in loaded[:index]:
+            problems.extend(_clashes(source, program, earlier.file, other))
+    if problems:
+        raise ProgramError(problems)
+    return tuple(sorted((program for _, program in loaded), key=lambda program: program.effective_from_us))
+
+
+def program_files(paths: Sequence[Path | str]) -> list[Path]:
+    """The files that are meant, each once, folders in the order of names; raises ProgramError when there is none."""
+    files: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES and item.is_file())
+            if not inside:
+                raise ProgramError([Problem(str(path), 1, 1, "", "the folder holds no .yaml file")])
+            files.update(dict.fromkeys(inside))
+        else:
+            files[path] = None
+    if not files:
+        raise ProgramError([Problem("-", 1, 1, "", "no program file was named")])
+    return list(files)
+
+
+def digest_of(file: ProgramFile) -> str:
+    """sha256 of the canonical model, hex."""
+    data = file.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    # The first kind of points is the default one, so their order has a meaning.
+    data["points"] = list(data["points"].items())
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _program(source: Source) -> Program:
+    if not isinstance(source.tree, dict):
+        if not source.problems:
+            source.report((), "a block of keys was expected", "start with program: my-program")
+        raise ProgramError(source.problems)
+    file = _validated(source)
+    program = compile_program(file, source, digest_of(file)) if file is not None else None
+    if source.problems or program is None:
+        raise ProgramError(source.problems)
+    return program
+
+
+def _validated(source: Source) -> ProgramFile | None:
+    """The model of the tree; with problems reported, of what is left of it, or None."""
+    try:
+        return ProgramFile.model_validate(source.tree)
+    except ValidationError as error:
+        broken = [explain(item, source) for item in error.errors(include_url=False)]
+    try:
+        return ProgramFile.model_validate(_repaired(source.tree, broken))
+    except ValidationError:
+        return None
+
+
+def _repaired(tree: dict[str, Any], broken: Iterable[tuple[TreePath, bool]]) -> dict[str, Any]:
+    """The tree with harmless values for its broken parts, so that the rest can be checked; never for use."""
+    rest = copy.deepcopy(tree)
+    for path in (path for path, too_much in broken if too_much):
+        _drop(rest, path)
+    for path in (path for path, too_much in broken if not too_much):
+        match path:
+            case ("earn", int(index), *_):
+                item = _raw(tree, "earn", index)
+                rest["earn"][index] = {
+                    **_identity(item, index),
+                    "on": "engagement",
+                    "give": {"points": 1},
+                    "multiplied": True,
+                }
+            case ("multiply", "rules", int(index), *_):
+                rest["multiply"]["rules"][index] = {
+                    **_identity(_raw(tree["multiply"], "rules", index), index),
+                    "factor": 1,
+                }
+            case ("points", *_):
+                keys = list(tree["points"]) if isinstance(tree.get("points"), dict) else []
+                rest["points"] = {key: {"name": key, "decimals": 6} for key in keys or ["points"]}
+            case ("tiers", str(key), *_) if key != "levels" and isinstance(rest.get("tiers"), dict):
+                rest["tiers"].pop(key, None)
+            case (str(key), *_) if key in _REPAIRS:
+                rest[key] = _REPAIRS[key]
+            case (str(key), *_):
+                rest.pop(key, None)
+            case _:
+                pass
+    return rest
+
+
+def _drop(tree: Any, path: TreePath) -> None:
+    for part in path[:-1]:
+        tree = tree[part]
+    tree.pop(path[-1])
+
+
+def _raw(tree: dict[str, Any], key: str, index: int) -> Any:
+    return tree[key][index]
+
+
+def _identity(item: Any, index: int) -> dict[str, Any]:
+    """The item's own id, so that others who name it are not blamed; else one that nobody uses."""
+    known = item.get("id") if isinstance(item, dict) else None
+    return {"id": known if isinstance(known, str) else f"broken-{index}"}
+
+
+def _clashes(source: Source, program: Program, file: str, other: Program) -> Iterable[Problem]:
+    def problem(key: str, message: str) -> Problem:
+        return Problem(source.file, *source.values.get((key,), (1, 1)), key, message)
+
+    if program.id != other.id:
+        yield problem("program", f"{program.id} is another program than {other.id} in {file}; one at a time")
+        return
+    if program.version == other.version:
+        yield problem("version", f"version {program.version} is also in {file}")
+    if program.effective_from_us == other.effective_from_us:
+        yield problem("effective_from", f"version {other.version} in {file} starts at the same time")

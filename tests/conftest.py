@@ -1,0 +1,47 @@
+"""What every test may ask for: a broker and a topic prefix of its own.
+
+Invariants:
+  C1 a test that asks for `kafka` carries the marker of that name, so `-m "not kafka"` never starts a broker
+  C2 no silent skip: a broker that cannot be had is a failure with a sentence
+  C3 property tests draw the same examples in every run; LOYALTY_TEST_EXPLORE=1 lets them wander
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from workers.local_kafka import LocalKafka
+
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("explore", max_examples=2_000, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("explore" if os.environ.get("LOYALTY_TEST_EXPLORE") else "repeatable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a broker (C1), before `-m` chooses."""
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker("kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a real cluster: LOYALTY_TEST_KAFKA if set, else one broker for the whole run."""
+    running = os.environ.get("LOYALTY_TEST_KAFKA")
+    if running:
+        yield running
+        return
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        pytest.fail("Kafka tests share one broker: run them without -n, or set LOYALTY_TEST_KAFKA to a running cluster")
+    with LocalKafka(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A topic prefix that no other test has: fresh topics on a broker that many tests share."""
+    return f"t{uuid.uuid4().hex[:12]}."

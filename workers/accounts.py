@@ -1,0 +1,53 @@
+"""Accounts for people and for comparison: one line of JSON for each member, the same from the worker and from replay.
+
+Not here: how accounts are stored (schemas/state.py).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from loyalty.account import Head
+from loyalty.lots import parsed
+from schemas.encode import instant_text
+
+
+def account_fields(head: Head) -> dict[str, Any]:
+    """What an account holds, in words: balances, tier, lots, what it owes, how much it has qualified for."""
+    return {
+        "member": head.member,
+        "status": head.status,
+        "enrolled_at": instant_text(head.enrolled_us),
+        "balances": {
+            currency: {"available": available, "pending": pending}
+            for currency, (available, pending) in sorted(head.balances.items())
+        },
+        "debts": dict(sorted(head.debts.items())),
+        "tier": head.tier or None,
+        "tier_since": instant_text(head.tier_since_us) if head.tier else None,
+        "qualifying": {name: sums.total for name, sums in sorted(head.qualifying.items())},
+        "lots": {
+            currency: [
+                {
+                    "lot": lot.lot_id,
+                    "earned_at": instant_text(lot.earned_us),
+                    "ends_at": None if lot.ends_us is None else instant_text(lot.ends_us),
+                    "left": lot.left,
+                }
+                for lot in parsed(lots)
+            ]
+            for currency, lots in sorted(head.lots.items())
+        },
+        "sequences": {
+            "ledger": head.ledger_sequence,
+            "balances": head.balances_sequence,
+            "tiers": head.tiers_sequence,
+        },
+    }
+
+
+def account_lines(heads: Iterable[Head]) -> Iterator[bytes]:
+    """A line for each account, sorted by member."""
+    for head in sorted(heads, key=lambda each: each.member):
+        yield orjson.dumps(account_fields(head), option=orjson.OPT_APPEND_NEWLINE)

@@ -1,0 +1,188 @@
+"""The Faust app and its process: settings of the framework, its hooks, and a clean end.
+
+Faust gives the app, its agents, the worker's life cycle, group membership and co-partitioned assignment. Batches,
+state and delivery are ours (lanes, checkpoint, ownership).
+
+Invariants:
+  F1 no web server of Faust's: it would listen on all interfaces
+  F2 stdout stays stdout: Faust would turn it into log warnings
+  F3 on SIGTERM the batch in flight is finished, the group is left, and the exit code is 0
+"""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+import structlog
+from faust.types import TP
+from typing_extensions import override
+
+from workers.agents import declare_agents
+from workers.connection import Connection
+from workers.fatal import EXIT_STOPPED, EndProcess
+from workers.health import Health
+from workers.lanes import Acknowledge, Lanes, Poll
+from workers.ownership import Ownership
+from workers.transport import PollTransport
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_STOP_SECONDS_MAX: Final = 25.0
+"""For a clean end. Below what supervisors wait by default (30 s) before they kill."""
+
+_BEAT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaustTerms:
+    """What the framework needs to know, as plain values."""
+
+    group: str
+    topics: Mapping[str, str]
+    """Input word -> full name, in their order."""
+    data_directory: Path
+    poll_records_max: int
+    session_timeout_seconds: float
+
+
+class LaneIntake:
+    """The lanes as the transport sees them: by full topic name."""
+
+    def __init__(self, lanes: Lanes, topics: Mapping[str, str]) -> None:
+        self._lanes = lanes
+        self._words = {name: word for word, name in topics.items()}
+
+    def wants(self, tp: TP) -> bool:
+        """Whether the lane of the partition has room for the topic."""
+        word = self._words.get(tp.topic)
+        return word is not None and self._lanes.wants(word, tp.partition)
+
+    def position(self, tp: TP) -> int | None:
+        """Where the lane goes on."""
+        word = self._words.get(tp.topic)
+        return None if word is None else self._lanes.position(word, tp.partition)
+
+    async def room(self, timeout_seconds: float) -> None:
+        """Wait until a lane has room."""
+        await self._lanes.room(timeout_seconds)
+
+    def sought(self, number: int) -> None:
+        """From now on only polls of this seek count."""
+        self._lanes.seek = number
+
+    def failed(self, what: str, error: BaseException) -> Any:
+        """End the process."""
+        self._lanes.failed(what, error)
+
+
+def build_app(
+    terms: FaustTerms, connection: Connection, lanes: Lanes, ownership: Ownership
+) -> faust.App:
+    """The Faust app with agents and hooks. Nothing starts before a worker runs it."""
+    # Every setting that matters is passed: Faust would else look for it in the environment.
+    app = faust.App(
+        terms.group,
+        broker=connection.faust_urls(),
+        broker_credentials=connection.faust_credentials(),
+        datadir=terms.data_directory,
+        store="memory://",
+        processing_guarantee="at_least_once",
+        key_serializer="raw",
+        value_serializer="raw",
+        autodiscover=False,
+        origin=None,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+        # Co-partitioned assignment; with 0 Faust falls back to round robin.
+        table_standby_replicas=1,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        # What waits is bounded by the lanes. Full buffers of Faust's own would pause partitions behind our back.
+        stream_buffer_maxsize=4096,
+        stream_wait_empty=False,
+        broker_max_poll_records=terms.poll_records_max,
+        broker_session_timeout=terms.session_timeout_seconds,
+        broker_heartbeat_interval=min(3.0, terms.session_timeout_seconds / 3),
+        broker_commit_interval=1.0,
+        broker_check_crcs=True,
+        consumer_auto_offset_reset="none",
+    )
+    app.transport = PollTransport(app.conf.broker, app, intake=LaneIntake(lanes, terms.topics))
+
+    def feed(word: str, partition: int, poll: Poll, acknowledge: Acknowledge) -> None:
+        lanes.offer(word, partition, poll, acknowledge)
+
+    declare_agents(app, terms.topics, feed)
+
+    async def revoked(_app: faust.App, _tps: set[TP], **_: Any) -> None:
+        await ownership.revoked()
+
+    async def rebalanced(_app: faust.App, **_: Any) -> None:
+        # Awaited before Faust seeks and resumes, while heartbeats go on. `on_partitions_assigned` would block those.
+        await ownership.assigned(app.consumer.assignment())
+
+    app.on_partitions_revoked.connect(revoked)
+    app.on_rebalance_complete.connect(rebalanced)
+    return app
+
+
+class Process(faust.Worker):
+    """Runs the app until a signal comes or a part of it crashes."""
+
+    def __init__(self, app: faust.App, ownership: Ownership, health: Health, end_process: EndProcess, **kwargs: Any) -> None:
+        super().__init__(
+            app,
+            quiet=True,
+            override_logging=False,
+            redirect_stdouts=False,
+            **kwargs,
+        )
+        self.spinner = None
+        self._ownership = ownership
+        self._health = health
+        self._end_process = end_process
+
+    @override
+    async def on_start(self) -> None:
+        await super().on_start()
+        self.add_future(self._beat())
+
+    @override
+    async def on_stop(self) -> None:
+        # Before the app's services stop: the batch in flight needs them no more, and nothing comes after it.
+        _log.info("stopping")
+        watchdog = threading.Timer(_STOP_SECONDS_MAX, self._stuck)
+        watchdog.daemon = True
+        watchdog.start()
+        await self._ownership.revoked()
+        await super().on_stop()
+
+    async def _beat(self) -> None:
+        while not self.should_stop:
+            self._health.beat()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    def _stuck(self) -> None:
+        self._end_process("stopping", TimeoutError(f"the worker did not stop within {_STOP_SECONDS_MAX} s"))
+
+
+def run_process(app: faust.App, ownership: Ownership, health: Health, end_process: EndProcess) -> int:
+    """Run until SIGTERM or SIGINT, and return the exit code: 0, or 70 after a crash of the framework."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    process = Process(app, ownership, health, end_process, loop=loop)
+    try:
+        process.execute_from_commandline()
+    except SystemExit as end:
+        if end.code:
+            _log.critical("stopped", what="the framework", exit_code=EXIT_STOPPED)
+            return EXIT_STOPPED
+    finally:
+        sys.stdout.flush()
+    _log.info("stopped", exit_code=0)
+    return 0

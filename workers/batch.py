@@ -1,0 +1,317 @@
+"""One batch: records in, what to write and send out. Pure; shared by the worker and by offline replay.
+
+For each record, in order: size, decode, partition, then the records that its decision reads, then the decision
+against an overlay of what earlier records of the batch changed. What cannot be decoded or decided becomes a dead
+letter of the same batch; an unexpected exception or an entry that does not balance discards that event alone.
+
+Invariants:
+  W1 the result depends on (programs, state, records, now) alone
+  W2 every record leaves exactly one trace: a decision, a duplicate, an anonymous sale, a dead letter or a forward
+  W3 what comes back for the same partition goes to the same partition number; only `inbox` crosses
+
+Not here: transactions and positions (checkpoint.py), Kafka.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+from kafka.partitioner.default import murmur2
+
+from loyalty.account import Record as StateRecord
+from loyalty.decide import decide, reads
+from loyalty.decisions import Decision, Outcome
+from loyalty.facts import Award, Fact
+from loyalty.ledger import EARNED, RETURNED
+from loyalty.plan import Programs
+from schemas.decode import Anonymous, Undecodable, decode
+from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
+from schemas.state import decode_record, encode_record
+
+INBOX = "inbox"
+INPUT_TOPICS = ("members", "referrals", "purchases", "reviews", "shares", "engagements", INBOX)
+"""Every topic that the engine reads, in the order in which records of equal timestamps are taken."""
+
+DEAD_LETTERS = "dead-letters"
+FORWARDED_HEADER = "__loyalty.forwarded"
+ERRORS_HEADER = "__loyalty.errors."
+OVERSIZE_KEPT_BYTES = 65_536
+"""How much of a record over the size limit goes with its dead letter."""
+
+MESSAGE_BYTES_MAX = 4_096
+
+
+class Record(NamedTuple):
+    """One consumed record. `topic` is the topic's word without the prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Out(NamedTuple):
+    """One record to produce. `topic` is the topic's word without the prefix."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a batch did, for metrics. Keys hold types, outcomes, codes and rules; never a member."""
+
+    events: Counter[tuple[str, str]] = field(default_factory=Counter)
+    points: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(rule, currency) -> points given or, negative, taken back."""
+    taken_back: Counter[tuple[str, str]] = field(default_factory=Counter)
+    forfeited: Counter[str] = field(default_factory=Counter)
+    tier_changes: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    forwarded: int = 0
+    unknown_fields: int = 0
+    event_time_us_max: int = 0
+    """The latest event time that was decided; 0 when none was."""
+
+    def add(self, event_type: str, decision: Decision, time_us: int) -> None:
+        """Count a decision: what it gave, took back, forfeited and raised."""
+        self.events[event_type, decision.outcome] += 1
+        if decision.outcome is not Outcome.APPLIED:
+            return
+        self.event_time_us_max = max(self.event_time_us_max, time_us)
+        for entry in decision.entries:
+            for posting in entry.postings:
+                if posting.account == EARNED:
+                    self.points[posting.rule, posting.currency] -= posting.amount
+                elif posting.account == RETURNED:
+                    self.taken_back[posting.rule, posting.currency] += posting.amount
+            for step in entry.steps:
+                if "forfeited" in step:
+                    self.forfeited[step["rule"]] += step["forfeited"]
+        for change in decision.tiers:
+            self.tier_changes[change.to_tier] += 1
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What to produce, which state records changed (None deletes), and the counts."""
+
+    outputs: list[Out]
+    writes: dict[bytes, bytes | None]
+    counts: Counts
+
+
+class StateReader(Protocol):
+    """Committed state of one partition."""
+
+    def get(self, key: bytes, /) -> bytes | None:
+        """The record under the key, or None."""
+
+
+class Decider(Protocol):
+    """What the worker needs of the domain."""
+
+    @property
+    def versions(self) -> Mapping[str, tuple[str, int]]:
+        """Program version -> (digest, effective_from_us)."""
+
+    def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
+        """Decide the records in order, at `now_us`."""
+
+
+class DeadLetter(NamedTuple):
+    """Why a record was refused: the stage that refused it, a code, and a sentence that says what to fix."""
+
+    stage: str
+    code: str
+    message: str
+
+
+@lru_cache(maxsize=1 << 17)
+def partition_of(member: str, partitions: int) -> int:
+    """The partition number that Kafka's default partitioner gives this key (murmur2, as in the Java client)."""
+    return int(murmur2(member.encode()) & 0x7FFFFFFF) % partitions
+
+
+class Engine:
+    """The programs in force, ready to decide batches."""
+
+    def __init__(self, programs: Programs, *, partitions: int, record_bytes_max: int = 262_144) -> None:
+        """`partitions` is the number that every topic has."""
+        self._programs = programs
+        self._partitions = partitions
+        self._record_bytes_max = record_bytes_max
+
+    @property
+    def versions(self) -> Mapping[str, tuple[str, int]]:
+        """Program version -> (digest, effective_from_us)."""
+        return {
+            plan.program.version: (plan.program.digest, plan.program.effective_from_us) for plan in self._programs.plans
+        }
+
+    def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
+        """Decide the records in order, at `now_us`; see the head of this module."""
+        overlay: dict[str, StateRecord | None] = {}
+        result = BatchResult([], {}, Counts())
+
+        def fetch(key: str) -> StateRecord | None:
+            if key in overlay:
+                return overlay[key]
+            raw = state.get(key.encode())
+            found = overlay[key] = None if raw is None else decode_record(raw)
+            return found
+
+        for record in records:
+            overlay.update(self._take(partition, record, fetch, now_us, result))
+        return result
+
+    def _take(
+        self,
+        partition: int,
+        record: Record,
+        fetch: Callable[[str], StateRecord | None],
+        now_us: int,
+        result: BatchResult,
+    ) -> Mapping[str, StateRecord | None]:
+        """Take one record: add its outputs and counts to the result, answer its writes."""
+        counts = result.counts
+        value = record.value
+        if value is not None and len(value) > self._record_bytes_max:
+            message = f"the record has {len(value)} bytes, more than {self._record_bytes_max}: send smaller events"
+            return self._refused(partition, record, DeadLetter("decode", "too_large", message), UNKNOWN, result)
+        decoded = decode(value, topic=record.topic)
+        if isinstance(decoded, Undecodable):
+            dead = DeadLetter("decode", decoded.code, decoded.message)
+            return self._refused(partition, record, dead, UNKNOWN, result)
+        counts.unknown_fields += len(decoded.unknown_fields)
+        if isinstance(decoded, Anonymous):
+            counts.events[decoded.cause.type, "anonymous"] += 1
+            return {}
+        fact = decoded.fact
+        event_type = type_of(fact)
+        if partition_of(fact.member, self._partitions) != partition:
+            if record.topic == INBOX:
+                message = "the inbox holds an event of a member of another partition: was the topic repartitioned?"
+                dead = DeadLetter("partition", "wrong_partition", message)
+                return self._refused(partition, record, dead, event_type, result)
+            result.outputs.append(forwarded(record, fact.member, self._partitions))
+            counts.forwarded += 1
+            counts.events[event_type, "forwarded"] += 1
+            return {}
+        answer = self.decide_fact(fact, fetch, now_us)
+        if isinstance(answer, DeadLetter):
+            return self._refused(partition, record, answer, event_type, result)
+        try:
+            outputs = [Out(topic, partition, key, value) for topic, key, value in answer.messages]
+            outputs += [
+                Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
+                for award in answer.decision.awards
+            ]
+            encoded = {
+                key.encode(): None if record is None else encode_record(record)
+                for key, record in answer.decision.writes.items()
+            }
+        except Exception as fault:  # noqa: BLE001 as in decide_fact
+            return self._refused(partition, record, engine_fault(fault), event_type, result)
+        counts.add(event_type, answer.decision, fact.time_us)
+        result.outputs.extend(outputs)
+        result.writes.update(encoded)
+        return answer.decision.writes
+
+    def _refused(
+        self, partition: int, record: Record, dead: DeadLetter, event_type: str, result: BatchResult
+    ) -> Mapping[str, StateRecord | None]:
+        result.outputs.append(dead_letter(record, partition, dead, self._record_bytes_max))
+        result.counts.dead_letters[dead.code] += 1
+        result.counts.events[event_type, "dead_letter"] += 1
+        return {}
+
+    def decide_fact(
+        self, fact: Fact, fetch: Callable[[str], StateRecord | None], now_us: int
+    ) -> "Decided | DeadLetter":
+        """Decide one fact on fetched records, and encode what it says.
+
+        A fault of the engine is a dead letter too: one event's fault must not stop the others.
+        """
+        state = {}
+        for key in reads(fact):  # not guarded: state that cannot be read must stop the worker
+            found = fetch(key)
+            if found is not None:
+                state[key] = found
+        try:
+            decision = decide(self._programs, state, fact, now_us)
+            if decision.refusal is not None:
+                return DeadLetter("decide", decision.refusal.code, decision.refusal.message)
+            return Decided(decision, messages_of(decision) if decision.outcome is Outcome.APPLIED else [])
+        except Exception as fault:  # noqa: BLE001 whatever it is, the event is kept and the worker goes on
+            return engine_fault(fault)
+
+
+class Decided(NamedTuple):
+    """A decision and its messages as (topic word, key, value)."""
+
+    decision: Decision
+    messages: list[tuple[str, bytes, bytes]]
+
+
+def engine_fault(fault: Exception) -> DeadLetter:
+    """The dead letter of an event on which the engine failed."""
+    message = f"the engine failed on this event ({type(fault).__name__}: {fault}): report it, then replay it"
+    return DeadLetter("decide", "engine_fault", message)
+
+
+def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
+    """Ledger entries, balance changes and tier changes as (topic word, key, value)."""
+    messages = [("ledger", entry.member.encode(), encode_entry(entry)) for entry in decision.entries]
+    messages += [("balances", change.member.encode(), encode_balance(change)) for change in decision.balances]
+    messages += [("tiers", change.member.encode(), encode_tier(change)) for change in decision.tiers]
+    return messages
+
+
+AWARD_TYPE = "loyalty.award.v1"
+UNKNOWN = "unknown"
+"""Stands for the type of what could not be read."""
+
+
+def type_of(fact: Fact) -> str:
+    """The event's type; an award's cause has the type of the event that gave it."""
+    return AWARD_TYPE if isinstance(fact, Award) else fact.cause.type
+
+
+def forwarded(record: Record, member: str, partitions: int) -> Out:
+    """The record again, for the partition that its member belongs to; its origin goes with it."""
+    origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
+    headers = (*record.headers, (FORWARDED_HEADER, origin))
+    return Out(INBOX, partition_of(member, partitions), member.encode(), record.value, headers)
+
+
+def dead_letter(record: Record, partition: int, dead: DeadLetter, record_bytes_max: int) -> Out:
+    """The record's own bytes, key and headers, and why it was refused.
+
+    Of a record over the size limit the first bytes are kept, with the sha256 and length of the whole.
+    """
+    value = record.value
+    headers = [
+        *record.headers,
+        (f"{ERRORS_HEADER}topic", record.topic.encode()),
+        (f"{ERRORS_HEADER}partition", str(record.partition).encode()),
+        (f"{ERRORS_HEADER}offset", str(record.offset).encode()),
+        (f"{ERRORS_HEADER}timestamp", str(record.timestamp_ms).encode()),
+        (f"{ERRORS_HEADER}stage", dead.stage.encode()),
+        (f"{ERRORS_HEADER}code", str(dead.code).encode()),
+        (f"{ERRORS_HEADER}message", dead.message.encode(errors="replace")[:MESSAGE_BYTES_MAX]),
+    ]
+    if value is not None and len(value) > record_bytes_max:
+        headers.append((f"{ERRORS_HEADER}sha256", hashlib.sha256(value).hexdigest().encode()))
+        headers.append((f"{ERRORS_HEADER}bytes", str(len(value)).encode()))
+        value = value[:OVERSIZE_KEPT_BYTES]
+    return Out(DEAD_LETTERS, partition, record.key, value, tuple(headers))

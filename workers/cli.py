@@ -1,0 +1,33 @@
+"""`loyalty`: puts the commands together, and nothing else."""
+
+import importlib
+import importlib.util
+import logging
+
+import typer
+
+COMMANDS = ("demo", "worker", "kafka", "topics", "publish", "check", "replay", "importer")
+
+
+def build_app() -> typer.Typer:
+    """The application with all its commands. They import what they need when they run, so that --help is quick."""
+    app = typer.Typer(
+        name="loyalty",
+        help="A streaming loyalty engine on Kafka: events in; a ledger, balances, tiers and notices out.",
+        epilog="Settings are LOYALTY_* environment variables. "
+        "Exit codes: 0 done, 1 failed or found something, 2 wrong usage, 70 the worker was stopped.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in COMMANDS:
+        if importlib.util.find_spec(f"workers.commands.{name}") is not None:
+            importlib.import_module(f"workers.commands.{name}").register(app)
+    return app
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    # What goes wrong with a cluster reaches us as an exception; the client would say it twice, and less clearly.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    build_app()()

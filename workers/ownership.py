@@ -1,0 +1,193 @@
+"""Which partition numbers this worker owns, and how they change hands.
+
+Invariants:
+  A1 a partition number belongs to one worker in all inputs: their partition sets are equal
+  A2 order of taking over: fence the last writer, restore, settle the positions, check the programs, open the lane
+  A3 order of giving up: finish the batch in flight, close the lanes, stop the producers; the state is kept
+  A4 a revocation that comes while partitions are being taken over stops that at once
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import structlog
+from faust.types import TP
+
+from workers.checkpoint import Clock, Protocol
+from workers.connection import Connection
+from workers.fatal import EndProcess, Refusal
+from workers.lanes import Lane, Lanes, Taken
+from workers.metrics import Metrics
+from workers.partition import Partition
+from workers.producer import TransactionalProducer
+from workers.programs_check import check_programs
+from workers.restore import locate, reader, restore
+from workers.store.port import StoreFactory
+from workers.topic_words import ACCOUNTS
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What ownership needs to know, as plain values."""
+
+    prefix: str
+    group: str
+    topics: Mapping[str, str]
+    """Input word -> full name, in their order."""
+    partition_count: int
+    transaction_timeout_seconds: float
+    accept_missing_range: bool
+    accept_program_change: bool
+    held_max_us: int
+    """How old held state may be before it is thrown away."""
+
+
+class Ownership:
+    """The partitions of this worker. All methods run in the worker's loop; `not_ready` may be asked from any thread."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        connection: Connection,
+        lanes: Lanes,
+        protocol: Protocol,
+        *,
+        store: StoreFactory,
+        metrics: Metrics,
+        clock: Clock,
+        end_process: EndProcess,
+    ) -> None:
+        self._terms = terms
+        self._connection = connection
+        self._lanes = lanes
+        self._protocol = protocol
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._end_process = end_process
+        self._partitions: dict[int, Partition] = {}
+        self._taking_over: asyncio.Task[None] | None = None
+        self._not_ready: str | None = "starting: no assignment yet"
+
+    def not_ready(self) -> str | None:
+        """Why this worker does no work now; None when it does."""
+        if self._not_ready is not None:
+            return self._not_ready
+        sick = [partition.number for partition in self.partitions() if not _healthy(partition)]
+        return f"the producers of partitions {sick} have failed" if sick else None
+
+    def partitions(self) -> list[Partition]:
+        """The partitions whose state is held."""
+        return list(self._partitions.values())
+
+    async def assigned(self, tps: Iterable[TP]) -> None:
+        """Take over the assigned partitions. Ends the process when that fails."""
+        try:
+            numbers = co_partitioned(tps, self._terms.topics.values())
+            self._taking_over = asyncio.create_task(self._take_over(numbers))
+            await self._taking_over
+        except asyncio.CancelledError:
+            if self._taking_over is None:  # Revoked meanwhile: the next assignment does it again.
+                return
+            raise
+        except BaseException as error:  # noqa: BLE001 - a partition half taken over must not be used
+            self._end_process("taking over partitions", error)
+        else:
+            self._taking_over = None
+
+    async def revoked(self) -> None:
+        """Give up the right to write to all partitions; keep their state. Ends the process when that fails."""
+        self._not_ready = "partitions are changing hands"
+        try:
+            task, self._taking_over = self._taking_over, None
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
+            await self._lanes.close()
+            await asyncio.gather(*(partition.release() for partition in self.partitions()))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - who cannot let go must not go on
+            self._end_process("giving up partitions", error)
+
+    async def _take_over(self, numbers: list[int]) -> None:
+        started = perf_counter()
+        for number in [number for number in self._partitions if number not in numbers]:
+            await self._partitions.pop(number).release()
+        partitions = [self._held(number) for number in numbers]
+        await asyncio.gather(*(self._fence(partition) for partition in partitions))
+        restored = await self._restore(partitions) if partitions else 0
+        for partition in partitions:
+            check_programs(
+                partition.owned().programs,
+                self._protocol.decider.versions,
+                now_us=partition.owned().now_us,
+                accept_change=self._terms.accept_program_change,
+            )
+        for partition in partitions:
+            self._lanes.open(partition.number, partition.owned().next, self._process(partition))
+        self._not_ready = None
+        seconds = perf_counter() - started
+        self._metrics.taken_over(records=restored, seconds=seconds)
+        _log.info("ready", partitions=numbers, restored_records=restored, seconds=round(seconds, 3))
+
+    def _held(self, number: int) -> Partition:
+        if number not in self._partitions:
+            self._partitions[number] = Partition(number, self._store(number))
+        return self._partitions[number]
+
+    async def _fence(self, partition: Partition) -> None:
+        await partition.release()
+        partition.producer = TransactionalProducer(
+            self._connection,
+            transactional_id=f"{self._terms.group}-{partition.number}",
+            prefix=self._terms.prefix,
+            transaction_timeout_seconds=self._terms.transaction_timeout_seconds,
+        )
+        await partition.producer.start()
+
+    async def _restore(self, partitions: list[Partition]) -> int:
+        terms = self._terms
+        async with reader(self._connection) as consumer:
+            count = await restore(
+                consumer, terms.prefix + ACCOUNTS, partitions, now_us=self._clock(), held_max_us=terms.held_max_us
+            )
+            for partition in partitions:
+                await locate(
+                    consumer,
+                    partition,
+                    topics=terms.topics,
+                    partition_count=terms.partition_count,
+                    accept_missing_range=terms.accept_missing_range,
+                )
+        return count
+
+    def _process(self, partition: Partition) -> Callable[[Lane, Taken], Awaitable[None]]:
+        async def process(lane: Lane, taken: Taken) -> None:
+            await self._protocol.run(partition, taken)
+            self._metrics.waiting(partition.number, lane.lag_records())
+
+        return process
+
+
+def _healthy(partition: Partition) -> bool:
+    return partition.producer is not None and partition.producer.healthy
+
+
+def co_partitioned(tps: Iterable[TP], topics: Iterable[str]) -> list[int]:
+    """The partition numbers of an assignment. Raises Refusal when the inputs do not have the same ones (A1)."""
+    by_topic: dict[str, list[int]] = {topic: [] for topic in topics}
+    for tp in tps:
+        by_topic.setdefault(tp.topic, []).append(tp.partition)
+    sets = {tuple(sorted(numbers)) for numbers in by_topic.values()}
+    if len(sets) > 1:
+        seen = ", ".join(f"{topic} {sorted(numbers)}" for topic, numbers in sorted(by_topic.items()))
+        raise Refusal(
+            f"the assignment gives different partitions of different inputs: {seen}",
+            hint="all workers of the group must read the same topics, and those the same number of partitions",
+        )
+    return sorted(sets.pop()) if sets else []

@@ -1,0 +1,257 @@
+"""The offline run: the worker's engine over files, without Kafka.
+
+Two orders are followed. Without a journal, events go by their time, then topic, then place in the files; an award
+follows right after its cause; `now` is the event's own time. With a journal (recorded.py), batches, order and
+`now` are those that the workers recorded, so the accounts are the same to the byte.
+
+Files that are in order by time already are merged as they are read, in bounded memory. When one is not, the run
+starts over and sorts all events in memory.
+
+Not here: the decisions (loyalty), reading journals (recorded.py), the command (commands/replay.py).
+"""
+
+import gzip
+import heapq
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, NamedTuple, Self, cast
+
+import orjson
+
+from loyalty.account import Head
+from loyalty.account import Record as StateRecord
+from loyalty.facts import Fact
+from schemas.decode import Anonymous, Known, Undecodable, decode
+from schemas.envelope import TOPIC_OF_TYPE
+from workers.accounts import account_lines
+from workers.batch import INPUT_TOPICS, Counts, DeadLetter, Engine, type_of
+
+STREAMS = ("ledger", "balances", "tiers", "dead-letters")
+_TOPIC_RANK = {topic: rank for rank, topic in enumerate(INPUT_TOPICS)}
+_FLUSH_LINES = 2_000
+
+
+class Line(NamedTuple):
+    """One line of an event file and what it decoded to; ordered by time, topic, file and number."""
+
+    time_us: int
+    topic_rank: int
+    file_rank: int
+    number: int
+    path: str
+    raw: bytes
+    decoded: Known | Anonymous | Undecodable
+
+
+class OutOfOrder(Exception):
+    """A file whose events are not in order by time."""
+
+
+class Summary(NamedTuple):
+    """What a replay did. `points` sums what was given, less what was taken back, by currency."""
+
+    events: int
+    outcomes: Counter[str]
+    dead_letters: Counter[str]
+    points: Counter[str]
+    members: int
+    tiers: Counter[str]
+    entries: int
+
+
+class Files:
+    """The output folder: one NDJSON file for each stream, lines buffered."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open (and empty) the files of all streams in `directory`, which is made if missing."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self._stack = ExitStack()
+        self._files = {name: self._stack.enter_context((directory / f"{name}.ndjson").open("wb")) for name in STREAMS}
+        self._lines: dict[str, list[bytes]] = {name: [] for name in STREAMS}
+
+    def __enter__(self) -> Self:
+        """Use as a context manager: closing writes what is buffered."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what is buffered and close."""
+        with self._stack:
+            for name in STREAMS:
+                self._flush(name)
+
+    def add(self, name: str, line: bytes) -> None:
+        """Add a line to a stream."""
+        lines = self._lines[name]
+        lines.append(line)
+        if len(lines) >= _FLUSH_LINES:
+            self._flush(name)
+
+    def restart(self) -> None:
+        """Empty every stream."""
+        for name, file in self._files.items():
+            self._lines[name].clear()
+            file.seek(0)
+            file.truncate()
+
+    def write_accounts(self, heads: Iterable[Head]) -> None:
+        """Write accounts.ndjson."""
+        with (self.directory / "accounts.ndjson").open("wb") as file:
+            file.writelines(account_lines(heads))
+
+    def _flush(self, name: str) -> None:
+        lines = self._lines[name]
+        if lines:
+            lines.append(b"")
+            self._files[name].write(b"\n".join(lines))
+            lines.clear()
+
+
+class Replay:
+    """Accounts in memory, decided on as plain objects; outputs to files."""
+
+    def __init__(self, engine: Engine, files: Files) -> None:
+        """Start from empty accounts."""
+        self._engine = engine
+        self._files = files
+        self._reset()
+
+    def _reset(self) -> None:
+        self._state: dict[str, StateRecord] = {}
+        self.counts = Counts()
+        self._events = 0
+        self._entries = 0
+
+    def restart(self) -> None:
+        """Forget everything, also what was written."""
+        self._reset()
+        self._files.restart()
+
+    def take(self, line: Line) -> None:
+        """Decide one event at its own time, and at once the awards that follow from it."""
+        self._events += 1
+        decoded = line.decoded
+        if isinstance(decoded, Known):
+            self.counts.unknown_fields += len(decoded.unknown_fields)
+            self._decide(decoded.fact, line)
+        elif isinstance(decoded, Anonymous):
+            self.counts.events[decoded.cause.type, "anonymous"] += 1
+        else:
+            self._refuse(line, DeadLetter("decode", decoded.code, decoded.message), "unknown")
+
+    def _decide(self, fact: Fact, line: Line) -> None:
+        event_type = type_of(fact)
+        answer = self._engine.decide_fact(fact, self._state.get, fact.time_us)
+        if isinstance(answer, DeadLetter):
+            self._refuse(line, answer, event_type)
+            return
+        decision, messages = answer
+        self.counts.add(event_type, decision, fact.time_us)
+        self._entries += len(decision.entries)
+        for topic, _, value in messages:
+            self._files.add(topic, value)
+        for key, record in decision.writes.items():
+            if record is None:
+                self._state.pop(key, None)
+            else:
+                self._state[key] = record
+        for award in decision.awards:
+            self._decide(award, line)
+
+    def _refuse(self, line: Line, dead: DeadLetter, event_type: str) -> None:
+        self.counts.dead_letters[dead.code] += 1
+        self.counts.events[event_type, "dead_letter"] += 1
+        self._files.add("dead-letters", dead_letter_line(line.path, line.number, dead, line.raw))
+
+    def heads(self) -> Iterator[Head]:
+        """All accounts."""
+        return (record for record in self._state.values() if isinstance(record, Head))
+
+    def finish(self) -> Summary:
+        """Write the accounts and sum up."""
+        self._files.write_accounts(self.heads())
+        outcomes: Counter[str] = Counter()
+        for (_, outcome), number in self.counts.events.items():
+            outcomes[outcome] += number
+        points: Counter[str] = Counter()
+        for (_, currency), number in self.counts.points.items():
+            points[currency] += number
+        for (_, currency), number in self.counts.taken_back.items():
+            points[currency] -= number
+        tiers = Counter(head.tier for head in self.heads() if head.tier)
+        members = sum(1 for _ in self.heads())
+        return Summary(self._events, outcomes, self.counts.dead_letters, points, members, tiers, self._entries)
+
+
+def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> bytes:
+    """A refused event as a line of dead-letters.ndjson."""
+    fields = {"file": path, "line": number, "stage": dead.stage, "code": str(dead.code), "message": dead.message}
+    return orjson.dumps({**fields, "value": raw.decode(errors="replace")})
+
+
+def replay(
+    engine: Engine, paths: Sequence[Path], files: Files, *, on_bytes: Callable[[int], object] | None = None
+) -> Summary:
+    """Replay event files by time. `on_bytes` hears of progress, in bytes of (unpacked) lines read."""
+    run = Replay(engine, files)
+    with tempfile.TemporaryDirectory(prefix="loyalty-replay-") as scratch:
+        paths = [_spooled(path, Path(scratch)) for path in paths]
+        try:
+            for line in heapq.merge(*(_lines(path, rank, on_bytes, check=True) for rank, path in enumerate(paths))):
+                run.take(line)
+        except OutOfOrder:
+            run.restart()
+            unsorted = [line for rank, path in enumerate(paths) for line in _lines(path, rank, None, check=False)]
+            for line in sorted(unsorted, key=lambda each: each[:4]):
+                run.take(line)
+        return run.finish()
+
+
+def _spooled(path: Path, scratch: Path) -> Path:
+    """Standard input as a file, since it may have to be read twice."""
+    if str(path) != "-":
+        return path
+    spooled = scratch / "stdin"
+    with spooled.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return spooled
+
+
+def opened(path: Path) -> IO[bytes]:
+    """The file for reading, unpacked when its name ends in .gz."""
+    if path.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _lines(path: Path, rank: int, on_bytes: Callable[[int], object] | None, *, check: bool) -> Iterator[Line]:
+    """The decoded lines of a file. Raises OutOfOrder at the first that is earlier than the one before it."""
+    newest_us = 0
+    name = path.name
+    with opened(path) as file:
+        for number, raw in enumerate(file, 1):
+            if on_bytes is not None:
+                on_bytes(len(raw))
+            raw = raw.rstrip(b"\r\n")  # noqa: PLW2901 the line without its end is the line
+            if not raw:
+                continue
+            decoded = decode(raw)
+            topic_rank = 0
+            if isinstance(decoded, Known):
+                fact = decoded.fact
+                time_us, topic_rank = fact.time_us, _TOPIC_RANK[TOPIC_OF_TYPE.get(fact.cause.type, "inbox")]
+            elif isinstance(decoded, Anonymous):
+                time_us = decoded.time_us
+            else:
+                time_us = newest_us  # what cannot be read has no time: it keeps its place
+            if time_us < newest_us:
+                if check:
+                    raise OutOfOrder(f"{name}:{number}")
+            else:
+                newest_us = time_us
+            yield Line(time_us, topic_rank, rank, number, name, raw, decoded)

@@ -1,0 +1,149 @@
+"""From the changelog to the state: the records up to the last stable offset, and where the inputs go on.
+
+Called only after the partition's producer has fenced whoever wrote before, so that what is read cannot grow.
+
+Invariants:
+  R1 only committed records are restored
+  R2 held state is used only when nothing of it can have been compacted away unseen: it is younger than the
+     changelog keeps tombstones, and not beyond the changelog's end
+  R3 a stored position that its log does not hold is never moved silently
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from workers.connection import Connection
+from workers.fatal import Refusal
+from workers.partition import Partition
+from workers.positions import POSITIONS_KEY, Positions, Run
+
+_PARTITION_FETCH_BYTES = 8 << 20
+_FETCH_BYTES = 64 << 20
+
+
+@asynccontextmanager
+async def reader(connection: Connection) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group that reads committed records and never resets a position."""
+    consumer = AIOKafkaConsumer(
+        **connection.aiokafka(),
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="none",
+        max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+        fetch_max_bytes=_FETCH_BYTES,
+        fetch_max_wait_ms=50,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def restore(
+    consumer: AIOKafkaConsumer, changelog: str, partitions: Sequence[Partition], *, now_us: int, held_max_us: int
+) -> int:
+    """Bring the state of the partitions up to date, and return how many records were read.
+
+    `held_max_us` is how old held state may be (R2).
+    """
+    by_tp = {TopicPartition(changelog, partition.number): partition for partition in partitions}
+    consumer.assign(list(by_tp))
+    first = await consumer.beginning_offsets(list(by_tp))
+    end = await consumer.end_offsets(list(by_tp))  # With read_committed: the last stable offset.
+    for tp, partition in by_tp.items():
+        _check_held(partition, first[tp], end[tp], now_us=now_us, held_max_us=held_max_us)
+        consumer.seek(tp, max(partition.changelog_next, first[tp]))
+    count = 0
+    left = {tp for tp in by_tp if await consumer.position(tp) < end[tp]}
+    while left:
+        for tp, records in (await consumer.getmany(*left, timeout_ms=200)).items():
+            _apply(by_tp[tp], records)
+            count += len(records)
+        for tp in list(left):
+            position = await consumer.position(tp)  # Moves over transaction markers and aborted records too.
+            by_tp[tp].changelog_next = position
+            if position >= end[tp]:
+                left.discard(tp)
+    for partition in partitions:
+        partition.current_at_us = now_us
+    consumer.unsubscribe()
+    return count
+
+
+def _check_held(partition: Partition, first: int, end: int, *, now_us: int, held_max_us: int) -> None:
+    held = partition.changelog_next
+    too_old = now_us - partition.current_at_us > held_max_us
+    if held and (too_old or held > end or held < first):
+        partition.forget()
+
+
+def _apply(partition: Partition, records: Sequence[Any]) -> None:
+    writes = {record.key: record.value for record in records}
+    stored = writes.pop(POSITIONS_KEY, None)
+    if stored is not None:
+        partition.positions = Positions.decode(stored)
+    partition.store.apply(writes)
+
+
+async def locate(
+    consumer: AIOKafkaConsumer,
+    partition: Partition,
+    *,
+    topics: Mapping[str, str],
+    partition_count: int,
+    accept_missing_range: bool,
+) -> None:
+    """Settle where each input goes on, and keep it in `partition.positions`.
+
+    `topics` maps topic words to full names, in their order. A topic that the state does not know starts at its
+    earliest record. Raises Refusal when a stored position is not in its log any more (`accept_missing_range` goes on
+    behind the gap and notes it), or when the number of partitions is another than the state's.
+    """
+    stored = partition.positions
+    if stored is not None and stored.partitions != partition_count:
+        raise Refusal(
+            f"the state was written with {stored.partitions} partitions for each topic, now there are {partition_count}",
+            hint="members would move to other partitions: go back to the old number, or start under a new prefix",
+        )
+    tps = {word: TopicPartition(name, partition.number) for word, name in topics.items()}
+    first = await consumer.beginning_offsets(list(tps.values()))
+    end = await consumer.end_offsets(list(tps.values()))
+    positions: dict[str, int] = {}
+    for word, tp in tps.items():
+        position = first[tp] if stored is None else stored.next.get(word, first[tp])
+        gap = _missing(word, position, first[tp], end[tp])
+        if gap is not None:
+            if not accept_missing_range:
+                raise Refusal(
+                    _missing_sentence(tp, gap),
+                    hint="bring the records back, or set LOYALTY_ACCEPT_MISSING_RANGE=true once to go on without them",
+                )
+            partition.missing.append(gap)
+            position = gap.next
+        positions[word] = position
+    partition.positions = Positions(
+        next=positions,
+        now_us=stored.now_us if stored else 0,
+        sequence=stored.sequence if stored else 0,
+        programs=stored.programs if stored else {},
+        partitions=partition_count,
+    )
+
+
+def _missing(topic: str, position: int, first: int, end: int) -> Run | None:
+    """The range from the stored position to where the log goes on; None when the log holds the position."""
+    if first <= position <= end:
+        return None
+    # Behind the end: the topic is another one than the state has seen, so it is taken from its start.
+    return Run(topic, position, first)
+
+
+def _missing_sentence(tp: TopicPartition, gap: Run) -> str:
+    name = f"{tp.topic}-{tp.partition}"
+    if gap.first < gap.next:
+        return f"{name}: the state goes on at offset {gap.first}, but the log starts at {gap.next}: the range is lost"
+    return f"{name}: the state goes on at offset {gap.first}, beyond the end of the log: the topic was made anew"

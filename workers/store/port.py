@@ -1,0 +1,42 @@
+"""What the worker asks of a state store. The rest of the worker knows this module, never a backend.
+
+Invariants:
+  S1 a store holds the state of one partition number
+  S2 `apply` is called only after the transaction that wrote the same records has committed, or to restore
+  S3 reading never waits: everything that a decision needs is at hand when the batch starts
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+ACCOUNT_KEY = b"m|"
+"""How the key of a member's head starts: what `accounts` counts."""
+
+
+class PartitionStore(Protocol):
+    """Encoded state records of one partition number, by encoded key."""
+
+    @property
+    def accounts(self) -> int:
+        """How many members have an account here."""
+        ...
+
+    def __len__(self) -> int:
+        """How many records there are."""
+        ...
+
+    def get(self, key: bytes) -> bytes | None:
+        """The record under `key`, or None."""
+        ...
+
+    def apply(self, writes: Mapping[bytes, bytes | None]) -> None:
+        """Replace records; None deletes."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything: the state will be restored from its beginning."""
+        ...
+
+
+StoreFactory: TypeAlias = Callable[[int], PartitionStore]
+"""Makes the store of a partition number."""

@@ -1,0 +1,155 @@
+"""The wiring: the one place that reads the settings, knows every concrete class and calls for a Faust app.
+
+Everything below it takes plain values. Importing this module starts nothing, and neither does `wire`: `Worker.run` does.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import time_ns
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from config.topics import load_topics
+from workers.app import FaustTerms, build_app, run_process
+from workers.batch import Decider
+from workers.checkpoint import Clock, Probe, Protocol
+from workers.connection import Connection
+from workers.fatal import EndProcess, end_process
+from workers.health import Health, HealthServer
+from workers.lanes import Lanes
+from workers.metrics import Metrics
+from workers.ownership import Ownership, Terms
+from workers.preflight import check_cluster
+from workers.store.memory import MemoryStore
+from workers.store.port import StoreFactory
+from workers.topic_words import ACCOUNTS, INPUTS, REQUIRED
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+def system_clock() -> int:
+    """Microseconds since 1970, from this machine's clock: where time enters, to be recorded with each batch."""
+    return time_ns() // 1000  # noqa: TID251 - the clock that the shell passes in
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A wired worker. `run` checks the cluster, serves metrics, joins the group and works until a signal comes."""
+
+    check: Callable[[], None]
+    server: HealthServer
+    process: Callable[[], int]
+
+    def run(self) -> int:
+        """Returns the exit code. Raises Refusal before the group is joined when something has to be changed first."""
+        self.check()
+        self.server.start()
+        _log.info("serving metrics", port=self.server.port)
+        return self.process()
+
+
+def wire(
+    settings: "Settings",
+    *,
+    decider: Decider,
+    clock: Clock = system_clock,
+    registry: CollectorRegistry | None = None,
+    store: StoreFactory = MemoryStore,
+    end: EndProcess = end_process,
+    probe: Probe | None = None,
+) -> Worker:
+    """Put a worker together. Raises Refusal when files that the settings name cannot be used.
+
+    `decider` decides batches; `store` makes the state store of a partition; `end` ends the process when a write
+    fails; `probe` is called after each stage of each batch.
+    """
+    connection = connection_of(settings)
+    connection.ssl_context()  # Files that cannot be read are seen now.
+    group = f"{settings.prefix}{settings.app_id}"
+    topics = {word: settings.prefix + word for word in INPUTS}
+    metrics = Metrics(CollectorRegistry() if registry is None else registry)
+    lanes = Lanes(
+        records_max=settings.batch_records_max, idle_seconds=settings.idle_batch_seconds, end_process=end
+    )
+    ownership = Ownership(
+        Terms(
+            prefix=settings.prefix,
+            group=group,
+            topics=topics,
+            partition_count=settings.partitions,
+            transaction_timeout_seconds=settings.transaction_timeout_seconds,
+            accept_missing_range=settings.accept_missing_range,
+            accept_program_change=settings.accept_program_change,
+            held_max_us=_held_max_us(),
+        ),
+        connection,
+        lanes,
+        Protocol(
+            decider=decider,
+            clock=clock,
+            metrics=metrics,
+            dead_letter_stop_share=settings.dead_letter_stop_share,
+            probe=probe,
+        ),
+        store=store,
+        metrics=metrics,
+        clock=clock,
+        end_process=end,
+    )
+    health = Health()
+    health.not_ready = ownership.not_ready
+    metrics.watch(
+        accounts=lambda: sum(partition.store.accounts for partition in ownership.partitions()),
+        partitions=lambda: len(ownership.partitions()),
+        ready=lambda: float(ownership.not_ready() is None),
+    )
+
+    def check() -> None:
+        settings.data_directory.mkdir(parents=True, exist_ok=True)
+        names = [settings.prefix + word for word in REQUIRED]
+        asyncio.run(check_cluster(connection, names, partition_count=settings.partitions))
+
+    def process() -> int:
+        terms = FaustTerms(
+            group=group,
+            topics=topics,
+            data_directory=settings.data_directory,
+            poll_records_max=settings.batch_records_max,
+            session_timeout_seconds=settings.session_timeout_seconds,
+        )
+        return run_process(build_app(terms, connection, lanes, ownership), ownership, health, end)
+
+    return Worker(
+        check=check,
+        server=HealthServer(settings.metrics_host, settings.metrics_port, registry=metrics.registry, health=health),
+        process=process,
+    )
+
+
+def connection_of(settings: "Settings") -> Connection:
+    """How the settings say to reach the cluster."""
+    password = settings.sasl_password
+    return Connection(
+        bootstrap_servers=settings.bootstrap_servers,
+        security_protocol=settings.security_protocol,
+        sasl_mechanism=settings.sasl_mechanism,
+        username=settings.sasl_username,
+        password=None if password is None else password.get_secret_value(),
+        ca_file=settings.tls_ca_file,
+        certificate_file=settings.tls_certificate_file,
+        key_file=settings.tls_key_file,
+    )
+
+
+def _held_max_us() -> int:
+    """How old held state may be: half of the time for which the changelog keeps tombstones, to be far from its edge."""
+    days = load_topics()[ACCOUNTS].delete_retention_days
+    if days is None:
+        raise RuntimeError("config/topics.yaml: accounts does not compact")
+    return days * 86_400_000_000 // 2
