@@ -12,13 +12,14 @@ Invariants:
 Not here: which fields a rule may read (schemas), what the values are (context.py of whoever asks).
 """
 
+import copyreg
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships stubs, but no py.typed
-from typing_extensions import override
 
 MAX_SOURCE_CHARS: Final = 2000
 """Longer conditions are refused: nobody could explain them to a member."""
@@ -59,38 +60,41 @@ class FieldUse(NamedTuple):
     column: int
 
 
+@dataclass(frozen=True, slots=True)
 class Condition:
-    """One compiled condition. Equal to another of the same source and variables."""
-
-    __slots__ = ("_expression", "_fields", "reads", "source", "variables")
+    """One compiled condition. Making one raises ConditionError. Equal to another of the same source and variables."""
 
     source: str
     variables: frozenset[str]
-    reads: frozenset[str]
+    reads: frozenset[str] = field(init=False, compare=False, repr=False)
     """What an evaluation needs: "purchase.channel", or "purchase" when the variable is used as a whole."""
+    _fields: tuple[tuple[str, frozenset[str] | None], ...] = field(init=False, compare=False, repr=False)
+    _expression: Any = field(init=False, compare=False, repr=False)
 
-    def __init__(self, source: str, variables: frozenset[str]) -> None:
-        """Compile; raises ConditionError."""
-        if len(source) > MAX_SOURCE_CHARS:
-            raise ConditionError(f"the condition has {len(source)} characters; at most {MAX_SOURCE_CHARS} are accepted")
-        if not source.strip():
+    def __post_init__(self) -> None:
+        """Compile."""
+        if len(self.source) > MAX_SOURCE_CHARS:
+            raise ConditionError(
+                f"the condition has {len(self.source)} characters; at most {MAX_SOURCE_CHARS} are accepted"
+            )
+        if not self.source.strip():
             raise ConditionError(
                 "the condition is empty; leave the key out, or write one such as member.tier == 'gold'"
             )
-        _refuse_doubles(source)
-        self._expression = _compile(source, variables)
-        _refuse_bad_patterns(source)
-        self.source = source
-        self.variables = variables
-        uses = tuple(fields_read(source, variables))
+        _refuse_doubles(self.source)
+        expression = _compile(self.source, self.variables)
+        _refuse_bad_patterns(self.source)
+        uses = tuple(fields_read(self.source, self.variables))
         whole = {use.variable for use in uses if not use.field}
-        self._fields: tuple[tuple[str, frozenset[str] | None], ...] = tuple(
+        fields = tuple(
             (name, None if name in whole else frozenset(use.field for use in uses if use.variable == name))
             for name in sorted({use.variable for use in uses})
         )
-        self.reads = frozenset(
-            f"{use.variable}.{use.field}" if use.variable not in whole else use.variable for use in uses
-        )
+        reads = frozenset(use.variable if use.variable in whole else f"{use.variable}.{use.field}" for use in uses)
+        # The usual way to fill a frozen dataclass with what follows from its arguments.
+        object.__setattr__(self, "_expression", expression)
+        object.__setattr__(self, "_fields", fields)
+        object.__setattr__(self, "reads", reads)
 
     def test(self, context: Mapping[str, Any]) -> bool:
         """Whether the condition holds. `context` maps each variable to plain JSON values; never raises."""
@@ -99,7 +103,7 @@ class Condition:
         try:
             for name, fields in self._fields:
                 value = context[name]
-                data[name] = value if fields is None else {field: value[field] for field in fields if field in value}
+                data[name] = value if fields is None else {key: value[key] for key in fields if key in value}
             result = self._expression.eval(data=data).value()
             if isinstance(result, str) and _NOT_PLAIN in result:
                 result = self._expression.eval(data=_plain(data)).value()
@@ -107,32 +111,14 @@ class Condition:
             return False
         return result is True
 
-    @override
-    def __eq__(self, other: object) -> bool:
-        """By source and variables."""
-        if not isinstance(other, Condition):
-            return NotImplemented
-        return self.source == other.source and self.variables == other.variables
-
-    @override
-    def __hash__(self) -> int:
-        """By source and variables."""
-        return hash((self.source, self.variables))
-
-    @override
-    def __reduce__(self) -> tuple[type[Self], tuple[str, frozenset[str]]]:
-        """Pickle as the source; compiled again on the other side."""
-        return type(self), (self.source, self.variables)
-
-    @override
-    def __repr__(self) -> str:
-        """Show the source."""
-        return f"Condition({self.source!r})"
-
 
 def compile_condition(source: str, variables: frozenset[str]) -> Condition:
     """Compile `source`, which may use the named variables only; raises ConditionError."""
     return Condition(source, variables)
+
+
+# The library's expressions cannot be pickled: a condition travels as its source (K3).
+copyreg.pickle(Condition, lambda condition: (compile_condition, (condition.source, condition.variables)))
 
 
 def fields_read(source: str, variables: frozenset[str]) -> Iterator[FieldUse]:
@@ -143,12 +129,12 @@ def fields_read(source: str, variables: frozenset[str]) -> Iterator[FieldUse]:
         if token.lastgroup != "name" or token.group() not in variables or selected:
             continue
         after = tokens[index + 1 : index + 4]
-        field = ""
+        selected_field = ""
         # `purchase.size()` calls a function on the whole; `purchase.channel` selects a field.
         called = len(after) == 3 and after[2].group() == "("  # noqa: PLR2004 - the dot, the name, the bracket
         if len(after) > 1 and after[0].group() == "." and after[1].lastgroup == "name" and not called:
-            field = after[1].group()
-        yield FieldUse(token.group(), field, *_position(source, token.start()))
+            selected_field = after[1].group()
+        yield FieldUse(token.group(), selected_field, *_position(source, token.start()))
 
 
 def _tokens(source: str) -> Iterator[re.Match[str]]:

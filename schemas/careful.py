@@ -37,9 +37,12 @@ def parse(raw: bytes | None) -> dict[str, object]:
     except UnicodeDecodeError as error:
         message = f"byte {error.start} (0x{raw[error.start]:02x}) is not UTF-8; send the event in UTF-8"
         raise RefusedError(DecodeCode.NOT_UTF8, message) from None
-    if raw.count(b"[") + raw.count(b"{") > _OPENINGS_UNSUSPICIOUS and _depth_in_bytes(raw) > NESTING_MAX:
+    openings = raw.count(b"[") + raw.count(b"{")
+    if openings > _OPENINGS_UNSUSPICIOUS and _depth_in_bytes(raw) > NESTING_MAX:
         raise _too_deep()
     value = _load(text)
+    if openings > NESTING_MAX and _depth(value) > NESTING_MAX:
+        raise _too_deep()
     if not isinstance(value, dict):
         raise RefusedError(DecodeCode.NOT_AN_OBJECT, f"the event is {kind_of(value)}; send one JSON object")
     if b"\\u" in raw:
@@ -48,21 +51,12 @@ def parse(raw: bytes | None) -> dict[str, object]:
 
 
 def _load(text: str) -> object:
-    """Parse JSON as its standard has it, and no deeper than allowed."""
+    """Parse JSON as its standard has it."""
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_fraction,
-        )
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         reason = "it ends too early" if error.pos >= len(text.rstrip()) else f"{error.msg} at character {error.pos}"
         raise RefusedError(DecodeCode.NOT_JSON, f"the event is not JSON: {reason}; send one JSON object") from None
-    if _depth(value) > NESTING_MAX:
-        raise _too_deep()
-    return value
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -152,3 +146,11 @@ def _too_deep() -> RefusedError:
         DecodeCode.TOO_DEEP,
         f"the event nests objects and lists more than {NESTING_MAX} deep; send at most {NESTING_MAX} levels",
     )
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_constant=_constant,
+    parse_int=_integer,
+    parse_float=_fraction,
+)

@@ -8,35 +8,34 @@ Invariants:
   M1 unknown keys are refused everywhere
   M2 a new key has a default, so that it changes the digest of no program that does not use it
 
+The rules that give points are in program_earn.py.
+
 Not here: reading files (program_load.py), positions and problems (program_source.py).
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from schemas.program_earn import EarnRule, LineFilter, Model, PurchaseWhen
 from schemas.program_values import (
     MAX_TEXT_CHARS,
     Choice,
-    Condition,
     Exact,
     Flag,
-    HoursList,
     Id,
     Ids,
     Moment,
     Money,
-    MonthDay,
     Name,
+    OneOrMany,
     Period,
     PeriodOr,
-    Text,
     Texts,
     Version,
-    Weekdays,
     Whole,
     Zone,
+    as_set,
     came,
     refuse,
 )
@@ -45,16 +44,6 @@ DEFAULT_EXCLUDED: Final = ("gift_card", "top_up")
 """Categories that never earn unless a program says otherwise: selling a gift card is not a sale yet."""
 
 MAX_RULES: Final = 500
-
-
-class Model(BaseModel):
-    """What all blocks share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, use_attribute_docstrings=True)
-
-
-def _one_or_many(value: Any) -> Any:
-    return [value] if isinstance(value, dict) else value
 
 
 class Points(Model):
@@ -68,14 +57,6 @@ class Points(Model):
     """How the points of one purchase are rounded, once, after all rules and multipliers."""
 
 
-class Lines(Model):
-    """Which lines of a basket; a line must be in every list that is given."""
-
-    categories: Texts | None = None
-    skus: Texts | None = None
-    brands: Texts | None = None
-
-
 class Exclude(Model):
     """Lines that earn nothing under any rule."""
 
@@ -83,260 +64,6 @@ class Exclude(Model):
     """Categories that never earn. Without this key: gift_card and top_up."""
     skus: Texts = ()
     brands: Texts = ()
-
-
-class LineFilter(Lines):
-    """Which lines of a basket count."""
-
-    exclude: Annotated[Lines | None, Field(alias="except")] = None
-    """But not these."""
-
-
-class YearDays(Model):
-    """Days of every year, both included."""
-
-    first: Annotated[MonthDay, Field(alias="from")]
-    """Month-day of the first day, for example 12-01."""
-    last: Annotated[MonthDay, Field(alias="to")]
-    """Month-day of the last day, included; may lie after New Year."""
-
-
-class Dates(Model):
-    """A stretch of time."""
-
-    start: Annotated[Moment | None, Field(alias="from")] = None
-    """First day (from its midnight), or the moment from which."""
-    end: Annotated[Moment | None, Field(alias="until")] = None
-    """Last day (included to its end), or the moment before which."""
-
-
-class When(Dates):
-    """When a rule applies. Every key that is given must hold."""
-
-    dates: Annotated[tuple[Dates, ...] | None, BeforeValidator(_one_or_many)] = None
-    """Several stretches of time, in place of from and until; any of them."""
-    every_year: Annotated[tuple[YearDays, ...] | None, BeforeValidator(_one_or_many)] = None
-    """The same days each year: {from: 12-01, to: 12-31}."""
-    weekdays: Weekdays | None = None
-    """mon, tue, wed, thu, fri, sat, sun."""
-    hours: HoursList | None = None
-    """Hours of the day: ["07:00-10:00"]. The end is not included."""
-    tiers: Ids | None = None
-    """Members of these tiers only."""
-    segments: Texts | None = None
-    """Members in any of these segments only."""
-    condition: Annotated[Condition | None, Field(alias="if")] = None
-    """A CEL expression, for what the other keys cannot say."""
-
-
-class PurchaseWhen(When):
-    """When a purchase counts. Every key that is given must hold."""
-
-    channels: Annotated[
-        tuple[Annotated[str, Choice("store", "online", "app")], ...] | None, BeforeValidator(_one_or_many)
-    ] = None
-    """store, online, app."""
-    stores: Texts | None = None
-    """Ids of stores."""
-    zone: Annotated[str, Choice("program", "store")] = "program"
-    """Whose clock days and hours go by: the program's, or the store's where the purchase says it."""
-
-
-class PurchaseRuleWhen(PurchaseWhen):
-    """When a purchase earns. Every key that is given must hold."""
-
-    min_spend: Exact | None = None
-    """At least this much money on the lines that count."""
-    tenders: Texts | None = None
-    """Only what was paid with these types or labels of tender; lines count by their share of it."""
-
-
-class ReviewWhen(When):
-    """When a review earns. Every key that is given must hold. Only published reviews earn."""
-
-    min_text_length: Whole | None = None
-    """At least so many characters."""
-    min_rating: Annotated[Whole | None, Field(ge=1, le=5)] = None
-    photo: Flag | None = None
-    """true: only with a photo."""
-    verified: Flag | None = None
-    """true: only by members who bought the product."""
-    skus: Texts | None = None
-    """Reviews of these products only."""
-
-
-class ShareWhen(When):
-    """When a share earns. Every key that is given must hold."""
-
-    networks: Texts | None = None
-    kinds: Annotated[
-        tuple[Annotated[str, Choice("share", "ugc", "check_in")], ...] | None, BeforeValidator(_one_or_many)
-    ] = None
-    """share, ugc (own content), check_in."""
-    contents: Texts | None = None
-    """Ids of what was shared."""
-
-
-class EngagementWhen(When):
-    """When an engagement earns. Every key that is given must hold."""
-
-    activities: Texts | None = None
-    """Names of activities, as the app sends them."""
-
-
-class ReferralWhen(When):
-    """When a referral pays. Every key that is given must hold, when the referee's event happens."""
-
-    stage: Annotated[str, Choice("signed_up", "qualified")] = "qualified"
-    """The stage of the referral that pays."""
-    codes: Texts | None = None
-    """Referrals with these codes only."""
-
-
-class Cap(Model):
-    """At most so many points or awards in a period."""
-
-    points: Exact | None = None
-    awards: Whole | None = None
-    per: Annotated[str, Choice("transaction", "day", "week", "month", "year", "lifetime")] | None = None
-    """A period of the local calendar, or one transaction."""
-    rolling: Period | None = None
-    """In place of per: the days before, for example P30D."""
-    each: Text | None = None
-    """A field of the event: the limit then counts for each of its values, for example sku."""
-
-
-Caps = Annotated[tuple[Cap, ...], BeforeValidator(_one_or_many)]
-
-
-class PurchaseGive(Model):
-    """What a purchase earns: {points: 1, per: "1.00"}, {points: 2, per_item: true} or {points: 50}."""
-
-    points: Exact
-    per: Exact | None = None
-    """For each so much money on the lines that count."""
-    per_item: Flag = False
-    """For each item on the lines that count."""
-    kind_of_points: Annotated[Id | None, Field(alias="in")] = None
-    """Which points; the first of the program if left out."""
-
-
-class Give(Model):
-    """What an activity earns."""
-
-    points: Exact
-    kind_of_points: Annotated[Id | None, Field(alias="in")] = None
-    """Which points; the first of the program if left out."""
-
-
-class ReferralGive(Model):
-    """What each side of a referral earns."""
-
-    referrer: Exact = "0"
-    """Points for the member who referred."""
-    referee: Exact = "0"
-    """Points for the member who was referred."""
-    kind_of_points: Annotated[Id | None, Field(alias="in")] = None
-    """Which points; the first of the program if left out."""
-
-
-class Rule(Model):
-    """What all earn rules share."""
-
-    id: Id
-    """Unique in the program; stands in every ledger entry of the rule."""
-    name: Name | None = None
-    """For people."""
-
-
-class PurchaseRule(Rule):
-    """Points for purchases."""
-
-    on: Literal["purchase"]
-    give: PurchaseGive
-    lines: LineFilter | None = None
-    """Only these lines count. Without it: all lines that are not excluded."""
-    when: PurchaseRuleWhen = PurchaseRuleWhen()
-    multiplied: Flag | None = None
-    """Whether multipliers apply. Without it: yes for points per money or item, no for fixed points."""
-    qualifies: Flag | None = None
-    """Whether the points count for tiers. Without it: yes for points per money or item, no for fixed points."""
-    at_most: Caps = ()
-
-
-class ActivityRule(Rule):
-    """What rules for single activities share."""
-
-    give: Give
-    multiplied: Flag = False
-    """Whether multipliers apply."""
-    qualifies: Flag = False
-    """Whether the points count for tiers."""
-    at_most: Caps = ()
-
-
-class EnrollmentRule(ActivityRule):
-    """Points for joining, once."""
-
-    on: Literal["enrollment"]
-    when: When = When()
-
-
-class ReviewRule(ActivityRule):
-    """Points for product reviews."""
-
-    on: Literal["review"]
-    when: ReviewWhen = ReviewWhen()
-
-
-class ShareRule(ActivityRule):
-    """Points for sharing."""
-
-    on: Literal["share"]
-    when: ShareWhen = ShareWhen()
-
-
-class EngagementRule(ActivityRule):
-    """Points for any other activity."""
-
-    on: Literal["engagement"]
-    when: EngagementWhen = EngagementWhen()
-
-
-class QualifyingPurchase(Model):
-    """The referee's purchase that makes a referral pay."""
-
-    min_spend: Exact = "0"
-    """At least this much money on lines that can earn."""
-    within: Period
-    """How long after the sign-up."""
-
-
-class ReferralRule(Rule):
-    """Points for both sides of a referral, once for each referee."""
-
-    on: Literal["referral"]
-    give: ReferralGive
-    when: ReferralWhen = ReferralWhen()
-    qualifying_purchase: QualifyingPurchase | None = None
-    """A purchase of the referee that qualifies, besides a referral event of the stage."""
-    qualifies: Flag = False
-    """Whether the points count for tiers."""
-    at_most: Caps = ()
-    """Limits of the referrer's part."""
-
-
-EarnRule = Annotated[
-    PurchaseRule | EnrollmentRule | ReviewRule | ShareRule | EngagementRule | ReferralRule, Field(discriminator="on")
-]
-RULE_MODELS: Final[Mapping[str, type[Rule]]] = {
-    "purchase": PurchaseRule,
-    "enrollment": EnrollmentRule,
-    "review": ReviewRule,
-    "share": ShareRule,
-    "engagement": EngagementRule,
-    "referral": ReferralRule,
-}
 
 
 class Multiplier(Model):
@@ -361,7 +88,7 @@ class Multiplier(Model):
 class Multiply(Model):
     """Multipliers, and how they meet."""
 
-    groups: dict[Id, Annotated[str, Choice("best", "add", "multiply")]] = {}
+    groups: dict[Id, Annotated[str, Choice("best", "add", "multiply")]] = {}  # noqa: RUF012 - pydantic copies it
     """For each group: best (only the best counts), add (2x and 3x make 4x) or multiply (6x)."""
     across: Annotated[str, Choice("add", "multiply")] = "add"
     """How the groups meet."""
@@ -397,7 +124,7 @@ class Level(Model):
     """Reached with this much, inclusive. The first level is from 0."""
     multiplier: Exact = "1"
     """Factor on what multiplied rules give to members of the tier, in group "tier"."""
-    benefits: Annotated[dict[Id, Benefit], Field(max_length=32)] = {}
+    benefits: Annotated[dict[Id, Benefit], Field(max_length=32)] = {}  # noqa: RUF012 - pydantic copies it
     """What the tier brings; told to other systems with every tier change."""
 
 
@@ -409,7 +136,7 @@ class Tiers(Model):
     counts: Id | None = None
     """Which points; the first of the program if left out."""
     spend_includes: Annotated[
-        tuple[Annotated[str, Choice("tax", "shipping", "tip")], ...], BeforeValidator(_one_or_many)
+        tuple[Annotated[str, Choice("tax", "shipping", "tip")], ...], AfterValidator(as_set), OneOrMany()
     ] = ()
     """With basis spend: what counts besides the lines."""
     window: Annotated[
@@ -458,7 +185,7 @@ class ProgramFile(Model):
     """The time zone of days, months and hours, for example America/New_York."""
     money: Money
     """The currency of all prices here."""
-    exchange: dict[Money, Exact] = {}
+    exchange: dict[Money, Exact] = {}  # noqa: RUF012 - pydantic copies it
     """Other currencies that are accepted: one of it in the program's money, for example {CAD: "0.73"}."""
     enrollment: Annotated[str, Choice("automatic", "required")] = "automatic"
     """automatic: a member joins with the first event. required: only by an enrollment."""

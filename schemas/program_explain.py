@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from schemas.program import RULE_MODELS, ProgramFile
+from schemas.program import ProgramFile
+from schemas.program_earn import RULE_MODELS
 from schemas.program_source import Source, TreePath
 from schemas.program_values import came, did_you_mean, near
 

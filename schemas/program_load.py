@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -53,21 +53,46 @@ def load_programs(paths: Path | str | Iterable[Path | str]) -> tuple[Program, ..
 
     Refused: no file at all, files of different programs, two versions of one name or one start.
     """
-    files = program_files([paths] if isinstance(paths, Path | str) else list(paths))
-    problems: list[Problem] = []
-    loaded: list[tuple[Source, Program]] = []
-    for file in files:
-        try:
-            source = read_source(file)
-            loaded.append((source, _program(source)))
-        except ProgramError as error:
-            problems.extend(error.problems)
-    for index, (source, program) in enumerate(loaded):
-        for earlier, other in loaded[:index]:
-            problems.extend(_clashes(source, program, earlier.file, other))
+    loaded, problems = _load([paths] if isinstance(paths, Path | str) else list(paths))
+    for item in loaded[1:]:
+        first = loaded[0]
+        if item.program.id != first.program.id:
+            message = f"{item.program.id} is another program than {first.program.id} in {first.source.file}"
+            problems.append(_problem(item.source, "program", message, "name the versions of one program at a time"))
     if problems:
         raise ProgramError(problems)
-    return tuple(sorted((program for _, program in loaded), key=lambda program: program.effective_from_us))
+    return tuple(sorted((item.program for item in loaded), key=lambda program: program.effective_from_us))
+
+
+def check_programs(paths: Sequence[Path | str]) -> tuple[tuple[tuple[str, Program], ...], tuple[Problem, ...]]:
+    """All programs (with their files) that are good, and all problems; the files may be of different programs."""
+    try:
+        loaded, problems = _load(paths)
+    except ProgramError as error:
+        return (), error.problems
+    return tuple((item.source.file, item.program) for item in loaded), ProgramError(problems).problems
+
+
+class _Loaded(NamedTuple):
+    source: Source
+    program: Program
+
+
+def _load(paths: Sequence[Path | str]) -> tuple[list[_Loaded], list[Problem]]:
+    """Each file on its own, and what versions of one program may not share."""
+    problems: list[Problem] = []
+    loaded: list[_Loaded] = []
+    for file in program_files(paths):
+        try:
+            source = read_source(file)
+            loaded.append(_Loaded(source, _program(source)))
+        except ProgramError as error:
+            problems.extend(error.problems)
+    for index, later in enumerate(loaded):
+        for earlier in loaded[:index]:
+            if earlier.program.id == later.program.id:
+                problems.extend(_clashes(later, earlier))
+    return loaded, problems
 
 
 def program_files(paths: Sequence[Path | str]) -> list[Path]:
@@ -169,14 +194,14 @@ def _identity(item: Any, index: int) -> dict[str, Any]:
     return {"id": known if isinstance(known, str) else f"broken-{index}"}
 
 
-def _clashes(source: Source, program: Program, file: str, other: Program) -> Iterable[Problem]:
-    def problem(key: str, message: str) -> Problem:
-        return Problem(source.file, *source.values.get((key,), (1, 1)), key, message)
+def _clashes(later: _Loaded, earlier: _Loaded) -> Iterable[Problem]:
+    mine, other, file = later.program, earlier.program, earlier.source.file
+    if mine.version == other.version:
+        yield _problem(later.source, "version", f"version {mine.version} is also in {file}", "each version has a name")
+    if mine.effective_from_us == other.effective_from_us:
+        message = f"version {other.version} in {file} starts at the same time"
+        yield _problem(later.source, "effective_from", message, "a version is replaced by one that starts later")
 
-    if program.id != other.id:
-        yield problem("program", f"{program.id} is another program than {other.id} in {file}; one at a time")
-        return
-    if program.version == other.version:
-        yield problem("version", f"version {program.version} is also in {file}")
-    if program.effective_from_us == other.effective_from_us:
-        yield problem("effective_from", f"version {other.version} in {file} starts at the same time")
+
+def _problem(source: Source, key: str, message: str, hint: str) -> Problem:
+    return Problem(source.file, *source.values.get((key,), (1, 1)), key, message, hint)

@@ -21,7 +21,7 @@ from loyalty.program import (
     When,
     Window,
 )
-from schemas import program as model
+from schemas import program_earn as model
 from schemas.program_scope import Scope, purchase_rule_multiplied
 from schemas.program_source import TreePath
 from schemas.program_values import (

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loyalty.program import Duration
-from schemas import program as model
+from schemas import program as whole
+from schemas import program_earn as model
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_source import Source, TreePath
 from schemas.program_values import did_you_mean, exact, period
@@ -36,7 +37,7 @@ class Scope:
     """Rules whose points are not multiplied; True where the author can change that."""
 
     @classmethod
-    def of(cls, file: model.ProgramFile, source: Source) -> "Scope":
+    def of(cls, file: whole.ProgramFile, source: Source) -> "Scope":
         """The scope of a validated file."""
         tree = source.tree
         levels = _items(tree.get("tiers"), "levels") if "tiers" in tree else None

@@ -244,6 +244,8 @@ class _Reader:
         if event.style:
             return text
         if text in _NULLS:
+            if path:
+                self.source.report(path, "nothing stands here", "write a value, or leave the key out")
             return None
         if text in _BOOLS:
             return _BOOLS[text]

@@ -221,18 +221,32 @@ def _clock_hours(value: Any) -> str:
     return text
 
 
-def _listed(value: Any) -> Any:
-    """Check for a list of at most MAX_LIST; a single value stands for a list of one."""
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        return [value]
-    if not isinstance(value, list):
-        refuse(f"{came(value)}, a list was expected", "for example [one, two]")
-    if len(value) > MAX_LIST:
-        refuse(f"a list of {len(value)} came, at most {MAX_LIST} were expected")
-    return value
+@dataclass(frozen=True, slots=True)
+class OneOrMany:
+    """A list of at most MAX_LIST, as an annotation of a tuple; a single value stands for a list of one."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Make a list first."""
+        return core_schema.no_info_before_validator_function(self.listed, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Either of them."""
+        many = handler(schema)
+        return {"anyOf": [many, many["items"]]}
+
+    def listed(self, value: Any) -> Any:
+        """Check for a list of a bounded length."""
+        if isinstance(value, str | int | dict) and not isinstance(value, bool):
+            return [value]
+        if not isinstance(value, list):
+            refuse(f"{came(value)}, a list was expected", "for example [one, two]")
+        if len(value) > MAX_LIST:
+            refuse(f"a list of {len(value)} came, at most {MAX_LIST} were expected")
+        return value
 
 
-def _sorted(value: tuple[str, ...]) -> tuple[str, ...]:
+def as_set(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The canonical order of a list whose order has no meaning."""
     return tuple(sorted(set(value)))
 
 
@@ -290,11 +304,11 @@ Condition: TypeAlias = Annotated[
     WithJsonSchema({"type": "string", "examples": ["purchase.attributes.table == 'terrace'"]}),
 ]
 
-Texts: TypeAlias = Annotated[tuple[Text, ...], BeforeValidator(_listed), AfterValidator(_sorted)]
+Texts: TypeAlias = Annotated[tuple[Text, ...], AfterValidator(as_set), OneOrMany()]
 """A set of texts; the order does not matter."""
-Ids: TypeAlias = Annotated[tuple[Id, ...], BeforeValidator(_listed), AfterValidator(_sorted)]
-Weekdays: TypeAlias = Annotated[tuple[Weekday, ...], BeforeValidator(_listed), AfterValidator(_sorted)]
-HoursList: TypeAlias = Annotated[tuple[ClockHours, ...], BeforeValidator(_listed), AfterValidator(_sorted)]
+Ids: TypeAlias = Annotated[tuple[Id, ...], AfterValidator(as_set), OneOrMany()]
+Weekdays: TypeAlias = Annotated[tuple[Weekday, ...], AfterValidator(as_set), OneOrMany()]
+HoursList: TypeAlias = Annotated[tuple[ClockHours, ...], AfterValidator(as_set), OneOrMany()]
 
 
 def period(text: str) -> Duration:

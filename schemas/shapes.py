@@ -17,11 +17,20 @@ NAME_CHARS_MAX = 64
 
 
 class Shape(NamedTuple):
-    """One place in a model. `fields` of an object, `item` of a list or of a map with free keys."""
+    """One place in a model: `fields` of an object, `item` of a list or of a map with free keys.
+
+    `nested` names the fields below which there are objects, so that a walk can leave the others alone.
+    """
 
     phrase: str
     fields: Mapping[str, "Shape"] | None = None
     item: "Shape | None" = None
+    nested: tuple[str, ...] = ()
+
+    @property
+    def holds_objects(self) -> bool:
+        """Whether an object with known fields is here or in the items."""
+        return self.fields is not None or (self.item is not None and self.item.holds_objects)
 
 
 def shape_of(annotation: Any, phrase: str = "") -> Shape:
@@ -42,7 +51,9 @@ def shape_of(annotation: Any, phrase: str = "") -> Shape:
         return Shape(phrase, item=shape_of(get_args(annotation)[1]))
     if is_typeddict(annotation):
         hints = get_type_hints(annotation, include_extras=True)
-        return Shape(phrase or "an object", fields={name: shape_of(hint) for name, hint in hints.items()})
+        fields = {name: shape_of(hint) for name, hint in hints.items()}
+        nested = tuple(name for name, field in fields.items() if field.holds_objects)
+        return Shape(phrase or "an object", fields=fields, nested=nested)
     return Shape(phrase)
 
 
@@ -79,15 +90,14 @@ def unknown_fields(shape: Shape, value: object) -> tuple[str, ...]:
 
 def _collect(shape: Shape, value: object, path: str, found: set[str]) -> None:
     """Walk the part of the event that the model knows; the depth is that of the model."""
-    if isinstance(value, list):
-        if shape.item is not None:
+    if shape.fields is None:
+        if shape.item is not None and isinstance(value, list):
             for item in value:
                 _collect(shape.item, item, f"{path}[]", found)
-    elif isinstance(value, dict) and shape.fields is not None:
-        for name, inner in value.items():
-            place = f"{path}.{shortened(name)}" if path else shortened(name)
-            known = shape.fields.get(name)
-            if known is None:
-                found.add(place)
-            else:
-                _collect(known, inner, place, found)
+        return
+    if not isinstance(value, dict):
+        return
+    found.update(f"{path}.{shortened(name)}".removeprefix(".") for name in value.keys() - shape.fields.keys())
+    for name in shape.nested:
+        if name in value:
+            _collect(shape.fields[name], value[name], f"{path}.{name}".removeprefix("."), found)

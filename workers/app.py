@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 import structlog
@@ -80,9 +80,7 @@ class LaneIntake:
         self._lanes.failed(what, error)
 
 
-def build_app(
-    terms: FaustTerms, connection: Connection, lanes: Lanes, ownership: Ownership
-) -> faust.App:
+def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership: Ownership) -> faust.App:
     """The Faust app with agents and hooks. Nothing starts before a worker runs it."""
     # Every setting that matters is passed: Faust would else look for it in the environment.
     app = faust.App(
@@ -119,22 +117,25 @@ def build_app(
 
     declare_agents(app, terms.topics, feed)
 
-    async def revoked(_app: faust.App, _tps: set[TP], **_: Any) -> None:
+    async def revoked(_app: Any, *_: Any, **_named: Any) -> None:
         await ownership.revoked()
 
-    async def rebalanced(_app: faust.App, **_: Any) -> None:
+    async def rebalanced(_app: Any, *_: Any, **_named: Any) -> None:
         # Awaited before Faust seeks and resumes, while heartbeats go on. `on_partitions_assigned` would block those.
         await ownership.assigned(app.consumer.assignment())
 
-    app.on_partitions_revoked.connect(revoked)
-    app.on_rebalance_complete.connect(rebalanced)
+    # The interface wants a handler's parameters named as Faust calls them; ours take whatever comes.
+    app.on_partitions_revoked.connect(cast("Any", revoked))
+    app.on_rebalance_complete.connect(cast("Any", rebalanced))
     return app
 
 
 class Process(faust.Worker):
     """Runs the app until a signal comes or a part of it crashes."""
 
-    def __init__(self, app: faust.App, ownership: Ownership, health: Health, end_process: EndProcess, **kwargs: Any) -> None:
+    def __init__(
+        self, app: faust.App, ownership: Ownership, health: Health, end_process: EndProcess, **kwargs: Any
+    ) -> None:
         super().__init__(
             app,
             quiet=True,
@@ -150,7 +151,7 @@ class Process(faust.Worker):
     @override
     async def on_start(self) -> None:
         await super().on_start()
-        self.add_future(self._beat())
+        self._beating = self.add_future(self._beat())
 
     @override
     async def on_stop(self) -> None:

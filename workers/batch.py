@@ -30,12 +30,9 @@ from loyalty.plan import Programs
 from schemas.decode import Anonymous, Undecodable, decode
 from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
 from schemas.state import decode_record, encode_record
+from workers.topic_words import DEAD_LETTERS
 
 INBOX = "inbox"
-INPUT_TOPICS = ("members", "referrals", "purchases", "reviews", "shares", "engagements", INBOX)
-"""Every topic that the engine reads, in the order in which records of equal timestamps are taken."""
-
-DEAD_LETTERS = "dead-letters"
 FORWARDED_HEADER = "__loyalty.forwarded"
 ERRORS_HEADER = "__loyalty.errors."
 OVERSIZE_KEPT_BYTES = 65_536
@@ -99,6 +96,18 @@ class Counts:
                     self.forfeited[step["rule"]] += step["forfeited"]
         for change in decision.tiers:
             self.tier_changes[change.to_tier] += 1
+
+    def merge(self, other: "Counts") -> None:
+        """Add what another batch did."""
+        self.events.update(other.events)
+        self.points.update(other.points)
+        self.taken_back.update(other.taken_back)
+        self.forfeited.update(other.forfeited)
+        self.tier_changes.update(other.tier_changes)
+        self.dead_letters.update(other.dead_letters)
+        self.forwarded += other.forwarded
+        self.unknown_fields += other.unknown_fields
+        self.event_time_us_max = max(self.event_time_us_max, other.event_time_us_max)
 
 
 @dataclass(slots=True)

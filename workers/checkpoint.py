@@ -204,6 +204,7 @@ class Checkpoint:
             now_us=self._after.now_us,
             runs=self._taken.runs,
             programs=self._after.programs,
+            partitions=self._after.partitions,
             missing=tuple(self._partition.missing),
         )
         groups[Target(ACCOUNTS, number)] = changed

@@ -77,4 +77,3 @@ class Connection:
     @property
     def _sasl(self) -> bool:
         return self.security_protocol.startswith("SASL")
-

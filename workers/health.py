@@ -76,7 +76,8 @@ class HealthServer:
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         match environ.get("PATH_INFO"):
             case "/metrics":
-                return self._metrics(environ, start_response)
+                answer: Iterable[bytes] = self._metrics(environ, start_response)
+                return answer
             case "/healthz":
                 return _status(start_response, self._health.unhealthy())
             case "/readyz":

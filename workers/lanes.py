@@ -143,18 +143,7 @@ class Lane:
         for topic, group in merged:
             queue = self._queues[topic]
             first = queue.taken_to
-            for record in group:
-                records.append(
-                    Record(
-                        topic,
-                        record.partition,
-                        record.offset,
-                        record.timestamp,
-                        record.key,
-                        record.value,
-                        record.headers,
-                    )
-                )
+            records.extend(_as_record(topic, record) for record in group)
             _use(queue, len(group), acknowledge)
             runs.append(Run(topic, first, queue.taken_to))
         self._room.set()
@@ -180,6 +169,10 @@ class Lane:
             except TimeoutError:
                 return True
         return not self._closing
+
+
+def _as_record(topic: str, raw: Any) -> Record:
+    return Record(topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers)
 
 
 def _unused(topic: str, queue: _Queue) -> tuple[str, list[Any]]:
@@ -285,7 +278,10 @@ class Lanes:
             pass
 
     def offer(self, topic: str, partition: int, poll: Poll, acknowledge: Acknowledge) -> None:
-        """Give a poll to its lane. Stale ones are dropped: they are read again after the seek. Ends the process on a hole."""
+        """Give a poll to its lane, or drop it when it is stale: after the seek it is read again.
+
+        Ends the process on a hole.
+        """
         lane = self._lanes.get(partition)
         if lane is None or poll.seek != self.seek:
             return

@@ -54,7 +54,7 @@ class Metrics:
         self._points = Counter(
             "loyalty_points",
             "Points given, by rule and currency, in the smallest unit of the currency. A jump without more events is a "
-            "rule that pays more than meant: loyalty check says what it does, a ledger entry's steps how it came about.",
+            "rule that pays more than meant: loyalty check says what it does, an entry's steps how it came about.",
             ["rule", "currency"],
             registry=registry,
         )
@@ -66,7 +66,7 @@ class Metrics:
         )
         self._points_forfeited = Counter(
             "loyalty_points_forfeited",
-            "Points over a cap, not given, by rule. A steady rate means that members run into the cap: is it meant to bite?",
+            "Points over a cap, not given, by rule. A steady rate: members run into the cap; is it meant to bite?",
             ["rule"],
             registry=registry,
         )
@@ -74,11 +74,6 @@ class Metrics:
             "loyalty_tier_changes",
             "Tier changes, by the tier reached. A wave outside of a program change: check the thresholds.",
             ["tier"],
-            registry=registry,
-        )
-        self._members_opened = Counter(
-            "loyalty_members_opened",
-            "Accounts opened. A jump without a campaign: a sender may use wrong member ids.",
             registry=registry,
         )
         self._dead_letters = Counter(
@@ -96,8 +91,8 @@ class Metrics:
         )
         self._unknown_fields = Counter(
             "loyalty_unknown_fields",
-            "Fields of events that the contract does not know, ignored. A rise means that a sender writes something that "
-            "nobody reads: loyalty publish --strict names it.",
+            "Fields of events that the contract does not know, ignored. A rise means that a sender writes something "
+            "that nobody reads: loyalty publish --strict names it.",
             registry=registry,
         )
         self._batch_records = Histogram(
@@ -109,14 +104,14 @@ class Metrics:
         )
         self._batch_seconds = Histogram(
             "loyalty_batch_seconds",
-            "Duration of a batch from the lane to the acknowledgement. When it rises: loyalty_stage_seconds says where.",
+            "Duration of a batch from the lane to its end. When it rises: loyalty_stage_seconds says where.",
             buckets=_SECONDS,
             registry=registry,
         )
         self._stage_seconds = Histogram(
             "loyalty_stage_seconds",
-            "Duration of each stage of a batch. decide: the processor or a costly condition; begin, confirm and commit: "
-            "the brokers.",
+            "Duration of each stage of a batch. decide: the processor or a costly condition; begin, confirm and "
+            "commit: the brokers.",
             ["stage"],
             buckets=_SECONDS,
             registry=registry,
@@ -128,8 +123,8 @@ class Metrics:
         )
         self._event_lag = Gauge(
             "loyalty_event_lag_seconds",
-            "Age of the newest event of the latest batch, by the event's own time. High while loyalty_broker_lag_seconds "
-            "is low: a sender delivers late.",
+            "Age of the newest event of the latest batch, by the event's own time. High while "
+            "loyalty_broker_lag_seconds is low: a sender delivers late.",
             ["partition"],
             registry=registry,
         )
@@ -154,18 +149,30 @@ class Metrics:
             registry=registry,
         )
         self._restored = Counter(
-            "loyalty_restored_records", "State records read at taking over partitions. Rises with each rebalance only.",
+            "loyalty_restored_records",
+            "State records read at taking over partitions. Rises with each rebalance only.",
             registry=registry,
         )
-        self._build = Info("loyalty_build", "Which release runs. More than one at a time: a rollout is under way.",
-                           registry=registry)
+        self._build = Info(
+            "loyalty_build", "Which release runs. More than one at a time: a rollout is under way.", registry=registry
+        )
         self._build.info({"version": _version(), "python": python_version()})
 
-    def watch(self, *, accounts: Callable[[], float], partitions: Callable[[], float], ready: Callable[[], float]) -> None:
+    def watch(
+        self, *, accounts: Callable[[], float], partitions: Callable[[], float], ready: Callable[[], float]
+    ) -> None:
         """Add the gauges that are read when scraped. The functions are called from the server's thread."""
         for name, help_text, read in (
-            ("loyalty_accounts", "Members whose state this worker holds. A fall without a rebalance: look at once.", accounts),
-            ("loyalty_partitions", "Partition numbers this worker owns. 0 for long: more workers than partitions.", partitions),
+            (
+                "loyalty_accounts",
+                "Members whose state this worker holds. A fall without a rebalance: look at once.",
+                accounts,
+            ),
+            (
+                "loyalty_partitions",
+                "Partition numbers this worker owns. 0 for long: more workers than partitions.",
+                partitions,
+            ),
             ("loyalty_ready", "1 when restored, assigned and able to write. 0 for minutes: /readyz says why.", ready),
         ):
             Gauge(name, help_text, registry=self.registry).set_function(read)
@@ -174,9 +181,7 @@ class Metrics:
         """A stage of a batch has ended."""
         self._stage_seconds.labels(stage).observe(seconds)
 
-    def batch(
-        self, partition: int, records: Sequence[Record], counts: Counts, *, now_us: int, seconds: float
-    ) -> None:
+    def batch(self, partition: int, records: Sequence[Record], counts: Counts, *, now_us: int, seconds: float) -> None:
         """A batch has been committed."""
         self._transactions.inc()
         self._batch_seconds.observe(seconds)
@@ -207,7 +212,6 @@ class Metrics:
         _add(self._dead_letters, counts.dead_letters, self._codes)
         self._forwarded.inc(counts.forwarded)
         self._unknown_fields.inc(counts.unknown_fields)
-        self._members_opened.inc(counts.members_opened)
 
 
 def _add(counter: Counter, counts: Mapping[str, int], bounded: Bounded) -> None:

@@ -87,6 +87,8 @@ class JournalRecord:
     runs: Sequence[Run]
     """In the order in which the records were decided. Empty: a batch made because time passed."""
     programs: Mapping[str, str]
+    partitions: int
+    """How many partitions each topic had: a replay must send members to the same ones."""
     missing: Sequence[Run] = ()
     """Ranges that the log no longer held and that an operator told the worker to do without."""
 
@@ -98,6 +100,7 @@ class JournalRecord:
             "now_us": self.now_us,
             "runs": [tuple(run) for run in self.runs],
             "programs": self.programs,
+            "partitions": self.partitions,
         }
         if self.missing:
             record["missing"] = [tuple(run) for run in self.missing]
@@ -113,6 +116,7 @@ class JournalRecord:
             now_us=record["now_us"],
             runs=[Run(*run) for run in record["runs"]],
             programs=record["programs"],
+            partitions=record["partitions"],
             missing=[Run(*run) for run in record.get("missing", ())],
         )
 

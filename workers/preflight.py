@@ -23,9 +23,7 @@ def check_topics(names: Iterable[str], counts: Mapping[str, int], *, partition_c
     wanted = list(names)
     missing = [name for name in wanted if name not in counts]
     if missing:
-        raise Refusal(
-            f"the cluster lacks topics: {', '.join(missing)}", hint="create them with: loyalty topics create"
-        )
+        raise Refusal(f"the cluster lacks topics: {', '.join(missing)}", hint="create them with: loyalty topics create")
     other = [f"{name} has {counts[name]}" for name in wanted if counts[name] != partition_count]
     if other:
         raise Refusal(

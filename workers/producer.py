@@ -8,7 +8,7 @@ Invariants:
   W2 records of one topic and partition are written in the order given
 """
 
-import asyncio
+from asyncio import Future
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +23,7 @@ _BATCH_BYTES: Final = 900 * 1024
 """Of one record batch: below what a topic takes by default (1 MiB). A larger record travels alone."""
 
 _MARKERS_WAIT_SECONDS: Final = 0.002
-"""Between tries to begin while the last transaction's markers are written. aiokafka waits 20 ms, five times the need."""
+"""Between tries to begin while the last transaction's markers are written. aiokafka waits 20 ms."""
 
 
 class Target(NamedTuple):
@@ -79,11 +79,11 @@ class TransactionalProducer:
         """Begin a transaction. Raises KafkaError."""
         await self._started.begin_transaction()
 
-    async def write(self, target: Target, records: Sequence[Out], *, timestamp_ms: int) -> list["asyncio.Future[Any]"]:
+    async def write(self, target: Target, records: Sequence[Out], *, timestamp_ms: int) -> list[Future[Any]]:
         """Hand over records for one topic and partition. The futures have to be awaited before the commit (W1)."""
         producer = self._started
         topic = self._prefix + target.topic
-        futures: list[asyncio.Future[Any]] = []
+        futures: list[Future[Any]] = []
         batch = producer.create_batch()
         for record in records:
             if self._append(batch, record, timestamp_ms):

@@ -10,16 +10,12 @@ starts over and sorts all events in memory.
 Not here: the decisions (loyalty), reading journals (recorded.py), the command (commands/replay.py).
 """
 
-import gzip
 import heapq
-import shutil
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, NamedTuple, Self, cast
+from typing import NamedTuple, Self, TypeAlias
 
 import orjson
 
@@ -29,11 +25,16 @@ from loyalty.facts import Fact
 from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from workers.accounts import account_lines
-from workers.batch import INPUT_TOPICS, Counts, DeadLetter, Engine, type_of
+from workers.batch import Counts, DeadLetter, Engine, type_of
+from workers.ndjson import Source
+from workers.topic_words import INPUTS
 
 STREAMS = ("ledger", "balances", "tiers", "dead-letters")
-_TOPIC_RANK = {topic: rank for rank, topic in enumerate(INPUT_TOPICS)}
+_TOPIC_RANK = {topic: rank for rank, topic in enumerate(INPUTS)}
 _FLUSH_LINES = 2_000
+
+Progress: TypeAlias = Callable[[Sequence[Source]], object]
+"""Is told which inputs are being read, so that it can ask them how far they are."""
 
 
 class Line(NamedTuple):
@@ -84,6 +85,10 @@ class Files:
         with self._stack:
             for name in STREAMS:
                 self._flush(name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a stream of that name."""
+        return name in self._files
 
     def add(self, name: str, line: bytes) -> None:
         """Add a line to a stream."""
@@ -175,17 +180,21 @@ class Replay:
     def finish(self) -> Summary:
         """Write the accounts and sum up."""
         self._files.write_accounts(self.heads())
-        outcomes: Counter[str] = Counter()
-        for (_, outcome), number in self.counts.events.items():
-            outcomes[outcome] += number
-        points: Counter[str] = Counter()
-        for (_, currency), number in self.counts.points.items():
-            points[currency] += number
-        for (_, currency), number in self.counts.taken_back.items():
-            points[currency] -= number
-        tiers = Counter(head.tier for head in self.heads() if head.tier)
-        members = sum(1 for _ in self.heads())
-        return Summary(self._events, outcomes, self.counts.dead_letters, points, members, tiers, self._entries)
+        return summed_up(self._events, self._entries, self.counts, list(self.heads()))
+
+
+def summed_up(events: int, entries: int, counts: Counts, heads: Sequence[Head]) -> Summary:
+    """What a run did, in a few numbers."""
+    outcomes: Counter[str] = Counter()
+    for (_, outcome), number in counts.events.items():
+        outcomes[outcome] += number
+    points: Counter[str] = Counter()
+    for (_, currency), number in counts.points.items():
+        points[currency] += number
+    for (_, currency), number in counts.taken_back.items():
+        points[currency] -= number
+    tiers = Counter(head.tier for head in heads if head.tier)
+    return Summary(events, outcomes, counts.dead_letters, points, len(heads), tiers, entries)
 
 
 def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> bytes:
@@ -194,64 +203,44 @@ def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> by
     return orjson.dumps({**fields, "value": raw.decode(errors="replace")})
 
 
-def replay(
-    engine: Engine, paths: Sequence[Path], files: Files, *, on_bytes: Callable[[int], object] | None = None
-) -> Summary:
-    """Replay event files by time. `on_bytes` hears of progress, in bytes of (unpacked) lines read."""
+def replay(engine: Engine, sources_of: Callable[[], Sequence[Source]], files: Files, progress: Progress) -> Summary:
+    """Replay event files by time.
+
+    `sources_of` opens the inputs from their beginning, once more if they have to be sorted.
+    Raises workers.ndjson.InputError for a file that cannot be read.
+    """
     run = Replay(engine, files)
-    with tempfile.TemporaryDirectory(prefix="loyalty-replay-") as scratch:
-        paths = [_spooled(path, Path(scratch)) for path in paths]
-        try:
-            for line in heapq.merge(*(_lines(path, rank, on_bytes, check=True) for rank, path in enumerate(paths))):
-                run.take(line)
-        except OutOfOrder:
-            run.restart()
-            unsorted = [line for rank, path in enumerate(paths) for line in _lines(path, rank, None, check=False)]
-            for line in sorted(unsorted, key=lambda each: each[:4]):
-                run.take(line)
-        return run.finish()
+    try:
+        sources = sources_of()
+        progress(sources)
+        for line in heapq.merge(*(_lines(source, rank, check=True) for rank, source in enumerate(sources))):
+            run.take(line)
+    except OutOfOrder:
+        run.restart()
+        sources = sources_of()
+        progress(sources)
+        unsorted = [line for rank, source in enumerate(sources) for line in _lines(source, rank, check=False)]
+        for line in sorted(unsorted, key=lambda each: each[:4]):
+            run.take(line)
+    return run.finish()
 
 
-def _spooled(path: Path, scratch: Path) -> Path:
-    """Standard input as a file, since it may have to be read twice."""
-    if str(path) != "-":
-        return path
-    spooled = scratch / "stdin"
-    with spooled.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    return spooled
-
-
-def opened(path: Path) -> IO[bytes]:
-    """The file for reading, unpacked when its name ends in .gz."""
-    if path.suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _lines(path: Path, rank: int, on_bytes: Callable[[int], object] | None, *, check: bool) -> Iterator[Line]:
-    """The decoded lines of a file. Raises OutOfOrder at the first that is earlier than the one before it."""
+def _lines(source: Source, rank: int, *, check: bool) -> Iterator[Line]:
+    """The decoded lines of a file. With `check`, raises OutOfOrder at the first that is earlier than the one before."""
     newest_us = 0
-    name = path.name
-    with opened(path) as file:
-        for number, raw in enumerate(file, 1):
-            if on_bytes is not None:
-                on_bytes(len(raw))
-            raw = raw.rstrip(b"\r\n")  # noqa: PLW2901 the line without its end is the line
-            if not raw:
-                continue
-            decoded = decode(raw)
-            topic_rank = 0
-            if isinstance(decoded, Known):
-                fact = decoded.fact
-                time_us, topic_rank = fact.time_us, _TOPIC_RANK[TOPIC_OF_TYPE.get(fact.cause.type, "inbox")]
-            elif isinstance(decoded, Anonymous):
-                time_us = decoded.time_us
-            else:
-                time_us = newest_us  # what cannot be read has no time: it keeps its place
-            if time_us < newest_us:
-                if check:
-                    raise OutOfOrder(f"{name}:{number}")
-            else:
-                newest_us = time_us
-            yield Line(time_us, topic_rank, rank, number, name, raw, decoded)
+    for _, number, raw in source.lines():
+        decoded = decode(raw)
+        topic_rank = 0
+        if isinstance(decoded, Known):
+            fact = decoded.fact
+            time_us, topic_rank = fact.time_us, _TOPIC_RANK[TOPIC_OF_TYPE[type_of(fact)]]
+        elif isinstance(decoded, Anonymous):
+            time_us = decoded.time_us
+        else:
+            time_us = newest_us  # what cannot be read has no time: it keeps its place
+        if time_us < newest_us:
+            if check:
+                raise OutOfOrder(f"{source.name}:{number}")
+        else:
+            newest_us = time_us
+        yield Line(time_us, topic_rank, rank, number, source.name, raw, decoded)

@@ -106,7 +106,7 @@ async def locate(
     stored = partition.positions
     if stored is not None and stored.partitions != partition_count:
         raise Refusal(
-            f"the state was written with {stored.partitions} partitions for each topic, now there are {partition_count}",
+            f"the state was written with {stored.partitions} partitions a topic, now there are {partition_count}",
             hint="members would move to other partitions: go back to the old number, or start under a new prefix",
         )
     tps = {word: TopicPartition(name, partition.number) for word, name in topics.items()}

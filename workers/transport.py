@@ -14,7 +14,7 @@ Invariants:
 """
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, cast
 
 import aiokafka
 from aiokafka.errors import ConsumerStoppedError, KafkaError
@@ -63,7 +63,7 @@ class PollThread(driver.AIOKafkaConsumerThread):
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        # Faust asks for committed records only together with its own transactions (T4). Not started yet: it is read then.
+        # Faust asks for committed records only with its own transactions (T4). Read when the consumer starts.
         consumer._isolation_level = "read_committed"  # noqa: SLF001
         return consumer
 
@@ -78,9 +78,8 @@ class PollThread(driver.AIOKafkaConsumerThread):
         popped = await super()._fetch_records(consumer, *args, **kwargs)
         polls: dict[TP, Any] = {}
         # No await between the pop and here: same thread, same step.
-        assignment = consumer._subscription.subscription.assignment if popped else None  # noqa: SLF001
         for tp, records in popped.items():
-            state = assignment.state_value(tp)
+            state = consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001
             end = state.position
             behind = max(0, (end if state.lso is None else state.lso) - end)
             polls[tp] = Poll(self.seek_number, self._starts.get(tp, -1), end, behind, records)
@@ -104,7 +103,7 @@ class PollThread(driver.AIOKafkaConsumerThread):
 class PollConsumer(driver.Consumer):
     """Hands out one message for each topic-partition and poll; its value is a Poll."""
 
-    _thread: PollThread
+    _thread: PollThread  # type: ignore[mutable-override]  # Made by `_new_consumer_thread`, never set again.
 
     @override
     def _new_consumer_thread(self) -> PollThread:
@@ -133,22 +132,23 @@ class PollConsumer(driver.Consumer):
 
     @override
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-        polls, active = await self._wait_next_records(timeout)
+        polled, active = await self._wait_next_records(timeout)
+        polls = cast("Mapping[TP, Poll]", polled)  # Our thread makes polls of Faust's lists.
         if not polls or self.should_stop:
             return
         for tp, poll in polls.items():
             # A poll under way during a rebalance may pop just after the seek, before the flow resumes: it is good, and
             # dropping it would be a hole. One that popped before the seek is stale: its records are read again.
             if not self.flow_active:
-                await self.wait(self.can_resume_flow)
-            if self.should_stop or poll.seek != self._thread.seek_number:
+                await self.wait_first(self.can_resume_flow.wait())
+            if self._stopped.is_set() or poll.seek != self._thread.seek_number:
                 return
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
             message = self._to_message(tp, poll.records[-1])
             # What Faust commits for a message is its offset + 1.
             message.offset = poll.end - 1
-            message.key, message.value = b"", poll
+            message.key, message.value = b"", cast("Any", poll)
             yield tp, message
 
     @override
@@ -182,7 +182,7 @@ class PollConsumer(driver.Consumer):
 class PollTransport(driver.Transport):
     """Set as `app.transport`."""
 
-    Consumer = PollConsumer
+    Consumer = PollConsumer  # type: ignore[mutable-override]  # Faust means it to be replaced.
 
     def __init__(self, url: Any, app: AppT, *, intake: Intake) -> None:
         super().__init__(url, app)

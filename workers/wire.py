@@ -1,12 +1,12 @@
 """The wiring: the one place that reads the settings, knows every concrete class and calls for a Faust app.
 
-Everything below it takes plain values. Importing this module starts nothing, and neither does `wire`: `Worker.run` does.
+Everything below it takes plain values. Importing this module starts nothing, nor does `wire`: `Worker.run` does.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import time_ns
+from time import time_ns  # noqa: TID251 - this is the clock that the shell passes in
 from typing import TYPE_CHECKING
 
 import structlog
@@ -35,7 +35,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 def system_clock() -> int:
     """Microseconds since 1970, from this machine's clock: where time enters, to be recorded with each batch."""
-    return time_ns() // 1000  # noqa: TID251 - the clock that the shell passes in
+    return time_ns() // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,7 @@ def wire(
     group = f"{settings.prefix}{settings.app_id}"
     topics = {word: settings.prefix + word for word in INPUTS}
     metrics = Metrics(CollectorRegistry() if registry is None else registry)
-    lanes = Lanes(
-        records_max=settings.batch_records_max, idle_seconds=settings.idle_batch_seconds, end_process=end
-    )
+    lanes = Lanes(records_max=settings.batch_records_max, idle_seconds=settings.idle_batch_seconds, end_process=end)
     ownership = Ownership(
         Terms(
             prefix=settings.prefix,

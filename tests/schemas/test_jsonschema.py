@@ -48,9 +48,6 @@ def test_every_type_has_a_topic_and_every_topic_a_contract() -> None:
     assert set(TOPIC_OF_OUTPUT) == set(OUTPUTS)
 
 
-def _properties(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    if isinstance(schema, dict):
-        for name, field in schema.get("properties", {}).items():
-            yield name, field
-        for inner in schema.values():
-            yield from _properties(inner)
+def _properties(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for part in (schema, *schema.get("$defs", {}).values()):
+        yield from part.get("properties", {}).items()

@@ -42,11 +42,14 @@ def _exit_code(error: Exception) -> int | None:
     from config.settings import SettingsError
     from workers.cluster import ClusterError
     from workers.local_kafka import LocalKafkaError
+    from schemas.program_source import ProgramError
+    from workers.ndjson import InputError
+    from workers.recorded import BadRecording
 
     match error:
         case SettingsError():
             return WRONG_USAGE
-        case ClusterError() | LocalKafkaError() | KafkaError() | OSError():
+        case ProgramError() | BadRecording() | ClusterError() | InputError() | LocalKafkaError() | KafkaError() | OSError():
             return FAILED
         case _:
             return None

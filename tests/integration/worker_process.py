@@ -1,0 +1,49 @@
+"""A worker process for tests: the real worker, wired with the counting decider.
+
+Run as `python -m tests.integration.worker_process`. Settings come from LOYALTY_*, as always; LOYALTY_TEST_* say what
+the test wants: VERSIONS (JSON of the programs held), and after which stage of a batch to die, freeze or dawdle.
+"""
+
+import os
+import signal
+import sys
+import time
+
+import orjson
+
+from config.settings import load_settings
+from tests.integration.counting import CountingDecider
+from workers.checkpoint import Stage
+from workers.fatal import Refusal, end_process
+from workers.logs import configure_logs
+from workers.wire import wire
+
+DIE, FREEZE, DAWDLE = "LOYALTY_TEST_DIE_AFTER", "LOYALTY_TEST_FREEZE_AFTER", "LOYALTY_TEST_DAWDLE_AFTER"
+VERSIONS = "LOYALTY_TEST_VERSIONS"
+DAWDLE_SECONDS = 0.05
+
+
+def probe(stage: Stage, _partition: int) -> None:
+    """Do after a stage what the test asked for."""
+    if os.environ.get(DIE) == stage.name:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if os.environ.get(FREEZE) == stage.name:
+        del os.environ[FREEZE]  # Once: when it wakes, it goes on.
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if os.environ.get(DAWDLE) == stage.name:
+        time.sleep(DAWDLE_SECONDS)
+
+
+def main() -> int:
+    """Run the worker and return its exit code."""
+    settings = load_settings()
+    configure_logs(settings.log_level, json=True)
+    versions = {name: tuple(held) for name, held in orjson.loads(os.environ[VERSIONS]).items()}
+    try:
+        return wire(settings, decider=CountingDecider(versions), probe=probe).run()
+    except Refusal as refusal:
+        end_process("starting", refusal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

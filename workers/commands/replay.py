@@ -1,0 +1,143 @@
+"""`loyalty replay`: the worker's engine over files, without Kafka."""
+
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workers.commands.failures import explained
+
+if TYPE_CHECKING:
+    from workers.ndjson import Source
+    from workers.replay import Summary
+
+STANDARD_INPUT = "-"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("replay", no_args_is_help=True)(replay)
+
+
+def replay(
+    program: Annotated[
+        list[Path], typer.Option("--program", help="A program file, or a folder of its versions; repeatable.")
+    ],
+    events: Annotated[
+        list[str],
+        typer.Option("--events", help="NDJSON events, plain or .gz, - for standard input; repeatable."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder for ledger.ndjson, accounts.ndjson and the others.")],
+    journal: Annotated[
+        str | None,
+        typer.Option(help="A recording of the journal: take what workers took, from recordings, to the byte."),
+    ] = None,
+    more_events: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="More event files.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+) -> None:
+    """Decide events offline, with the same engine as the worker.
+
+    Without --journal, events are taken by time, topic and place in the files. With it, --events are recordings of
+    the input topics and the inbox (`loyalty topics export`), and order, batches and `now` are the workers'.
+    """
+    with explained(), contextlib.ExitStack() as cleanup:
+        from loyalty.plan import Programs
+        from schemas.program_load import load_programs
+        from workers.batch import Engine
+        from workers.ndjson import Source
+        from workers.recorded import recording_source, replay_journal
+        from workers.replay import Files
+        from workers.replay import replay as replay_by_time
+
+        programs = Programs(load_programs(program))
+        names = [*events, *(more_events or [])]
+        with Files(out) as files:
+            if journal is not None:
+                recordings = [recording_source(name) for name in names]
+                cleanup.enter_context(_progress(recordings, quiet=as_json))
+                summary = replay_journal(
+                    lambda partitions: Engine(programs, partitions=partitions),
+                    recording_source(journal),
+                    recordings,
+                    files,
+                )
+            else:
+                copy = _copied_input(names, cleanup)
+                summary = replay_by_time(
+                    Engine(programs, partitions=1),
+                    lambda: [Source(name, copy) for name in names],
+                    files,
+                    lambda sources: cleanup.enter_context(_progress(sources, quiet=as_json)),
+                )
+        cleanup.close()
+        _show(summary, out, as_json=as_json)
+
+
+def _copied_input(names: Sequence[str], cleanup: contextlib.ExitStack) -> Path | None:
+    """Standard input as a file, since events that are out of order have to be read twice."""
+    if STANDARD_INPUT not in names:
+        return None
+    folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="loyalty-"))
+    copy = Path(folder) / "stdin"
+    with copy.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return copy
+
+
+@contextlib.contextmanager
+def _progress(sources: "Sequence[Source]", *, quiet: bool) -> Iterator[None]:
+    """A progress bar on standard error when somebody watches; it looks at the inputs from a thread of its own."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    done = threading.Event()
+    total = sum(source.size_bytes or 0 for source in sources)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("replaying", total=total or None)
+
+        def watch() -> None:
+            while not done.wait(0.2):
+                bar.update(task, completed=sum(source.read_bytes for source in sources))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def _show(summary: "Summary", out: Path, *, as_json: bool) -> None:
+    if as_json:
+        fields = {**summary._asdict(), "out": str(out)}
+        typer.echo(json.dumps(fields, default=dict))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("what", "how many", box=None)
+    table.add_row("events", f"{summary.events:,}")
+    for outcome, number in sorted(summary.outcomes.items()):
+        table.add_row(f"  {outcome}", f"{number:,}")
+    for code, number in sorted(summary.dead_letters.items()):
+        table.add_row(f"    {code}", f"{number:,}")
+    table.add_row("ledger entries", f"{summary.entries:,}")
+    for currency, number in sorted(summary.points.items()):
+        table.add_row(f"points given, less taken back: {currency}", f"{number:,}")
+    table.add_row("members", f"{summary.members:,}")
+    for tier, number in sorted(summary.tiers.items()):
+        table.add_row(f"  {tier}", f"{number:,}")
+    Console().print(table)
+    typer.echo(f"written to {out}")
