@@ -25,6 +25,7 @@ class ReferralLink:
 
     referral_id: str
     referrer: str
+    code: str
     linked_us: int
     paid: tuple[str, ...] = ()
     transaction_id: str = ""

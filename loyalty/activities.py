@@ -42,7 +42,9 @@ def _give(work: Work, fact: object, on: str) -> None:
         return
     local = local_time(work.time_us, plan.program.zone)
     circumstances = event_circumstances(work, fact, local)
-    giving = [(rule, *_worth(plan, rule, circumstances)) for rule in rules if circumstances.holds(rule.when)]
+    giving = [
+        (rule, *_worth(plan, rule, circumstances)) for rule, holds in rules if holds is None or holds(circumstances)
+    ]
     steps = []
     qualifying = 0
     for (rule, _, multipliers), points in zip(giving, _whole(plan, giving), strict=True):
@@ -55,7 +57,7 @@ def _give(work: Work, fact: object, on: str) -> None:
         if grant != points:
             step |= {"granted": grant, "forfeited": points - grant}
         steps.append(step)
-        work.credit(rule.currency, rule.id, grant, lot_id_of(work.cause, head.member, on, rule.currency))
+        work.credit(rule.currency, [(rule.id, grant)], lot_id_of(work.cause, head.member, on, rule.currency))
         tiers = plan.program.tiers
         if tiers is not None and tiers.basis == "points" and rule.qualifies and rule.currency == tiers.currency:
             qualifying += min(grant, rule.points)
@@ -73,7 +75,7 @@ def event_circumstances(work: Work, fact: object, local: Local) -> Circumstances
         tier=head.tier,
         segments=head.segments,
         fact=fact,
-        context_of=lambda: event_context(fact, member_context(head.tier, head.segments, head.attributes)),
+        context_of=lambda tier: event_context(fact, member_context(tier, head.segments, head.attributes)),
         store_id=getattr(fact, "store_id", ""),
         channel=getattr(fact, "channel", ""),
     )
@@ -85,11 +87,11 @@ def _worth(plan: Plan, rule: ActivityRule, circumstances: Circumstances) -> tupl
         return (rule.points, 1), ()
     which = tuple(
         i
-        for i, m in enumerate(plan.program.multipliers)
-        if m.lines == ALL_LINES and (m.rules is None or rule.id in m.rules) and circumstances.holds(m.when)
+        for i, (m, holds) in enumerate(zip(plan.program.multipliers, plan.multiplier_holds, strict=True))
+        if m.lines == ALL_LINES and (m.rules is None or rule.id in m.rules) and (holds is None or holds(circumstances))
     )
     factor = plan.factor(which)
-    return (rule.points * factor.numerator, factor.denominator), which
+    return (rule.points * factor[0], factor[1]), which
 
 
 def _whole(plan: Plan, giving: list[tuple[ActivityRule, Exact, tuple[int, ...]]]) -> list[int]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from loyalty.program import Duration, EveryYear, Hours, Window
 
 SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,8 +41,7 @@ class Local(NamedTuple):
 def local_time(time_us: int, zone: ZoneInfo) -> Local:
     """The instant `time_us` as the wall clock of `zone` shows it."""
     wall = datetime.fromtimestamp(time_us // SECOND_US, zone)
-    year, month, day, hour, minute = wall.timetuple()[:5]
-    return Local(zone, time_us, year, month, day, hour * 60 + minute, wall.toordinal())
+    return Local(zone, time_us, wall.year, wall.month, wall.day, wall.hour * 60 + wall.minute, wall.toordinal())
 
 
 def instant_us(moment: datetime) -> int:
@@ -53,6 +53,11 @@ def instant_us(moment: datetime) -> int:
 def bound_us(bound: datetime, zone: ZoneInfo) -> int:
     """The instant of a window's bound; a naive one is wall-clock time in `zone`, the first if it occurs twice."""
     return instant_us(bound if bound.tzinfo is not None else bound.replace(tzinfo=zone))
+
+
+def length_us(duration: Duration) -> int:
+    """The length of a duration as a limit of lateness: days of 24 hours, months of 31 days."""
+    return (duration.months * 31 + duration.days) * DAY_US + duration.seconds * SECOND_US
 
 
 def shifted_us(time_us: int, duration: Duration, zone: ZoneInfo, sign: int = 1) -> int:

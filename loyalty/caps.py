@@ -7,10 +7,10 @@ on with the same counter.
 Not here: what happens with what is over (it is forfeited and recorded, purchases.py and activities.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from loyalty.calendar import Local, period_key, period_last_ordinal, window_start_ordinal
-from loyalty.program import Cap
+from loyalty.program import Cap, Duration
 
 PER_TRANSACTION = "transaction"
 _AWARDS = "awards"
@@ -21,14 +21,34 @@ def _value(cap: Cap, fact: object) -> str:
 
 
 def _counter(rule_id: str, cap: Cap, period: str, value: str) -> str:
-    return f"{rule_id}|{cap.unit}|{'r' if cap.rolling else ''}{period}|{value}"
+    each = f"{cap.each}={value}" if cap.each else ""
+    return f"{rule_id}|{cap.unit}|{'r' if cap.rolling else ''}{period}|{each}"
 
 
 def _used(counters: dict[str, int], rule_id: str, cap: Cap, local: Local, value: str) -> int:
     if cap.rolling is None:
         return counters.get(_counter(rule_id, cap, period_key(cap.per, local), value), 0)
-    first = window_start_ordinal(local.ordinal, cap.rolling)
-    return sum(counters.get(_counter(rule_id, cap, f"d{day}", value), 0) for day in range(first, local.ordinal + 1))
+    return _used_rolling(
+        cap.rolling, local.ordinal, lambda day: counters.get(_counter(rule_id, cap, f"d{day}", value), 0)
+    )
+
+
+def _used_rolling(rolling: Duration, today: int, used_on: Callable[[int], int]) -> int:
+    """What the fullest of the windows that hold this day has used.
+
+    A late event lies in windows that others began to fill: looking back alone would let one of them overflow.
+    """
+
+    def used(first: int, last: int) -> int:
+        return sum(used_on(day) for day in range(first, last + 1))
+
+    end, first = today, window_start_ordinal(today, rolling)
+    most = used(first, end)
+    while window_start_ordinal(end + 1, rolling) <= today:
+        end += 1
+        if used_on(end):  # only a day that holds something can make a later window fuller
+            most = max(most, used(window_start_ordinal(end, rolling), end))
+    return most
 
 
 def granted(
@@ -76,7 +96,7 @@ def _count(
             counters.pop(key, None)
 
 
-def pruned(counters: dict[str, int], before_ordinal: int, rolling_days_max: int) -> None:
+def prune(counters: dict[str, int], before_ordinal: int, rolling_days_max: int) -> None:
     """Drop counters of periods that ended before the local day `before_ordinal`; rolling ones live longer."""
     gone = []
     for key in counters:

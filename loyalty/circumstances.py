@@ -3,13 +3,16 @@
 Not here: line filters (plan.py), what follows when a rule holds (earning.py, activities.py).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from loyalty.calendar import Local, in_every_year, in_hours, in_window, local_time
+from loyalty.conditions import Condition
 from loyalty.program import FieldTest, When
+
+_Value = TypeVar("_Value")
 
 
 @cache
@@ -20,7 +23,7 @@ def _zone(name: str) -> ZoneInfo:
 class Circumstances:
     """When, where and by whom; for a return, as they were at the purchase."""
 
-    __slots__ = ("_context", "_context_of", "_store_local", "channel", "fact", "local", "segments", "store_id", "tier")
+    __slots__ = ("_context", "_context_of", "channel", "fact", "local", "segments", "store_id", "store_local", "tier")
 
     def __init__(
         self,
@@ -29,19 +32,19 @@ class Circumstances:
         tier: str,
         segments: tuple[str, ...],
         fact: object,
-        context_of: Callable[[], Mapping[str, Any]],
+        context_of: Callable[[str], Mapping[str, Any]],
         store_id: str = "",
         channel: str = "",
         store_zone: str = "",
     ) -> None:
-        """`context_of` builds what conditions read; it is called once, and only if a condition asks."""
+        """`context_of` builds what conditions read, for a tier; it is called once, and only if a condition asks."""
         self.local = local
         self.tier = tier
         self.segments = segments
         self.fact = fact
         self.store_id = store_id
         self.channel = channel
-        self._store_local = local_time(local.time_us, _zone(store_zone)) if store_zone else local
+        self.store_local = local_time(local.time_us, _zone(store_zone)) if store_zone else local
         self._context_of = context_of
         self._context: Mapping[str, Any] | None = None
 
@@ -56,40 +59,77 @@ class Circumstances:
             store_id=self.store_id,
             channel=self.channel,
         )
-        other._store_local = self._store_local
+        other.store_local = self.store_local
         return other
 
-    def holds(self, when: When | None) -> bool:
-        """Whether every restriction of `when` is met; None has none."""
-        if when is None:
-            return True
-        local = self._store_local if when.store_zone else self.local
-        return (
-            (when.tiers is None or self.tier in when.tiers)
-            and (when.segments is None or not when.segments.isdisjoint(self.segments))
-            and (when.stores is None or self.store_id in when.stores)
-            and (when.channels is None or self.channel in when.channels)
-            and (when.weekdays is None or local.weekday in when.weekdays)
-            and (when.every_year is None or any(in_every_year(days, local) for days in when.every_year))
-            and (when.windows is None or any(in_window(window, local) for window in when.windows))
-            and (when.hours is None or any(in_hours(hours, local) for hours in when.hours))
-            and all(self._passes(test) for test in when.fields)
-            and (when.condition is None or when.condition.test(self._conditions_context()))
-        )
-
-    def _passes(self, test: FieldTest) -> bool:
-        value = getattr(self.fact, test.field)
-        match test.op:
-            case "in":
-                return value in test.value
-            case "min":
-                return bool(value >= test.value)
-            case "is":
-                return bool(value == test.value)
-            case _:
-                raise ValueError(test.op)
-
-    def _conditions_context(self) -> Mapping[str, Any]:
+    def conditions_context(self) -> Mapping[str, Any]:
+        """What conditions read."""
         if self._context is None:
-            self._context = self._context_of()
+            self._context = self._context_of(self.tier)
         return self._context
+
+
+Predicate: TypeAlias = Callable[[Circumstances], bool]
+
+
+def predicate(when: When) -> Predicate | None:
+    """Whether every restriction of `when` is met, as a function; None when there are none.
+
+    Only the restrictions that are there become tests: most rules have one or two, and every event asks them all.
+    """
+    tests = list(_tests(when))
+    if len(tests) > 1:
+        return lambda circumstances: all(test(circumstances) for test in tests)
+    return tests[0] if tests else None
+
+
+def _tests(when: When) -> Iterator[Predicate]:
+    """The tests of the restrictions that are set, the cheap ones first."""
+    for field, values in (("tier", when.tiers), ("store_id", when.stores), ("channel", when.channels)):
+        if values is not None:
+            yield _one_of(field, values)
+    if when.segments is not None:
+        yield _in_segments(when.segments)
+    yield from (_field_test(test) for test in when.fields)
+    if when.weekdays is not None:
+        yield _wall_test(when, when.weekdays, lambda wall, weekdays: wall.weekday in weekdays)
+    if when.every_year is not None:
+        yield _wall_test(when, when.every_year, lambda wall, each: any(in_every_year(days, wall) for days in each))
+    if when.windows is not None:
+        yield _wall_test(when, when.windows, lambda wall, each: any(in_window(window, wall) for window in each))
+    if when.hours is not None:
+        yield _wall_test(when, when.hours, lambda wall, each: any(in_hours(hours, wall) for hours in each))
+    if when.condition is not None:
+        yield _condition_test(when.condition)
+
+
+def _one_of(field: str, values: frozenset[str]) -> Predicate:
+    return lambda circumstances: getattr(circumstances, field) in values
+
+
+def _in_segments(segments: frozenset[str]) -> Predicate:
+    return lambda circumstances: not segments.isdisjoint(circumstances.segments)
+
+
+def _wall_test(when: When, value: _Value, test: Callable[[Local, _Value], bool]) -> Predicate:
+    """A test of the local time: the store's where the rule says so and the event carries its zone."""
+    if when.store_zone:
+        return lambda circumstances: test(circumstances.store_local, value)
+    return lambda circumstances: test(circumstances.local, value)
+
+
+def _condition_test(condition: Condition) -> Predicate:
+    return lambda circumstances: condition.test(circumstances.conditions_context())
+
+
+def _field_test(test: FieldTest) -> Predicate:
+    field, value = test.field, test.value
+    match test.op:
+        case "in":
+            return lambda circumstances: getattr(circumstances.fact, field) in value
+        case "min":
+            return lambda circumstances: bool(getattr(circumstances.fact, field) >= value)
+        case "is":
+            return lambda circumstances: bool(getattr(circumstances.fact, field) == value)
+        case _:
+            raise ValueError(test.op)

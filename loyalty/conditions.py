@@ -14,6 +14,7 @@ Not here: which fields a rule may read (schemas), what the values are (context.p
 
 import copyreg
 import re
+import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -178,7 +179,7 @@ def _compile(source: str, variables: frozenset[str]) -> Any:
     try:
         expression = _environment(variables).compile(source)
     except (RuntimeError, ValueError, TypeError) as error:
-        raise _located(str(error), variables) from None
+        raise _located(str(error), source, variables) from None
     result = expression.return_type()
     if result not in (cel.Type.BOOL, cel.Type.DYN):
         message = f"the condition gives {_kind(result.name())}; it must be true or false, such as member.tier == 'gold'"
@@ -192,7 +193,7 @@ def _environment(variables: frozenset[str]) -> Any:
     return cel.NewEnv(variables=dict.fromkeys(sorted(variables), record))
 
 
-def _located(text: str, variables: frozenset[str]) -> ConditionError:
+def _located(text: str, source: str, variables: frozenset[str]) -> ConditionError:
     """The library's report as one sentence of ours."""
     found = _LOCATION.search(text)
     if found is None:
@@ -201,6 +202,9 @@ def _located(text: str, variables: frozenset[str]) -> ConditionError:
         return ConditionError(text.removeprefix("INVALID_ARGUMENT: "))
     line, column, said = int(found[1]), int(found[2]), found[3].removesuffix(" [INVALID_ARGUMENT]")
     if undeclared := re.match(r"undeclared reference to '([^']*)'", said):
+        # The library points behind the name.
+        before = source.splitlines()[line - 1][: column - 1]
+        column -= len(before) - len(before.rstrip("_" + string.ascii_letters + string.digits))
         names = ", ".join(sorted(variables)) or "nothing"
         said = f"{undeclared[1]} is not known here; a condition may read {names}"
     elif overload := re.match(r"found no matching overload for '_?([^']*?)_?' applied to '(.*)'", said):

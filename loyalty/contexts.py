@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loyalty.account import PurchaseRecord
-from loyalty.facts import Engagement, Line, MemberUpdate, Purchase, Referral, Review, Scalar, Share
+from loyalty.facts import Engagement, MemberUpdate, Purchase, Referral, Review, Scalar, Share
 from loyalty.plan import EXCLUDED, Plan
 
 
@@ -16,11 +16,11 @@ def member_context(tier: str, segments: tuple[str, ...], attributes: Mapping[str
     return {"tier": tier, "segments": list(segments), "attributes": dict(attributes)}
 
 
-def purchase_context(
-    plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line, ...], member: Mapping[str, Any]
-) -> Mapping[str, Any]:
-    """A purchase with these lines (all of them, or what returns have left)."""
-    counted = [line for line in lines if plan.classify(line.sku, line.category, line.brand) != EXCLUDED]
+def purchase_context(plan: Plan, purchase: Purchase | PurchaseRecord, member: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A purchase as it was made, also when a return asks."""
+    lines = purchase.lines
+    classes = plan.classes_of(lines)
+    counted = [line for line, mask in zip(lines, classes, strict=True) if mask != EXCLUDED]
     return {
         "purchase": {
             "transaction_id": purchase.transaction_id,

@@ -17,7 +17,7 @@ from typing import assert_never
 from loyalty import caps
 from loyalty.account import ACTIVE, Head, PurchaseRecord, State, head_key, purchase_key
 from loyalty.activities import decide_activity, enroll
-from loyalty.calendar import SECOND_US, local_time
+from loyalty.calendar import DAY_US, SECOND_US, length_us, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal
 from loyalty.facts import (
     Award,
@@ -34,12 +34,10 @@ from loyalty.ledger import Work
 from loyalty.members import STATUS_CLOSED, STATUS_ENROLLED, decide_member
 from loyalty.memory import forget, key_digest, recall, remember
 from loyalty.plan import Plan, Programs
-from loyalty.program import Duration
 from loyalty.purchases import decide_purchase
 from loyalty.referrals import decide_award, decide_referral
 from loyalty.returns import decide_return
 
-DAY_US = 86_400 * SECOND_US
 COUNTERS_PRUNED_EVERY = 16
 """An account's counters are looked through each time that their number passes a multiple of this."""
 
@@ -73,13 +71,14 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     draft = Head(fact.member, fact.time_us) if head is None else head.draft()
-    work = Work(plan, draft, fact.cause, fact.time_us, now_us)
+    leg = fact.rule if isinstance(fact, Award) else ""
+    work = Work(plan, draft, fact.cause, fact.time_us, now_us, leg)
     if head is None:
         enroll(work, fact)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    return _finished(work, head, fact, event_key, business_key)
+    return _finished(programs, work, head, fact, event_key, business_key)
 
 
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
@@ -180,11 +179,6 @@ def _refused(code: Code, message: str) -> Decision:
     return Decision(Outcome.REFUSED, refusal=Refusal(code, message))
 
 
-def length_us(duration: Duration) -> int:
-    """The length of a duration as a limit of lateness: days of 24 hours, months of 31 days."""
-    return (duration.months * 31 + duration.days) * DAY_US + duration.seconds * SECOND_US
-
-
 def _untimely(plan: Plan, fact: Fact, now_us: int) -> Refusal | None:
     """Why an event is too late or too early; awards are as timely as the event that gave them."""
     if isinstance(fact, Award):
@@ -215,17 +209,19 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
     return None
 
 
-def _finished(work: Work, before: Head | None, fact: Fact, event_key: bytes, business_key: bytes | None) -> Decision:
+def _finished(
+    programs: Programs, work: Work, before: Head | None, fact: Fact, event_key: bytes, business_key: bytes | None
+) -> Decision:
     """Remember the event, tidy the account, and answer."""
     head = work.head
-    max_late = work.plan.program.stream.max_late
     seen = head.seen
-    if max_late is not None:
-        seen = forget(seen, work.now_us - length_us(max_late) - DAY_US)
+    if programs.remembered_us is not None:
+        oldest_us = work.now_us - programs.remembered_us
+        seen = forget(seen, oldest_us)
         counters_before = len(before.counters) if before is not None else 0
         if len(head.counters) // COUNTERS_PRUNED_EVERY > counters_before // COUNTERS_PRUNED_EVERY:
-            oldest = local_time(work.now_us - length_us(max_late) - DAY_US, work.plan.program.zone).ordinal
-            caps.pruned(head.counters, oldest, work.plan.rolling_days_max)
+            oldest = local_time(oldest_us, work.plan.program.zone).ordinal
+            caps.prune(head.counters, oldest, programs.rolling_days_max)
     seen = remember(seen, event_key, fact.body, work.now_us)
     if business_key is not None:
         seen = remember(seen, business_key, fact.content, work.now_us)

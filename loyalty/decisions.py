@@ -132,8 +132,11 @@ class Decision(NamedTuple):
     refusal: Refusal | None = None
 
 
+_SEPARATOR = "\x1f"
+"""Between the parts of an id's source text; no id holds control characters."""
+
+
 def derived_id(cause: "Cause", *legs: str) -> str:
     """32 hex digits from the cause's source and id and the legs; the same input gives the same id."""
-    # Length prefixes keep ("a", "bc") apart from ("ab", "c").
-    text = "".join(f"{len(part)}:{part}" for part in (cause.source, cause.id, *legs))
+    text = _SEPARATOR.join((cause.source, cause.id, *legs))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

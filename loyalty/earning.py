@@ -7,146 +7,157 @@ Invariants:
   E2 a rule's exact value depends on the sums over its lines, so splitting a line changes nothing
   E3 value paid with points is a discount spread over all lines; other tenders are ways to pay
 
-Not here: caps (caps.py), tiers (tiers.py), postings (purchases.py).
+Not here: caps (caps.py), tiers (tiers.py), postings (purchases.py), explanations (explanation.py).
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import itemgetter
+from typing import NamedTuple
 
 from loyalty.account import PurchaseRecord
 from loyalty.apportion import ZERO, Exact, largest_remainder, plus, rounded
 from loyalty.circumstances import Circumstances
 from loyalty.facts import Line, Purchase, Tender
-from loyalty.plan import Plan
-from loyalty.program import Multiplier, PurchaseRule
-from loyalty.rules import EARN_RULES
+from loyalty.plan import EXCLUDED, Plan, RulePlan
+from loyalty.program import PurchaseRule
 
 POINTS_TENDER = "points"
-EXPLAINED_LINES_MAX = 200
-"""Lines that one step of an explanation lists; a longer basket is summed up, so that entries stay bounded."""
+ONE: Exact = (1, 1)
+AMOUNT = Line._fields.index("amount_minor")
+_AMOUNT = itemgetter(AMOUNT)
+_QUANTITY = itemgetter(Line._fields.index("quantity_micro"))
 
 
 class Basket(NamedTuple):
-    """Lines to be valued. `net` is the share of the lines' amounts that was not paid with points, at the purchase."""
+    """Lines to be valued.
+
+    masks: the class of each line (plan.py). groups: class -> (amount_minor, quantity_micro), without excluded lines.
+    money: what one minor unit of a line counts for in the program's money, net of what was paid with points.
+    """
 
     lines: tuple[Line, ...]
+    masks: list[int]
+    groups: dict[int, tuple[int, int]]
     tenders: tuple[Tender, ...]
-    currency: str
-    net: Exact
+    money: Exact
 
 
 class Earned(NamedTuple):
     """What one rule gives before caps. `base` is `exact` without multipliers."""
 
     rule: PurchaseRule
+    of: RulePlan
     exact: Exact
     base: Exact
     spend_minor: int
     quantity_micro: int
-    factors: tuple[tuple[int, tuple[int, ...]], ...]
-    """(class of lines, indexes of the multipliers that applied to them)"""
+    factors: dict[int, tuple[int, ...]]
+    """Class of lines -> indexes of the multipliers that applied to them."""
     money: Exact
-    """What one minor unit of the lines counts for: net of points, exchanged, this rule's tenders."""
+    """As in the basket, and of that the share of the rule's own tenders."""
 
 
-def basket_of(purchase: Purchase | PurchaseRecord, lines: tuple[Line, ...] | None = None) -> Basket:
+def basket_of(plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line, ...] | None = None) -> Basket:
     """The basket of a purchase, or what is left of it when `lines` are given."""
-    paid_with_points = sum(t.amount_minor for t in purchase.tenders if t.type == POINTS_TENDER)
-    net = (1, 1)
-    if paid_with_points:
-        amount = sum(line.amount_minor for line in purchase.lines)
-        net = (max(amount - paid_with_points, 0), amount) if amount else (1, 1)
-    return Basket(purchase.lines if lines is None else lines, purchase.tenders, purchase.currency, net)
+    of_lines = purchase.lines if lines is None else lines
+    masks = plan.classes_of(of_lines)
+    return Basket(of_lines, masks, _groups(of_lines, masks), purchase.tenders, _money(plan, purchase))
+
+
+def _groups(lines: Sequence[Line], masks: list[int]) -> dict[int, tuple[int, int]]:
+    found = {}
+    for mask in dict.fromkeys(masks):
+        if mask != EXCLUDED:
+            mine = lines if masks.count(mask) == len(masks) else tuple(compress(lines, map(mask.__eq__, masks)))
+            found[mask] = (sum(map(_AMOUNT, mine)), sum(map(_QUANTITY, mine)))
+    return found
+
+
+def _money(plan: Plan, purchase: Purchase | PurchaseRecord) -> Exact:
+    num, den = ONE
+    if purchase.tenders:
+        paid_with_points = sum(t.amount_minor for t in purchase.tenders if t.type == POINTS_TENDER)
+        amount = sum(line.amount_minor for line in purchase.lines) if paid_with_points else 0
+        if amount:
+            num, den = max(amount - paid_with_points, 0), amount
+    if purchase.currency != plan.program.money:
+        rate = plan.program.exchange[purchase.currency]
+        num, den = num * rate.numerator, den * rate.denominator
+    return num, den
+
+
+def counted_spend(basket: Basket) -> Exact:
+    """Money for the lines that the program counts, net of points, in minor units of the program's money."""
+    return sum([sums[0] for sums in basket.groups.values()]) * basket.money[0], basket.money[1]
 
 
 def evaluate(plan: Plan, basket: Basket, circumstances: Circumstances, *, test_minimum: bool = True) -> list[Earned]:
     """What each purchase rule that applies gives, exactly, in the program's order."""
-    groups = _groups(plan, basket.lines)
-    active = [i for i, when in enumerate(plan.multiplier_whens) if circumstances.holds(when)]
+    active = [i for i, holds in enumerate(plan.multiplier_holds) if holds is None or holds(circumstances)]
     found = []
-    for rule, bit, when in zip(plan.purchase_rules, plan.rule_bits, plan.rule_whens, strict=True):
-        if not circumstances.holds(when):
+    for of in plan.rules:
+        holds, bit, rule = of.holds, of.bit, of.rule
+        if holds is not None and not holds(circumstances):
             continue
-        counted = [(mask, sums) for mask, sums in groups.items() if mask & bit == bit]
+        counted = [group for group in basket.groups.items() if group[0] & bit == bit]
         if not counted:
             continue
-        money = _money(plan, basket, rule)
-        spend = sum(sums[0] for _, sums in counted)
+        money = basket.money if rule.tenders is None else _share_of(basket, rule.tenders)
         if not money[0] and rule.tenders is not None:
             continue
-        if test_minimum and rule.min_spend_minor and spend * money[0] < rule.min_spend_minor * money[1]:
-            continue
-        found.append(_earned(plan, rule, counted, active, money))
+        if test_minimum and rule.min_spend_minor:
+            spend = sum([sums[0] for _, sums in counted])
+            if spend * money[0] < rule.min_spend_minor * money[1]:
+                continue
+        found.append(_earned(plan, of, counted, active, money))
     return found
 
 
-def _groups(plan: Plan, lines: Sequence[Line]) -> dict[int, list[int]]:
-    """Class of lines -> [amount_minor, quantity_micro]; excluded lines are left out."""
-    classify = plan.classify
-    groups: dict[int, list[int]] = {}
-    for _, sku, category, brand, quantity_micro, amount_minor in lines:
-        mask = classify(sku, category, brand)
-        if mask >= 0:
-            sums = groups.get(mask)
-            if sums is None:
-                groups[mask] = [amount_minor, quantity_micro]
-            else:
-                sums[0] += amount_minor
-                sums[1] += quantity_micro
-    return groups
-
-
-def _money(plan: Plan, basket: Basket, rule: PurchaseRule) -> Exact:
-    num, den = basket.net
-    if basket.currency != plan.program.money:
-        rate = plan.program.exchange[basket.currency]
-        num, den = num * rate.numerator, den * rate.denominator
-    tenders = rule.tenders
-    if tenders is not None:
-        # Value paid with points is already out of `net`; counting it here again would discount it twice.
-        paid = [t for t in basket.tenders if t.type != POINTS_TENDER]
-        ours = sum(t.amount_minor for t in paid if t.label in tenders or t.type in tenders)
-        total = sum(t.amount_minor for t in paid)
-        num, den = (num * ours, den * total) if ours else (0, 1)
-    return num, den
-
-
-def _is_of(multiplier: Multiplier, rule: PurchaseRule) -> bool:
-    return multiplier.rules is None or rule.id in multiplier.rules
+def _share_of(basket: Basket, tenders: frozenset[str]) -> Exact:
+    """What a minor unit counts for under a rule for these tenders."""
+    # Value paid with points is already out of the basket's money; counting it again would discount it twice.
+    paid = [t for t in basket.tenders if t.type != POINTS_TENDER]
+    ours = sum(t.amount_minor for t in paid if t.label in tenders or t.type in tenders)
+    total = sum(t.amount_minor for t in paid)
+    return (basket.money[0] * ours, basket.money[1] * total) if ours else ZERO
 
 
 def _earned(
-    plan: Plan, rule: PurchaseRule, counted: list[tuple[int, list[int]]], active: list[int], money: Exact
+    plan: Plan, of: RulePlan, counted: Sequence[tuple[int, tuple[int, int]]], active: Iterable[int], money: Exact
 ) -> Earned:
-    kind = EARN_RULES[rule.kind]
-    multipliers, bits = plan.program.multipliers, plan.multiplier_bits
-    mine = [i for i in active if _is_of(multipliers[i], rule)] if rule.multiplied else []
-    if not kind.BY_LINE:
-        merged = 0
-        for mask, _ in counted:
-            merged |= mask
-        counted_groups = [(merged, [sum(s[0] for _, s in counted), sum(s[1] for _, s in counted)])]
+    multipliers = [i for i in active if i in of.multipliers]
+    field = of.line_field
+    if field is None:
+        counted = [_merged(counted)]
+        rate_num, rate_den = of.rate_num, of.rate_den
     else:
-        counted_groups = counted
-    money_num, money_den = money if rule.kind != "fixed" else (1, 1)
-    rate_num, rate_den = rule.rate.numerator * money_num, rule.rate.denominator * money_den * kind.UNITS
+        rate_num, rate_den = of.rate_num * money[0], of.rate_den * money[1]
     exact = ZERO
     measured = spend = quantity = 0
-    factors = []
-    for mask, (amount_minor, quantity_micro) in counted_groups:
+    factors: dict[int, tuple[int, ...]] = {}
+    for mask, (amount_minor, quantity_micro) in counted:
         spend += amount_minor
         quantity += quantity_micro
-        measure = kind.measure(amount_minor, quantity_micro)
+        measure = 1 if field is None else amount_minor if field == AMOUNT else quantity_micro
         measured += measure
-        which = tuple(i for i in mine if mask & bits[i] == bits[i]) if mine else ()
-        if which:
-            factor = plan.factor(which)
-            part = (measure * rate_num * factor.numerator, rate_den * factor.denominator)
-            factors.append((mask, which))
-        else:
-            part = (measure * rate_num, rate_den)
-        exact = part if exact is ZERO else plus(exact, part)
-    return Earned(rule, exact, (measured * rate_num, rate_den), spend, quantity, tuple(factors), money)
+        num, den = measure * rate_num, rate_den
+        if multipliers:
+            which = tuple([i for i in multipliers if mask & plan.multiplier_bits[i] == plan.multiplier_bits[i]])
+            if which:
+                factors[mask] = which
+                factor = plan.factor(which)
+                num, den = num * factor[0], den * factor[1]
+        exact = (num, den) if exact is ZERO else plus(exact, (num, den))
+    return Earned(of.rule, of, exact, (measured * rate_num, rate_den), spend, quantity, factors, money)
+
+
+def _merged(counted: Sequence[tuple[int, tuple[int, int]]]) -> tuple[int, tuple[int, int]]:
+    """All counted lines as one group: it passes a filter if one of its lines does."""
+    merged = 0
+    for mask, _ in counted:
+        merged |= mask
+    return merged, (sum(sums[0] for _, sums in counted), sum(sums[1] for _, sums in counted))
 
 
 def whole_points(plan: Plan, earned: Sequence[Earned]) -> list[int]:
@@ -165,50 +176,3 @@ def whole_points(plan: Plan, earned: Sequence[Earned]) -> list[int]:
             for i, part in zip(mine, largest_remainder(rounded(total, currency.rounding), shares), strict=True):
                 points[i] = part
     return points
-
-
-def line_points(plan: Plan, basket: Basket, one: Earned, points: int) -> dict[str, int]:
-    """The rule's points spread over the lines that it counted, by the largest remainder; {} when it counts no lines."""
-    kind = EARN_RULES[one.rule.kind]
-    if not kind.BY_LINE:
-        return {}
-    bit = plan.rule_bits[plan.purchase_rules.index(one.rule)]
-    rate_num = one.rule.rate.numerator * one.money[0]
-    rate_den = one.rule.rate.denominator * one.money[1] * kind.UNITS
-    factor_of = {mask: plan.factor(which) for mask, which in one.factors}
-    ids, shares = [], []
-    for line_id, sku, category, brand, quantity_micro, amount_minor in basket.lines:
-        mask = plan.classify(sku, category, brand)
-        if mask >= 0 and mask & bit == bit:
-            measure = kind.measure(amount_minor, quantity_micro)
-            factor = factor_of.get(mask)
-            ids.append(line_id)
-            shares.append(
-                (measure * rate_num, rate_den)
-                if factor is None
-                else (measure * rate_num * factor.numerator, rate_den * factor.denominator)
-            )
-    return dict(zip(ids, largest_remainder(points, shares), strict=True))
-
-
-def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int) -> dict[str, Any]:
-    """The explanation of one rule's part: what it counted, at which rate and factors, what caps left of it."""
-    said: dict[str, Any] = {"rule": one.rule.id, "kind": one.rule.kind, "amount_minor": one.spend_minor}
-    if one.rule.kind == "per_item":
-        said["quantity_micro"] = one.quantity_micro
-    said["rate"] = str(one.rule.rate)
-    if one.money != (1, 1):
-        said["counts"] = f"{one.money[0]}/{one.money[1]}"
-    applied = dict.fromkeys(i for _, which in one.factors for i in which)
-    if applied:
-        multipliers = plan.program.multipliers
-        said["multipliers"] = {multipliers[i].id: str(multipliers[i].factor) for i in applied}
-    said["exact"] = f"{one.exact[0]}/{one.exact[1]}"
-    said["points"] = points
-    if granted != points:
-        said["granted"] = granted
-        said["forfeited"] = points - granted
-    by_line = line_points(plan, basket, one, points) if len(basket.lines) <= EXPLAINED_LINES_MAX else {}
-    if by_line:
-        said["lines"] = by_line
-    return said

@@ -13,6 +13,7 @@ Invariants:
 Not here: why points move (purchases.py, returns.py, activities.py).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from loyalty import lots
@@ -23,6 +24,9 @@ from loyalty.plan import Plan
 
 EARNED = "program:earned"
 RETURNED = "program:returned"
+DEBT = "debt"
+"""Stands for the lot of a posting that pays or makes a debt."""
+
 NO_BALANCE = (0, 0)
 
 
@@ -48,6 +52,7 @@ class Work:
         "cause",
         "entries",
         "head",
+        "leg",
         "now_us",
         "plan",
         "postings",
@@ -56,8 +61,12 @@ class Work:
         "writes",
     )
 
-    def __init__(self, plan: Plan, head: Head, cause: Cause, time_us: int, now_us: int) -> None:
-        """`head` is a draft; `plan` the version that the event is decided under."""
+    def __init__(self, plan: Plan, head: Head, cause: Cause, time_us: int, now_us: int, leg: str = "") -> None:
+        """`head` is a draft; `plan` the version that the event is decided under.
+
+        `leg` keeps the messages of several decisions of one cause apart: the rule of an award.
+        """
+        self.leg = leg
         self.plan = plan
         self.head = head
         self.cause = cause
@@ -70,30 +79,37 @@ class Work:
         self.awards: list[Award] = []
         self.writes: dict[str, Any] = {}
 
-    def credit(self, currency: str, rule: str, amount: int, lot_id: str, against: str = EARNED) -> None:
-        """Give the member points: debt is paid first, the rest goes into lot `lot_id`, made now if it is new."""
-        if amount <= 0:
-            return
+    def credit(self, currency: str, parts: Sequence[tuple[str, int]], lot_id: str, against: str = EARNED) -> None:
+        """Give the member (rule, points): debt is paid first, the rest goes into lot `lot_id`, made if it is new."""
         head = self.head
         owed = head.debts.get(currency, 0)
-        paid = min(owed, amount)
-        if paid == owed:
-            head.debts.pop(currency, None)
-        else:
-            head.debts[currency] = owed - paid
-        into_lot = amount - paid
+        account = f"member:{head.member}:available"
+        post = self.postings.append
+        total = into_lot = 0
+        for rule, amount in parts:
+            if not amount:
+                continue
+            paid = min(owed, amount)
+            owed -= paid
+            total += amount
+            into_lot += amount - paid
+            post(Posting(against, currency, -amount, rule, ""))
+            if amount > paid:
+                post(Posting(account, currency, amount - paid, rule, lot_id))
+            if paid:
+                post(Posting(account, currency, paid, rule, DEBT))
         if into_lot:
             present = head.lots.get(currency, "")
             lot = lots.Lot(lot_id, self.time_us, None, into_lot)
             # Only an id that is there already needs the lots to be read.
             head.lots[currency] = lots.put_back(present, lot) if lot_id in present else lots.added(present, lot)
-        self._move(currency, amount)
-        account = f"member:{head.member}:available"
-        self.postings.append(Posting(against, currency, -amount, rule, ""))
-        if into_lot:
-            self.postings.append(Posting(account, currency, into_lot, rule, lot_id))
-        if paid:
-            self.postings.append(Posting(account, currency, paid, rule, "debt"))
+        if total > into_lot:
+            if owed:
+                head.debts[currency] = owed
+            else:
+                del head.debts[currency]
+        if total:
+            self._move(currency, total)
 
     def take(self, currency: str, amount: int, first_lot: str) -> list[tuple[str, int]]:
         """Take points out of lots, `first_lot` before the others.
@@ -154,7 +170,7 @@ class Work:
             head.balances_sequence += 1
             found.append(
                 BalanceChange(
-                    derived_id(self.cause, "balance", head.member, currency),
+                    derived_id(self.cause, "balance", head.member, currency, self.leg),
                     head.member,
                     self.plan.program.id,
                     currency,

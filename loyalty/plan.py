@@ -6,11 +6,16 @@ so that a basket is a handful of groups and not a list of lines.
 Not here: what the rules give (earning.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
 
-from loyalty.program import ALL_LINES, ActivityRule, LineFilter, Multiplier, Program, PurchaseRule, When
+from loyalty.calendar import DAY_US, length_us
+from loyalty.circumstances import Predicate, predicate
+from loyalty.facts import Line
+from loyalty.program import ALL_LINES, ActivityRule, LineFilter, Multiplier, Program, PurchaseRule
+from loyalty.rules import EARN_RULES
 
 EXCLUDED = -1
 """The class of a line that earns nothing under any rule."""
@@ -28,9 +33,57 @@ def passes(lines: LineFilter, sku: str, category: str, brand: str) -> bool:
     )
 
 
-def _restriction(when: When) -> When | None:
-    """None for what always holds, so that asking costs nothing."""
-    return None if when == When() else when
+_CLASS_KEY = itemgetter(*(Line._fields.index(name) for name in ("sku", "category", "brand")))
+_CLASSES_MAX = 1 << 17
+
+
+class _Classes(dict[tuple[str, str, str], int]):
+    """(sku, category, brand) -> class, worked out when it is first asked for. Bounded: it starts over when full."""
+
+    def __init__(self, excluded: LineFilter, bits: Mapping[LineFilter, int]) -> None:
+        super().__init__()
+        self._excluded = excluded
+        self._bits = bits
+
+    def __missing__(self, key: tuple[str, str, str]) -> int:
+        if len(self) >= _CLASSES_MAX:
+            self.clear()
+        found = EXCLUDED
+        if passes(self._excluded, *key):
+            found = sum(bit for lines, bit in self._bits.items() if bit and passes(lines, *key))
+        self[key] = found
+        return found
+
+
+class RulePlan(NamedTuple):
+    """A purchase rule with what can be worked out once."""
+
+    rule: PurchaseRule
+    bit: int
+    """The class bit that lines must have to count; 0 when all do."""
+    holds: Predicate | None
+    line_field: int | None
+    """Index in a `Line` of what is measured; None: once for the purchase."""
+    multipliers: frozenset[int]
+    """Indexes of the multipliers that may act on it."""
+    rate_num: int
+    rate_den: int
+    rate_text: str
+
+
+def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier]) -> RulePlan:
+    kind = EARN_RULES[rule.kind]
+    acting = (i for i, m in enumerate(multipliers) if rule.multiplied and (m.rules is None or rule.id in m.rules))
+    return RulePlan(
+        rule,
+        bit,
+        predicate(rule.when),
+        None if kind.LINE_FIELD is None else Line._fields.index(kind.LINE_FIELD),
+        frozenset(acting),
+        rule.rate.numerator,
+        rule.rate.denominator * kind.UNITS,
+        str(rule.rate),
+    )
 
 
 class Plan:
@@ -39,29 +92,22 @@ class Plan:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.currencies = {currency.id: currency for currency in program.currencies}
-        self.purchase_rules = program.purchase_rules
         self.rule_named: dict[str, PurchaseRule] = {rule.id: rule for rule in program.purchase_rules}
-        self.activities: dict[str, tuple[ActivityRule, ...]] = {
-            on: tuple(rule for rule in program.activity_rules if rule.on == on)
-            for on in {rule.on for rule in program.activity_rules}
+        self.activities: dict[str, tuple[tuple[ActivityRule, Predicate | None], ...]] = {
+            on: tuple((rule, predicate(rule.when)) for rule in program.activity_rules if rule.on == on)
+            for on in dict.fromkeys(rule.on for rule in program.activity_rules)
         }
         used = [rule.lines for rule in program.purchase_rules] + [m.lines for m in program.multipliers]
         filters = list(dict.fromkeys(lines for lines in used if lines != ALL_LINES))
         self._bits = {lines: 1 << i for i, lines in enumerate(filters)} | {ALL_LINES: 0}
-        self.rule_bits = tuple(self._bits[rule.lines] for rule in program.purchase_rules)
+        self.rules = tuple(
+            _rule_plan(rule, self._bits[rule.lines], program.multipliers) for rule in program.purchase_rules
+        )
         self.multiplier_bits = tuple(self._bits[m.lines] for m in program.multipliers)
-        self.rule_whens = tuple(_restriction(rule.when) for rule in program.purchase_rules)
-        self.multiplier_whens = tuple(_restriction(m.when) for m in program.multipliers)
-        excluded = program.excluded_lines
-
-        @lru_cache(maxsize=1 << 17)
-        def classify(sku: str, category: str, brand: str) -> int:
-            if not passes(excluded, sku, category, brand):
-                return EXCLUDED
-            return sum(bit for lines, bit in self._bits.items() if bit and passes(lines, sku, category, brand))
-
-        self.classify = classify
-        self._factors: dict[tuple[int, ...], Fraction] = {}
+        self.multiplier_holds = tuple(predicate(m.when) for m in program.multipliers)
+        self.referral_holds = tuple(predicate(rule.when) for rule in program.referral_rules)
+        self._classes = _Classes(program.excluded_lines, self._bits)
+        self._factors: dict[tuple[int, ...], tuple[int, int]] = {}
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
@@ -70,12 +116,17 @@ class Plan:
         )
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
-    def factor(self, which: tuple[int, ...]) -> Fraction:
-        """The combined factor of the multipliers with these indexes."""
+    def classes_of(self, lines: Sequence[Line]) -> list[int]:
+        """The class of each line: a bit for each filter that it passes, EXCLUDED when it earns nothing."""
+        classes = self._classes
+        return [classes[key] for key in map(_CLASS_KEY, lines)]
+
+    def factor(self, which: tuple[int, ...]) -> tuple[int, int]:
+        """The combined factor of the multipliers with these indexes, as numerator and denominator."""
         known = self._factors.get(which)
         if known is None:
-            chosen = [self.program.multipliers[i] for i in which]
-            known = self._factors[which] = combined(chosen, self.program)
+            factor = combined([self.program.multipliers[i] for i in which], self.program)
+            known = self._factors[which] = factor.numerator, factor.denominator
         return known
 
 
@@ -116,6 +167,17 @@ class Programs:
         if len({program.id for program in versions}) != 1:
             raise ValueError("one or more versions of a single program are needed")
         self._plans = sorted((Plan(program) for program in versions), key=lambda plan: plan.program.effective_from_us)
+        streams = [plan.program.stream for plan in self._plans]
+        lates = [length_us(stream.max_late) for stream in streams if stream.max_late is not None]
+        self.remembered_us: int | None = None
+        """How long events are remembered after they were taken; None for ever.
+
+        Lateness is judged by the version of an event's own time, so the longest of all versions counts. An event
+        that came early is in time for longer.
+        """
+        if len(lates) == len(streams):
+            self.remembered_us = max(lates) + max(length_us(stream.max_future) for stream in streams) + DAY_US
+        self.rolling_days_max = max(plan.rolling_days_max for plan in self._plans)
         self._named = {plan.program.version: plan for plan in self._plans}
         self.id = versions[0].id
 

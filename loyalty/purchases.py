@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty import caps, referrals
 from loyalty.account import PurchaseRecord, purchase_key
-from loyalty.apportion import ZERO, Exact, plus
+from loyalty.apportion import ZERO, plus
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
 from loyalty.contexts import member_context, purchase_context
 from loyalty.decisions import Code, Refusal
-from loyalty.earning import Basket, Earned, basket_of, evaluate, step, whole_points
-from loyalty.facts import Line, Purchase, Scalar
+from loyalty.earning import Basket, Earned, basket_of, counted_spend, evaluate, whole_points
+from loyalty.explanation import step
+from loyalty.facts import Purchase, Scalar
 from loyalty.ledger import Work, lot_id_of
 from loyalty.plan import Plan
 from loyalty.program import Tiers
@@ -31,42 +32,52 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
     if refusal is not None:
         return refusal
     local = local_time(fact.time_us, plan.program.zone)
-    basket = basket_of(fact)
+    basket = basket_of(plan, fact)
     circumstances = purchase_circumstances(plan, fact, local, head.tier, head.segments, head.attributes)
     tier_before = head.tier
     earned = evaluate(plan, basket, circumstances)
     points = whole_points(plan, earned)
     tiers = plan.program.tiers
     if tiers is not None and tiers.crossing == "same":
-        reached = tier_with(work, tiers, local, qualified(plan, tiers, fact, basket, earned, points, points))
+        would_grant = _capped(dict(head.counters), earned, points, local, fact)
+        reached = tier_with(work, tiers, local, qualified(tiers, fact, basket, earned, points, would_grant))
         if reached != head.tier:
             tier_before = reached
             earned = evaluate(plan, basket, circumstances.with_tier(reached))
             points = whole_points(plan, earned)
-    grants = [
-        caps.granted(head.counters, one.rule.id, one.rule.caps, part, local, fact)
-        for one, part in zip(earned, points, strict=True)
-    ]
+    grants = _capped(head.counters, earned, points, local, fact)
     steps = []
     granted: dict[str, int] = {}
+    by_currency: dict[str, list[tuple[str, int]]] = {}
     for one, part, grant in zip(earned, points, grants, strict=True):
-        if not part:
-            continue
-        steps.append(step(plan, basket, one, part, grant))
+        if part:
+            steps.append(step(plan, basket, one, part, grant))
         if grant:
-            rule = one.rule
-            granted[rule.id] = grant
-            work.credit(rule.currency, rule.id, grant, lot_id_of(fact.cause, head.member, KIND, rule.currency))
+            granted[one.rule.id] = grant
+            by_currency.setdefault(one.rule.currency, []).append((one.rule.id, grant))
+    for currency, parts in by_currency.items():
+        work.credit(currency, parts, lot_id_of(fact.cause, head.member, KIND, currency))
     work.book(KIND, "purchase", steps)
     key, amount = "", 0
     if tiers is not None:
-        key, amount = qualifying_key(tiers), qualified(plan, tiers, fact, basket, earned, points, grants)
+        key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, earned, points, grants)
         qualify(work, tiers, local, amount)
     raised_to = raise_tier(work, local, "qualified")
     record = _record(fact, work, tier_before, granted, key, amount, raised_to)
     work.writes[purchase_key(head.member, fact.transaction_id)] = record
-    referrals.qualify_by_purchase(work, fact, counted_spend(plan, basket))
+    if head.referral is not None:
+        referrals.qualify_by_purchase(work, head.referral, fact, counted_spend(basket))
     return None
+
+
+def _capped(
+    counters: dict[str, int], earned: list[Earned], points: list[int], local: Local, fact: Purchase
+) -> list[int]:
+    """What caps leave of each rule's points; the counters are moved on."""
+    return [
+        caps.granted(counters, one.rule.id, one.rule.caps, part, local, fact)
+        for one, part in zip(earned, points, strict=True)
+    ]
 
 
 def _acceptable(plan: Plan, fact: Purchase) -> Refusal | None:
@@ -93,38 +104,21 @@ def purchase_circumstances(
     tier: str,
     segments: tuple[str, ...],
     attributes: Mapping[str, Scalar],
-    lines: tuple[Line, ...] | None = None,
 ) -> Circumstances:
-    """The circumstances of a purchase, for the member as of it and the lines that are left of it."""
+    """The circumstances of a purchase, for the member as of it."""
     return Circumstances(
         local=local,
         tier=tier,
         segments=segments,
         fact=purchase,
-        context_of=lambda: purchase_context(
-            plan,
-            purchase,
-            purchase.lines if lines is None else lines,
-            member_context(tier, segments, attributes),
-        ),
+        context_of=lambda of_tier: purchase_context(plan, purchase, member_context(of_tier, segments, attributes)),
         store_id=purchase.store_id,
         channel=purchase.channel,
         store_zone=purchase.store_zone,
     )
 
 
-def counted_spend(plan: Plan, basket: Basket) -> Exact:
-    """Money for the lines that the program counts, net of points, in minor units of the program's money."""
-    amount = sum(line.amount_minor for line in basket.lines if plan.classify(line.sku, line.category, line.brand) >= 0)
-    num, den = basket.net
-    if basket.currency != plan.program.money:
-        rate = plan.program.exchange[basket.currency]
-        num, den = num * rate.numerator, den * rate.denominator
-    return amount * num, den
-
-
 def qualified(
-    plan: Plan,
     tiers: Tiers,
     purchase: Purchase | PurchaseRecord,
     basket: Basket,
@@ -134,7 +128,7 @@ def qualified(
 ) -> int:
     """What the basket adds to the tier basis: base points without multipliers after their caps' share, or spend."""
     if tiers.basis == "spend":
-        num, den = counted_spend(plan, basket)
+        num, den = counted_spend(basket)
         spend = num // den
         if basket.lines and tiers.spend_includes:
             extras = {"tax": purchase.tax_minor, "shipping": purchase.shipping_minor, "tip": purchase.tip_minor}

@@ -6,6 +6,8 @@ referrer's account, under the cause's time and version.
 Not here: taking rewards back when the qualifying purchase is returned.
 """
 
+from dataclasses import replace
+
 from loyalty import caps
 from loyalty.account import ReferralLink
 from loyalty.activities import event_circumstances
@@ -32,7 +34,7 @@ def decide_referral(work: Work, fact: Referral) -> Refusal | None:
     head = work.head
     link = head.referral
     if link is None:
-        link = ReferralLink(fact.referral_id, fact.referrer_id, fact.time_us)
+        link = ReferralLink(fact.referral_id, fact.referrer_id, fact.code, fact.time_us)
     elif (link.referral_id, link.referrer) != (fact.referral_id, fact.referrer_id):
         return Refusal(
             Code.ALREADY_REFERRED,
@@ -41,22 +43,34 @@ def decide_referral(work: Work, fact: Referral) -> Refusal | None:
     head.referral = link
     local = local_time(fact.time_us, work.plan.program.zone)
     circumstances = event_circumstances(work, fact, local)
-    for rule in work.plan.program.referral_rules:
-        if rule.stage == fact.stage and circumstances.holds(rule.when):
+    for rule, holds in zip(work.plan.program.referral_rules, work.plan.referral_holds, strict=True):
+        if rule.stage == fact.stage and (holds is None or holds(circumstances)):
             _pay(work, rule, local, fact.transaction_id)
     return None
 
 
-def qualify_by_purchase(work: Work, fact: Purchase, spend: Exact) -> None:
+def qualify_by_purchase(work: Work, link: ReferralLink, fact: Purchase, spend: Exact) -> None:
     """Pay the rules for which this purchase of a referred member qualifies."""
-    link = work.head.referral
-    if link is None:
-        return
     zone = work.plan.program.zone
     local = local_time(fact.time_us, zone)
-    for rule in work.plan.program.referral_rules:
+    # What rules ask of a referral event, they ask of the referral as it stands now.
+    asked = Referral(
+        fact.cause,
+        fact.member,
+        fact.time_us,
+        fact.body,
+        fact.content,
+        link.referral_id,
+        link.referrer,
+        link.code,
+        QUALIFIED,
+        fact.transaction_id,
+        {},
+    )
+    circumstances = event_circumstances(work, asked, local)
+    for rule, holds in zip(work.plan.program.referral_rules, work.plan.referral_holds, strict=True):
         minimum = rule.qualifying_spend_minor
-        if minimum is None or spend[0] < minimum * spend[1]:
+        if minimum is None or spend[0] < minimum * spend[1] or not (holds is None or holds(circumstances)):
             continue
         if rule.within is not None and fact.time_us >= shifted_us(link.linked_us, rule.within, zone):
             continue
@@ -70,9 +84,7 @@ def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> N
     link = head.referral
     if link is None or rule.id in link.paid:
         return
-    head.referral = ReferralLink(
-        link.referral_id, link.referrer, link.linked_us, (*link.paid, rule.id), link.transaction_id or transaction_id
-    )
+    head.referral = replace(link, paid=(*link.paid, rule.id), transaction_id=link.transaction_id or transaction_id)
     _book(work, rule, rule.referee_points, rule.referee_points, "referee", local)
     if rule.referrer_points:
         award_id = derived_id(work.cause, "award", rule.id, link.referrer)
@@ -104,7 +116,7 @@ def _book(work: Work, rule: ReferralRule, points: int, grant: int, side: str, lo
     if grant != points:
         step |= {"granted": grant, "forfeited": points - grant}
     lot_id = lot_id_of(work.cause, work.head.member, KIND, rule.currency)
-    work.credit(rule.currency, rule.id, grant, lot_id)
+    work.credit(rule.currency, [(rule.id, grant)], lot_id)
     work.book(KIND, f"{side}:{rule.id}", [step])
     tiers = work.plan.program.tiers
     if tiers is not None and tiers.basis == "points" and rule.qualifies and rule.currency == tiers.currency:

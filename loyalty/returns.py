@@ -23,11 +23,10 @@ from loyalty import caps
 from loyalty.account import PurchaseRecord
 from loyalty.apportion import ZERO, Exact, ceiling, largest_remainder, lesser, plus, rounded
 from loyalty.calendar import local_time, shifted_us
-from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Posting, Refusal
 from loyalty.earning import Earned, basket_of, evaluate, whole_points
 from loyalty.facts import Cause, Line, Return, ReturnLine
-from loyalty.ledger import RETURNED, Work, lot_id_of
+from loyalty.ledger import DEBT, RETURNED, Work, lot_id_of
 from loyalty.plan import Plan
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified
@@ -88,7 +87,7 @@ def _remaining(lines: tuple[Line, ...], returned: dict[str, tuple[int, int]]) ->
         quantity, amount = returned.get(line.line_id, NOTHING_BACK)
         if line.quantity_micro and quantity == line.quantity_micro:
             continue
-        if not line.quantity_micro and line.amount_minor and amount == line.amount_minor:
+        if not line.quantity_micro and line.line_id in returned and amount == line.amount_minor:
             continue  # a line sold without a quantity is gone with its money
         left.append(
             line._replace(quantity_micro=line.quantity_micro - quantity, amount_minor=line.amount_minor - amount)
@@ -100,24 +99,28 @@ def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple
     """Points by rule and the tier basis that the remaining lines justify."""
     local = local_time(record.time_us, plan.program.zone)
 
-    def circumstances(of: tuple[Line, ...]) -> Circumstances:
-        return purchase_circumstances(plan, record, local, record.tier, record.segments, record.member_attributes, of)
-
-    then = evaluate(plan, basket_of(record), circumstances(record.lines))
+    # Conditions and windows are those of the purchase: only the lines and the minimum spend are asked again.
+    circumstances = purchase_circumstances(plan, record, local, record.tier, record.segments, record.member_attributes)
+    then = evaluate(plan, basket_of(plan, record), circumstances)
     points_then = whole_points(plan, then)
-    basket = basket_of(record, lines)
-    now = evaluate(plan, basket, circumstances(lines), test_minimum=not plan.program.returns.keep_threshold)
+    then_of = {one.rule.id: one for one in then}
+    basket = basket_of(plan, record, lines)
+    now = [
+        # What is given once for a basket keeps the factors of the purchase: they hang on lines that may be gone.
+        one if one.of.line_field is not None else then_of[one.rule.id]
+        for one in evaluate(plan, basket, circumstances, test_minimum=not plan.program.returns.keep_threshold)
+        if one.rule.id in then_of
+    ]
     limits = {
         one.rule.id: _limit(one.exact, points, record.granted.get(one.rule.id, 0))
         for one, points in zip(then, points_then, strict=True)
     }
-    held = _held(plan, [one for one in now if one.rule.id in limits], limits, record.granted)
+    held = _held(plan, now, limits, record.granted)
     amount = 0
     tiers = plan.program.tiers
     if tiers is not None:
         points_of = {one.rule.id: points for one, points in zip(then, points_then, strict=True)}
         amount = qualified(
-            plan,
             tiers,
             record,
             basket,
@@ -167,14 +170,12 @@ def _give_back(work: Work, plan: Plan, record: PurchaseRecord, held: dict[str, i
         lot_id = lot_id_of(cause, work.head.member, EARN, rule.currency)
         said = {"rule": rule_id, "held_before": before, "held_after": after}
         if after > before:
-            work.credit(rule.currency, rule_id, after - before, lot_id, RETURNED)
+            work.credit(rule.currency, [(rule_id, after - before)], lot_id, RETURNED)
         else:
             missing = _take_back(work, plan, rule.currency, rule_id, before - after, lot_id)
             if missing:
                 said["not_recouped"] = missing
-        caps.freed(
-            work.head.counters, rule_id, rule.caps, before - after, int(bool(before) and not after), local, record
-        )
+        caps.freed(work.head.counters, rule_id, rule.caps, before - after, bool(before) - bool(after), local, record)
         steps.append(said)
     work.book(KIND, "return", steps, plan)
 
@@ -186,7 +187,7 @@ def _take_back(work: Work, plan: Plan, currency: str, rule_id: str, amount: int,
     missing = amount - sum(part for _, part in parts)
     if missing and plan.program.returns.negative == "allow":
         work.owe(currency, missing)
-        parts.append(("debt", missing))
+        parts.append((DEBT, missing))
         missing = 0
     if amount > missing:
         work.postings.append(Posting(RETURNED, currency, amount - missing, rule_id, ""))

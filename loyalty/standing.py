@@ -42,7 +42,7 @@ def raise_tier(work: Work, local: Local, reason: str) -> str:
     head.tiers_sequence += 1
     work.tiers.append(
         TierChange(
-            derived_id(work.cause, "tier", head.member, level.id),
+            derived_id(work.cause, "tier", head.member, level.id, work.leg),
             head.member,
             work.plan.program.id,
             head.tier or None,

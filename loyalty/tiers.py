@@ -54,6 +54,8 @@ def added(sums: Sums, number: int, amount: int, tiers: Tiers) -> Sums:
         return sums
     if tiers.window == "lifetime":
         return Sums(sums.total + amount, 0, "")
+    if number < _first_kept(tiers, sums.newest):
+        return sums  # a day that is forgotten counts for no window any more
     more = Sums(sums.total + amount, max(sums.newest, number), f"{sums.periods}{number}:{amount};")
     return _compacted(more, tiers) if more.periods.count(";") > _entries_max(tiers) else more
 
@@ -73,12 +75,16 @@ def _by_period(sums: Sums) -> dict[int, int]:
 
 def _compacted(sums: Sums, tiers: Tiers) -> Sums:
     by_period = _by_period(sums)
-    if tiers.window == "rolling" and tiers.rolling is not None:
-        # Twice the window: an event that is late by less than a window still sees its own window whole.
-        first = window_start_ordinal(window_start_ordinal(sums.newest, tiers.rolling), tiers.rolling)
-        by_period = {number: amount for number, amount in by_period.items() if number >= first}
-    kept = {number: by_period[number] for number in sorted(by_period) if by_period[number]}
+    first = _first_kept(tiers, sums.newest)
+    kept = {number: by_period[number] for number in sorted(by_period) if by_period[number] and number >= first}
     return Sums(sum(kept.values()), sums.newest, "".join(f"{number}:{amount};" for number, amount in kept.items()))
+
+
+def _first_kept(tiers: Tiers, newest: int) -> int:
+    """The first period that is kept: twice a rolling window, so that a late event sees its own window whole."""
+    if tiers.rolling is None or not newest:
+        return 0
+    return window_start_ordinal(window_start_ordinal(newest, tiers.rolling), tiers.rolling)
 
 
 def qualifying_sum(tiers: Tiers, sums: Sums, number: int) -> int:
@@ -91,7 +97,7 @@ def qualifying_sum(tiers: Tiers, sums: Sums, number: int) -> int:
     by_period = _by_period(sums)
     if not by_period:
         return 0
-    ends = {number, sums.newest}
+    ends = {number, max(number, sums.newest)}
     if tiers.rolling is None:
         return max(by_period.get(end, 0) for end in ends)
     return max(_rolling_sum(by_period, end, tiers.rolling) for end in ends)

@@ -2,7 +2,8 @@
 
 `decode` turns bytes into a fact, an anonymous sale, or a refusal with a code and a sentence; it never raises.
 `encode` turns entries, changes and awards into bytes. The models hold the bounds; JSON Schemas are made from them.
-Read in this order: scalars, envelope, purchase, decode, outputs, encode.
+Read in this order: scalars, envelope, purchase, decode, outputs, encode. The program file has models of its own
+(program), examples/ shows every inbound event, right and wrong.
 
 Not here: what a fact is worth (loyalty/), how bytes travel (workers/).
 """

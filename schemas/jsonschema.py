@@ -1,7 +1,8 @@
 """JSON Schemas of every event, made from the models: `python -m schemas.jsonschema` writes them, `--check` compares.
 
 They are documentation for senders and readers in any language. What spans several fields (tenders that add up,
-line ids that are unique, days that exist) is said in descriptions and checked by `decode` alone.
+line ids that are unique), days that do not exist, and whole numbers written with a point (1190.0, an integer to
+JSON Schema) are refused by `decode` alone.
 """
 
 import json

@@ -70,7 +70,9 @@ class Multiplier(Model):
     """A factor on what multiplied rules give."""
 
     id: Id
+    """Unique among rules and multipliers."""
     name: Name | None = None
+    """For people."""
     factor: Exact
     """For example 2 for double points, "1.5" for half as many again."""
     group: Id = "default"
@@ -93,6 +95,7 @@ class Multiply(Model):
     across: Annotated[str, Choice("add", "multiply")] = "add"
     """How the groups meet."""
     rules: Annotated[tuple[Multiplier, ...], Field(max_length=MAX_RULES)] = ()
+    """The multipliers; their order does not matter."""
 
 
 class Rolling(Model):
@@ -120,6 +123,7 @@ class Level(Model):
 
     id: Id
     name: Name | None = None
+    """For people."""
     threshold: Annotated[Exact, Field(alias="from")]
     """Reached with this much, inclusive. The first level is from 0."""
     multiplier: Exact = "1"
@@ -166,6 +170,7 @@ class Stream(Model):
     max_late: Annotated[str, PeriodOr("none")] = "P30D"
     """Events older than this are refused; none: any age is fine."""
     max_future: Period = "PT5M"
+    """Events further in the future than this are refused: a till's clock is wrong."""
 
 
 class ProgramFile(Model):

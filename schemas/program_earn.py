@@ -223,6 +223,7 @@ class PurchaseRule(Rule):
     qualifies: Flag | None = None
     """Whether the points count for tiers. Without it: yes for points per money or item, no for fixed points."""
     at_most: Caps = ()
+    """Limits for each member, in points or awards. Several must all hold."""
 
 
 class ActivityRule(Rule):
@@ -234,6 +235,7 @@ class ActivityRule(Rule):
     qualifies: Flag = False
     """Whether the points count for tiers."""
     at_most: Caps = ()
+    """Limits for each member, in points or awards. Several must all hold."""
 
 
 class EnrollmentRule(ActivityRule):

@@ -51,10 +51,10 @@ def explain(error: "ErrorDetails", source: Source) -> tuple[TreePath, bool]:
 def _sentence(kind: str, value: Any, context: "Mapping[str, Any]") -> str:
     """What is wrong with a size or a bound."""
     size = len(value) if isinstance(value, list | dict | str) else 0
+    unit = "characters" if isinstance(value, str) else "entries"
     sentences = {
         "too_short": "an empty one came, at least one entry was expected",
-        "too_long": f"{size} entries came, at most {context.get('max_length')} were expected",
-        "string_too_long": f"{size} characters came, at most {context.get('max_length')} were expected",
+        "too_long": f"{size} {unit} came, at most {context.get('max_length')} were expected",
         "less_than_equal": f"{came(value)}, at most {context.get('le')} was expected",
         "greater_than_equal": f"{came(value)}, at least {context.get('ge')} was expected",
     }

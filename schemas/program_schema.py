@@ -43,7 +43,8 @@ def _readable(schema: Any, *, top: bool = False) -> Any:
     kept = {
         name: _readable(value)
         for name, value in schema.items()
-        if (top or name != "title" or not isinstance(value, str)) and not (name == "default" and value is None)
+        if (top or name != "title" or not isinstance(value, str))
+        and not (name == "default" and isinstance(value, dict | None))
     }
     choices = kept.get("anyOf", [])
     if {"type": "null"} in choices:

@@ -98,9 +98,11 @@ class Source:
         self.report_at(place or self.values.get(known, (1, 1)), path, message, hint)
 
     def report_at(self, place: tuple[int, int], path: TreePath, message: str, hint: str = "") -> None:
-        """Note a problem at a line and column."""
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(self.file, *place, shown_path(path), message, hint))
+        """Note a problem at a line and column. The first one about a value stands; more would only be its echo."""
+        problem = Problem(self.file, *place, shown_path(path), message, hint)
+        echo = any((other.line, other.column, other.path) == (*place, problem.path) for other in self.problems)
+        if not echo and len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
 
 
 def shown_path(path: TreePath) -> str:
@@ -181,7 +183,7 @@ class _Reader:
                 documents += 1
                 if documents > 1:
                     self.source.report_at(_place(event), (), "a second document in one file", "one file, one version")
-                    return
+                    raise ProgramError(self.source.problems)
                 self.source.tree = self.value(next(self.events), ())
         if documents == 0 or self.source.tree is None:
             self.source.report((), "the file is empty; expected a program")

@@ -251,8 +251,9 @@ def as_set(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _schema(pattern: str, *examples: str, number: bool = False) -> WithJsonSchema:
-    kind: Any = ["string", "integer"] if number else "string"
-    return WithJsonSchema({"type": kind, "pattern": f"^{pattern}$", "examples": list(examples)})
+    """A text of a pattern, for editors; `number`: or a whole number that is not negative."""
+    kind: dict[str, Any] = {"type": ["string", "integer"], "minimum": 0} if number else {"type": "string"}
+    return WithJsonSchema({**kind, "pattern": f"^{pattern}$", "examples": list(examples)})
 
 
 Id: TypeAlias = Annotated[str, BeforeValidator(_id), _schema(_ID, "welcome-bonus")]

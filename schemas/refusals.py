@@ -74,8 +74,10 @@ def kind_of(value: object) -> str:
             return f"a text of {len(value)} characters"
         case list() | tuple():
             return f"a list of {len(value)}"
+        case dict():
+            return f"an object of {len(value)}"
         case _:
-            return "an object"
+            return "a value of another kind"
 
 
 def shown(value: object) -> str:

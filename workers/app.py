@@ -71,8 +71,13 @@ class LaneIntake:
         """Wait until a lane has room."""
         await self._lanes.room(timeout_seconds)
 
-    def sought(self, number: int) -> None:
-        """From now on only polls of this seek count."""
+    @property
+    def seek(self) -> int:
+        """Number of the seek whose polls count."""
+        return self._lanes.seek
+
+    @seek.setter
+    def seek(self, number: int) -> None:
         self._lanes.seek = number
 
     def failed(self, what: str, error: BaseException) -> Any:

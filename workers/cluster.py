@@ -6,14 +6,14 @@ The worker has its own stack and its own connection; both come from the same set
 import contextlib
 import ssl
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError
 
 from config.settings import Settings
 
-_BOOTSTRAP_TIMEOUT_MS: Final = 10_000
+BOOTSTRAP_TIMEOUT_MS = 5_000
 
 
 class ClusterError(Exception):
@@ -28,7 +28,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
     """
     options: dict[str, Any] = {
         "bootstrap_servers": list(settings.bootstrap_servers),
-        "bootstrap_timeout_ms": _BOOTSTRAP_TIMEOUT_MS,
+        "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
         "client_id": f"{settings.app_id}-commands",
         "security_protocol": settings.security_protocol,
     }

@@ -96,7 +96,7 @@ class LocalKafka:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._configure()
         if not (self._data / "meta.properties").exists():
-            self._run_tool(java, jars, "kafka.tools.StorageTool", "format", "-t", _cluster_id(self.directory))
+            self._run_tool(java, jars, "kafka.tools.StorageTool", "format", "-t", cluster_id(self.directory))
         command = [*_java_command(java, jars, self._heap_mb, self.directory), "kafka.Kafka", str(self._config_file)]
         with self._log_file.open("ab") as log:
             # A session of its own: Ctrl-C reaches us, and we stop the broker after its clients.
@@ -352,9 +352,10 @@ def _command_line(pid: int) -> list[str]:
         return []
 
 
-def _cluster_id(directory: Path) -> str:
+def cluster_id(directory: Path) -> str:
     """22 characters of URL-safe base64, as Kafka wants it; the directory decides, so no randomness is needed."""
-    digest = hashlib.blake2b(str(directory).encode(), digest_size=16).digest()
+    digest = bytearray(hashlib.blake2b(str(directory).encode(), digest_size=16).digest())
+    digest[0] &= 0x7F  # It must not begin with a dash, which the command line would take for an option.
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 

@@ -22,7 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT
 from typing_extensions import override
 
-from workers.lanes import Poll
+from workers.lanes import NO_SEEK, Poll
 
 _FULL_WAIT_SECONDS = 0.01
 """How long a poll waits while some lane is full: as soon as it has room, its partition has to be in a poll again."""
@@ -43,9 +43,13 @@ class Intake(Protocol):
         """Wait until more is wanted, at most that long."""
         ...
 
-    def sought(self, number: int) -> None:
-        """Tell the number of the latest seek: polls with another are stale."""
+    @property
+    def seek(self) -> int:
+        """Number of the latest seek, NO_SEEK since a revocation. Set after a seek: polls with another are stale."""
         ...
+
+    @seek.setter
+    def seek(self, number: int) -> None: ...
 
     def failed(self, what: str, error: BaseException) -> NoReturn:
         """End the process."""
@@ -123,11 +127,16 @@ class PollConsumer(driver.Consumer):
         if not wanted:  # An empty set would mean all partitions.
             await self._intake.room(_FULL_WAIT_SECONDS * 5)
             return {}
+        seek = self._intake.seek
         try:
             return await super()._getmany(wanted, timeout if len(wanted) == len(active) else _FULL_WAIT_SECONDS)
         except ConsumerStoppedError:
             raise
-        except KafkaError as error:  # Among others: the log no longer holds the position (T3).
+        except KafkaError as error:
+            # A poll under way over a rebalance may meet positions that are not ours: those before the seek.
+            if seek == NO_SEEK or seek != self._intake.seek:
+                return {}
+            # Among others: the log no longer holds the position (T3).
             self._intake.failed("reading the inputs", error)
 
     @override
@@ -157,7 +166,7 @@ class PollConsumer(driver.Consumer):
         wanted = {tp: position for tp in self.assignment() if (position := intake.position(tp)) is not None}
         if wanted:
             await self.seek_wait(wanted)
-        intake.sought(self._thread.seek_number)
+        intake.seek = self._thread.seek_number
         return wanted
 
     @override

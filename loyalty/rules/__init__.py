@@ -11,19 +11,15 @@ from typing import Protocol
 from loyalty.rules import fixed, per_amount, per_item
 
 
-class Measure(Protocol):
-    """What a kind of rule counts in a group of lines, given their summed amount and quantity."""
-
-    def __call__(self, amount_minor: int, quantity_micro: int) -> int:
-        """The measure of the group, an integer in the unit that the kind's rate is given for."""
-
-
 class Kind(Protocol):
-    """The parts of a kind's module."""
+    """What a kind's module says.
 
-    measure: Measure
-    UNITS: int  # how many units of the measure make one of what the rate is for
-    BY_LINE: bool  # whether lines add up; False: once for the purchase
+    LINE_FIELD: the field of a line whose sum over the lines is the measure; None: the measure is 1, once for the
+    purchase. UNITS: how many units of the measure make one of what the rate is for.
+    """
+
+    LINE_FIELD: str | None
+    UNITS: int
 
 
 EARN_RULES: Mapping[str, Kind] = {

@@ -2,10 +2,5 @@
 
 from loyalty.facts import MICRO
 
+LINE_FIELD: str | None = "quantity_micro"
 UNITS = MICRO
-BY_LINE = True
-
-
-def measure(amount_minor: int, quantity_micro: int) -> int:  # noqa: ARG001 one shape for all kinds
-    """Quantity of the lines, in millionths."""
-    return quantity_micro

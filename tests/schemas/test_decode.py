@@ -201,6 +201,29 @@ def test_a_code_of_the_decoder_is_no_code_of_the_engine() -> None:
     assert {str(code) for code in DecodeCode}.isdisjoint({str(code) for code in Code})
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\n", "\r", "  ", " \n"], ids=repr)
+def test_white_space_before_a_colon_hides_no_repeated_name(space: str) -> None:
+    """One name more than is kept, one `":` fewer than names: the two must not cancel out."""
+    once = b'"amount_minor":1190'
+    twice = once + b',"amount_minor"' + space.encode() + b":1190"
+    raw = orjson.dumps(purchase())
+    assert refused(raw.replace(once, twice))[0] == DecodeCode.DUPLICATE_KEY
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\n", "\r"], ids=repr)
+def test_white_space_before_a_colon_hides_no_unknown_field(space: str) -> None:
+    raw = orjson.dumps(purchase()).replace(b'"data":{', b'"data":{"stranger"' + space.encode() + b":1,")
+    decoded = decode(raw)
+    assert isinstance(decoded, Known)
+    assert decoded.unknown_fields == ("data.stranger",)
+
+
+def test_texts_that_look_like_names_are_texts() -> None:
+    event = purchase(store_id=":", attributes={":a": '":', '"': ": ", "b": ':"x":1'})
+    assert fact(event).attributes == event["data"]["attributes"]
+    assert decode(orjson.dumps(event), strict=True) == examine(orjson.dumps(event), strict=True)
+
+
 # ---------------------------------------------------------------- properties
 
 json_values = st.recursive(

@@ -104,6 +104,12 @@ def test_a_broker_that_ends_at_once_shows_its_log(tmp_path: Path) -> None:
     assert broker.pid is None
 
 
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    ids = [local_kafka.cluster_id(Path(f"/d{number}")) for number in range(2_000)]
+    assert {len(each) for each in ids} == {22}
+    assert [each for each in ids if each.startswith("-")] == []
+
+
 def test_the_lock_names_exactly_the_jars_in_use() -> None:
     jars = local_kafka.kafka_jars()
     assert {jar.name for jar in jars} == set(local_kafka.read_lock())

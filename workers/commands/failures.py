@@ -40,16 +40,24 @@ def _exit_code(error: Exception) -> int | None:
     from kafka.errors import KafkaError
 
     from config.settings import SettingsError
+    from schemas.program_source import ProgramError
     from workers.cluster import ClusterError
     from workers.local_kafka import LocalKafkaError
-    from schemas.program_source import ProgramError
     from workers.ndjson import InputError
     from workers.recorded import BadRecording
 
     match error:
         case SettingsError():
             return WRONG_USAGE
-        case ProgramError() | BadRecording() | ClusterError() | InputError() | LocalKafkaError() | KafkaError() | OSError():
+        case (
+            ProgramError()
+            | BadRecording()
+            | ClusterError()
+            | InputError()
+            | LocalKafkaError()
+            | KafkaError()
+            | OSError()
+        ):
             return FAILED
         case _:
             return None

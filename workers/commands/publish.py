@@ -14,10 +14,12 @@ import typer
 from workers.commands.failures import FAILED, explained
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from workers.ndjson import Source
-    from workers.publish import Invalid, Publisher, Tally
+    from workers.publish import Invalid, Publisher, Tally, Valid
 
 REASONS_SHOWN = 50
 REASONS_IN_JSON = 1_000
@@ -97,7 +99,7 @@ class _Run:
         ) as bar:
             total = None if None in sizes else sum(size or 0 for size in sizes)
             task = bar.add_task("publishing" if publisher else "validating", total=total)
-            for judged in judged_lines(sources, tally, topic=self._topic, strict=self._strict):
+            for judged in _readable(judged_lines(sources, tally, topic=self._topic, strict=self._strict), publisher):
                 if isinstance(judged, Invalid):
                     self._refuse(judged, console)
                 elif publisher is not None:
@@ -167,6 +169,21 @@ def _copy_of_input(cleanup: contextlib.ExitStack) -> Path:
     with copy.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
     return copy
+
+
+def _readable(lines: "Iterator[Valid | Invalid]", publisher: "Publisher | None") -> "Iterator[Valid | Invalid]":
+    """The lines, up to where a file cannot be read on: what came before is not lost, and the message says so."""
+    from workers.ndjson import InputError
+
+    try:
+        yield from lines
+    except InputError as error:
+        if publisher is None:
+            raise
+        count = publisher.confirm()
+        raise InputError(
+            f"{error}\nhint: {count:,} events before it are published; publishing them again does no harm"
+        ) from error
 
 
 def _read_bytes(sources: "list[Source]") -> int:

@@ -1,0 +1,44 @@
+# The worker and the commands, without the local Kafka and the test tools. Runs as nobody in particular.
+FROM python:3.13-slim AS build
+
+# The lock is installed first: its layer stays while only the code changes.
+WORKDIR /src
+COPY requirements/runtime.txt requirements/runtime.txt
+RUN python -m venv /app \
+ && /app/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: \
+    -r requirements/runtime.txt
+
+COPY . .
+# Built in an environment that does not reach the image, locked as well.
+RUN python -m venv /build \
+ && /build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/build.txt \
+ && /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /app/bin/pip install --no-cache-dir --no-deps /wheels/loyalty-*.whl
+
+FROM python:3.13-slim
+
+LABEL org.opencontainers.image.title="loyalty" \
+      org.opencontainers.image.description="A streaming loyalty engine on Kafka" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+COPY --from=build /app /app
+RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/loyalty --create-home loyalty
+USER 10001:10001
+WORKDIR /var/lib/loyalty
+
+ENV PATH=/app/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    LOYALTY_DATA_DIRECTORY=/var/lib/loyalty/worker \
+    LOYALTY_METRICS_HOST=0.0.0.0 \
+    LOYALTY_METRICS_PORT=9464 \
+    LOYALTY_LOG_JSON=true
+
+EXPOSE 9464
+STOPSIGNAL SIGTERM
+
+# Ready means: state restored, partitions assigned, producers healthy.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9464/readyz', timeout=4)"]
+
+ENTRYPOINT ["loyalty"]
+CMD ["worker"]

@@ -1,0 +1,91 @@
+"""Why a rule gave what it gave: the steps of an entry, as plain JSON values.
+
+A step of a purchase says what the rule counted (`amount_minor`, for items `quantity_micro`), its `rate`, what a
+minor unit counted for when that is not one (`counts`), the `multipliers` that applied, the `exact` value before
+rounding, the `points` after it, spread over the `lines`, and what caps left (`granted`) and cut (`forfeited`).
+
+Not here: the arithmetic (earning.py).
+"""
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from loyalty.earning import ONE, Basket, Earned
+from loyalty.plan import EXCLUDED, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loyalty.facts import Line
+
+LINES_MAX = 200
+"""Lines that one step lists; the step of a longer basket has sums only, so that entries stay bounded."""
+
+
+def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int) -> dict[str, Any]:
+    """The explanation of one rule's part."""
+    rule = one.rule
+    said: dict[str, Any] = {"rule": rule.id, "kind": rule.kind, "amount_minor": one.spend_minor}
+    if rule.kind == "per_item":
+        said["quantity_micro"] = one.quantity_micro
+    said["rate"] = one.of.rate_text
+    if one.money != ONE:
+        said["counts"] = f"{one.money[0]}/{one.money[1]}"
+    if one.factors:
+        multipliers = plan.program.multipliers
+        applied = dict.fromkeys(i for which in one.factors.values() for i in which)
+        said["multipliers"] = {multipliers[i].id: str(multipliers[i].factor) for i in applied}
+    said["exact"] = f"{one.exact[0]}/{one.exact[1]}"
+    said["points"] = points
+    if granted != points:
+        said["granted"] = granted
+        said["forfeited"] = points - granted
+    if one.of.line_field is not None and len(basket.lines) <= LINES_MAX:
+        said["lines"] = line_points(plan, basket, one, points)
+    return said
+
+
+def line_points(plan: Plan, basket: Basket, one: Earned, points: int) -> dict[str, int]:
+    """The rule's points spread over the lines that it counted: whole parts, then the largest remainders.
+
+    Ties go to the first line. The same method as `apportion.largest_remainder`, but with one denominator for all
+    lines, since there are many of them.
+    """
+    field, bit = one.of.line_field, one.of.bit
+    if field is None:
+        return {}
+    numerators, denominator = _factors(plan, one)
+    plain = numerators[None]
+    if not one.factors and not bit and EXCLUDED not in basket.masks:  # every line counts alike
+        counted: Sequence[Line] = basket.lines
+        parts = [divmod(measured * plain, denominator) for measured in map(itemgetter(field), counted)]
+    else:
+        pairs = [pair for pair in zip(basket.lines, basket.masks, strict=True) if pair[1] >= 0 and pair[1] & bit == bit]
+        counted = [line for line, _ in pairs]
+        measured = map(itemgetter(field), counted)
+        parts = [
+            divmod(m * numerators.get(mask, plain), denominator) for m, (_, mask) in zip(measured, pairs, strict=True)
+        ]
+    wholes = [whole for whole, _ in parts]
+    extra = points - sum(wholes)
+    if extra > 0:
+        rests = [rest for _, rest in parts]
+        for i in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:extra]:
+            wholes[i] += 1
+    return dict(zip([line[0] for line in counted], wholes, strict=True))
+
+
+def _factors(plan: Plan, one: Earned) -> tuple[dict[int | None, int], int]:
+    """Numerator by class of lines (None: those without multipliers), over one denominator."""
+    of = one.of
+    rate_num, rate_den = of.rate_num * one.money[0], of.rate_den * one.money[1]
+    if not one.factors:
+        return {None: rate_num}, rate_den
+    common = 1
+    for which in one.factors.values():
+        common *= plan.factor(which)[1]
+    numerators: dict[int | None, int] = {None: rate_num * common}
+    for mask, which in one.factors.items():
+        num, den = plan.factor(which)
+        numerators[mask] = rate_num * num * (common // den)
+    return numerators, rate_den * common

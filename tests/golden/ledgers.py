@@ -1,0 +1,129 @@
+"""Runs a golden case and writes down, in words, what came out.
+
+One line for each rule that had a say, each balance and tier that changed, and each event that did nothing; then
+one line for each account. Points are written with the decimals of their kind.
+
+Not here: reading a case (notation.py).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from loyalty.account import Head
+from loyalty.decisions import Decision, Entry, Outcome
+from loyalty.lots import parsed
+from schemas.decode import Anonymous, Known, decode
+from tests.golden.notation import Case
+from tests.loyalty.books import Books
+
+
+class Outcomes(NamedTuple):
+    """What came out of a case: as text, and as points by event and by member."""
+
+    text: str
+    by_event: Counter[tuple[str, str]]
+    by_member: Counter[tuple[str, str]]
+    refused: dict[str, str]
+    tiers: dict[str, str]
+
+
+def run(case: Case) -> Outcomes:
+    """Decide the events of a case, in the order in which they stand."""
+    books = Books(*case.programs)
+    decimals = {currency.id: currency.decimals for each in case.programs for currency in each.currencies}
+    rows: list[tuple[str, ...]] = []
+    by_event: Counter[tuple[str, str]] = Counter()
+    refused: dict[str, str] = {}
+    for told in case.events:
+        decoded = decode(told.raw, strict=True)
+        if isinstance(decoded, Anonymous):
+            rows.append((told.event_id, "anonymous"))
+            continue
+        assert isinstance(decoded, Known), decoded
+        first = len(books.decisions)
+        books.take(decoded.fact, told.now_us)
+        decisions = books.decisions[first:]
+        award_to = [award.member for award in books.awards]
+        for decision in decisions:
+            rows += _rows(told.event_id, decoded.fact.member, decision, decimals)
+            if decision.refusal is not None:
+                refused[told.event_id] = decision.refusal.code
+            for change in decision.balances:
+                by_event[told.event_id, change.currency] += change.delta
+        assert len(award_to) >= len(decisions) - 1
+    books.check_books()
+    rows += [row for head in books.heads() for row in _account(head, decimals)]
+    by_member = Counter(
+        {(head.member, currency): sum(held) for head in books.heads() for currency, held in head.balances.items()}
+    )
+    tiers = {head.member: head.tier for head in books.heads()}
+    return Outcomes(_aligned(rows), _in_units(by_event, decimals), _in_units(by_member, decimals), refused, tiers)
+
+
+def _in_units(points: Counter[tuple[str, str]], decimals: dict[str, int]) -> Counter[tuple[str, str]]:
+    return Counter({key: Decimal(amount).scaleb(-decimals[key[1]]) for key, amount in points.items()})  # type: ignore[misc]
+
+
+def _points(amount: int, currency: str, decimals: dict[str, int], *, sign: bool = False) -> str:
+    number = Decimal(amount).scaleb(-decimals[currency])
+    return f"{number:+f} {currency}" if sign else f"{number:f} {currency}"
+
+
+def _rows(event_id: str, member: str, decision: Decision, decimals: dict[str, int]) -> Iterator[tuple[str, ...]]:
+    if decision.refusal is not None:
+        yield (event_id, "refused", decision.refusal.code)
+    elif decision.outcome is Outcome.DUPLICATE:
+        yield (event_id, "duplicate")
+    elif not (decision.entries or decision.tiers):
+        yield (event_id, "nothing")
+    for entry in decision.entries:
+        for row in _entry(entry, decimals):
+            yield (event_id, *row) if entry.member == member else (event_id, *row, f"for {entry.member}")
+    for change in decision.tiers:
+        yield (event_id, "tier", f"{change.from_tier or 'none'} -> {change.to_tier}", *_whose(change.member, member))
+
+
+def _whose(member: str, of_event: str) -> tuple[str, ...]:
+    return () if member == of_event else (f"for {member}",)
+
+
+def _entry(entry: Entry, decimals: dict[str, int]) -> Iterator[tuple[str, ...]]:
+    given: Counter[tuple[str, str]] = Counter()
+    for posting in entry.postings:
+        if posting.account.startswith("member:"):
+            given[posting.rule, posting.currency] += posting.amount
+    for step in entry.steps:
+        rule = step["rule"]
+        mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
+        words = [_points(amount, currency, decimals, sign=True) for currency, amount in mine] or ["0"]
+        for name, factor in step.get("multipliers", {}).items():
+            words.append(f"x{factor} {name}")
+        for name in ("forfeited", "not_recouped"):
+            if name in step:
+                words.append(f"{name} {step[name]}")
+        yield (entry.kind, rule, "  ".join(words))
+
+
+def _account(head: Head, decimals: dict[str, int]) -> Iterator[tuple[str, ...]]:
+    words = [head.tier or "no tier", head.status]
+    for currency, (available, _) in sorted(head.balances.items()):
+        words.append(_points(available, currency, decimals))
+        lots = "+".join(str(lot.left) for lot in parsed(head.lots.get(currency, "")))
+        words.append(f"lots {lots or 'none'}")
+    for name, sums in head.qualifying.items():
+        words.append(f"qualifying {name} {sums.total}")
+    yield (head.member, "has", "  ".join(words))
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> str:
+    widths = [max((len(row[column]) for row in rows if len(row) > column + 1), default=0) for column in range(4)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(widths[column]) if column < len(row) - 1 else cell for column, cell in enumerate(row)]
+        lines.append("  ".join(cells))
+    return "".join(f"{line}\n" for line in lines)
+
+
+

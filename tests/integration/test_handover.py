@@ -1,0 +1,71 @@
+"""Partitions change hands: workers come, leave, are killed and frozen, and every event is still decided once."""
+
+import random
+import signal
+import threading
+import time
+
+from tests.integration.harness import PARTITIONS, Cluster, wait_for
+
+
+def test_two_workers_share_the_partitions_and_hand_them_over(cluster: Cluster) -> None:
+    feeding = threading.Thread(target=cluster.publish, args=(3000,), kwargs={"rate": 250})
+    feeding.start()
+    first = cluster.start()
+    first.wait_ready()
+    second = cluster.start()
+    second.wait_ready()
+    wait_for("both at work", lambda: _owned(first.get("/metrics")[1]) + _owned(second.get("/metrics")[1]) == PARTITIONS)
+    assert min(_owned(first.get("/metrics")[1]), _owned(second.get("/metrics")[1])) >= 1
+    assert first.stop() == 0
+    wait_for("all with the second", lambda: _owned(second.get("/metrics")[1]) == PARTITIONS)
+    feeding.join()
+    cluster.wait_decided()
+    assert second.stop() == 0
+    cluster.check_exactly_once()
+
+
+def test_workers_killed_at_random_moments_lose_and_double_nothing(cluster: Cluster) -> None:
+    moments = random.Random(20261121)
+    feeding = threading.Thread(target=cluster.publish, args=(4000,), kwargs={"rate": 160})
+    slow = {"LOYALTY_TEST_DAWDLE_AFTER": "CONFIRM", "BATCH_RECORDS_MAX": "40"}  # Kills hit open transactions.
+    workers = [cluster.start(**slow), cluster.start(**slow)]
+    workers[0].wait_ready()
+    feeding.start()
+    for _ in range(4):
+        time.sleep(moments.uniform(2, 5))
+        victim = moments.randrange(2)
+        workers[victim].signal(signal.SIGKILL)
+        assert workers[victim].ended() == -signal.SIGKILL
+        workers[victim] = cluster.start(**slow)
+    feeding.join()
+    cluster.wait_decided(120)
+    assert [worker.stop() for worker in workers] == [0, 0]
+    cluster.check_exactly_once()
+    assert len(cluster.read("ledger", "read_uncommitted")) >= len(cluster.read("ledger"))
+
+
+def test_a_worker_that_froze_in_a_transaction_is_fenced_when_it_wakes(cluster: Cluster) -> None:
+    cluster.publish(600)
+    frozen = cluster.start(LOYALTY_TEST_FREEZE_AFTER="CONFIRM")
+    wait_for("a frozen worker", lambda: _state(frozen.process.pid) == "T")
+    second = cluster.start()
+    cluster.wait_decided()
+    decided = cluster.positions()
+    frozen.signal(signal.SIGCONT)
+    assert frozen.ended() == 70
+    stopped = frozen.logged("stopped")
+    assert stopped is not None
+    assert stopped["error"] in {"ProducerFenced", "InvalidProducerEpoch"}
+    assert cluster.positions() == decided
+    assert second.stop() == 0
+    cluster.check_exactly_once()
+
+
+def _owned(metrics: str) -> int:
+    return next((int(float(line.split()[1])) for line in metrics.splitlines() if line.startswith("loyalty_partitions ")), 0)
+
+
+def _state(pid: int) -> str:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0]

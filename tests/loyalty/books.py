@@ -1,0 +1,170 @@
+"""A small world to decide in: accounts in memory, and everything that came out, checked as it comes.
+
+Checked at every step, for each decision: nothing that was given to it changed, deciding twice gives the same,
+records survive their encoding, the entries balance, and the account agrees with its lots and debt.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from loyalty.account import Head, PurchaseRecord, Record, head_key, purchase_key
+from loyalty.decide import decide, reads
+from loyalty.decisions import BalanceChange, Decision, Entry, Outcome, TierChange
+from loyalty.facts import Award, Fact
+from loyalty.lots import left_total
+from loyalty.plan import Programs
+from loyalty.program import Program
+from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
+from schemas.program_load import parse_program
+from schemas.state import decode_record, encode_record
+from tests.loyalty.events import fact
+
+PLAIN = {
+    "program": "test",
+    "version": '"1"',
+    "effective_from": "2000-01-01",
+    "zone": "UTC",
+    "money": "USD",
+    "points": "{points: {name: Points}}",
+    "stream": "{max_late: none}",
+}
+"""What a program of a test says when it says nothing else."""
+
+BASE = 'earn: [{id: base, on: purchase, give: {points: 1, per: "1.00"}}]\n'
+"""One point for each 1.00."""
+
+
+def program(text: str = BASE) -> Program:
+    """A program in YAML, with PLAIN for the keys that it leaves out."""
+    said = {row.partition(":")[0] for row in text.splitlines() if row[:1].isalpha()}
+    return parse_program("".join(f"{key}: {value}\n" for key, value in PLAIN.items() if key not in said) + text)
+
+
+class Books:
+    """Accounts, and what was said about them. `now` of a decision is the event's own time unless given."""
+
+    def __init__(self, *programs: Program, careful: bool = True) -> None:
+        self.programs = Programs(programs)
+        self.careful = careful
+        self.state: dict[str, Record] = {}
+        self.decisions: list[Decision] = []
+        self.entries: list[Entry] = []
+        self.balances: list[BalanceChange] = []
+        self.tiers: list[TierChange] = []
+        self.awards: list[Award] = []
+
+    def take(self, event: bytes | Fact, now_us: int | None = None) -> Decision:
+        """Decide an event, write what it changes, then decide the awards that follow from it."""
+        what = fact(event) if isinstance(event, bytes) else event
+        now_us = what.time_us if now_us is None else now_us
+        state = {key: self.state[key] for key in reads(what) if key in self.state}
+        before = copy.deepcopy(state) if self.careful else state
+        decision = decide(self.programs, state, what, now_us)
+        if self.careful:
+            assert state == before, "a decision changed what it was given"
+            assert decide(self.programs, state, what, now_us) == decision, "deciding twice gave two answers"
+            self._check(decision)
+        self.state.update(decision.writes)
+        self.decisions.append(decision)
+        self.entries += decision.entries
+        self.balances += decision.balances
+        self.tiers += decision.tiers
+        for award in decision.awards:
+            self.awards.append(award)
+            self.take(award, now_us)
+        return decision
+
+    def take_all(self, events: Iterable[bytes | Fact]) -> "Books":
+        """Take events one after the other."""
+        for event in events:
+            self.take(event)
+        return self
+
+    def _check(self, decision: Decision) -> None:
+        if decision.outcome is not Outcome.APPLIED:
+            assert decision == Decision(decision.outcome, refusal=decision.refusal), "a trace of what was not applied"
+        for key, record in decision.writes.items():
+            assert decode_record(encode_record(record)) == record, key
+        for entry in decision.entries:
+            sums: Counter[str] = Counter()
+            for posting in entry.postings:
+                sums[posting.currency] += posting.amount
+            assert not any(sums.values()), entry
+            encode_entry(entry)
+        for change in decision.balances:
+            encode_balance(change)
+        for tier in decision.tiers:
+            encode_tier(tier)
+        for award in decision.awards:
+            encode_award(award)
+
+    # ------------------------------------------------------------------ looking at it
+    def head(self, member: str = "m1") -> Head:
+        """A member's account."""
+        found = self.state[head_key(member)]
+        assert isinstance(found, Head)
+        return found
+
+    def record(self, transaction_id: str, member: str = "m1") -> PurchaseRecord:
+        """A purchase's record."""
+        found = self.state[purchase_key(member, transaction_id)]
+        assert isinstance(found, PurchaseRecord)
+        return found
+
+    def heads(self) -> list[Head]:
+        """All accounts, by member."""
+        return sorted((each for each in self.state.values() if isinstance(each, Head)), key=lambda each: each.member)
+
+    def balance(self, member: str = "m1", currency: str = "points") -> int:
+        """What a member may spend."""
+        found = self.state.get(head_key(member))
+        return found.balances.get(currency, (0, 0))[0] if isinstance(found, Head) else 0
+
+    def by_rule(self, member: str = "m1", *, entries: Sequence[Entry] | None = None) -> Counter[tuple[str, str]]:
+        """(rule, currency) -> points that the member got, less what went back."""
+        found: Counter[tuple[str, str]] = Counter()
+        for entry in self.entries if entries is None else entries:
+            for posting in entry.postings:
+                if posting.account.startswith(f"member:{member}:"):
+                    found[posting.rule, posting.currency] += posting.amount
+        return found
+
+    def spend(self, amount: int, member: str = "m1", currency: str = "points") -> None:
+        """Let points be gone, as a redemption will: out of the lots, in their order of use."""
+        head = self.head(member).draft()
+        from loyalty.lots import taken  # noqa: PLC0415 only spending needs it
+
+        head.lots[currency], parts = taken(head.lots.get(currency, ""), amount)
+        available, pending = head.balances[currency]
+        assert sum(part for _, part in parts) == amount
+        head.balances[currency] = (available - amount, pending)
+        self.state[head_key(member)] = head
+
+    def check_books(self, spent: int = 0) -> None:
+        """The ledger adds up to the balances, the balances to lots and debt, and sequences have no gaps."""
+        for head in self.heads():
+            mine = [entry for entry in self.entries if entry.member == head.member]
+            assert [entry.sequence for entry in mine] == list(range(1, len(mine) + 1))
+            assert [c.sequence for c in self.balances if c.member == head.member] == list(
+                range(1, head.balances_sequence + 1)
+            )
+            assert [t.sequence for t in self.tiers if t.member == head.member] == list(
+                range(1, head.tiers_sequence + 1)
+            )
+            assert head.ledger_sequence == len(mine)
+            booked: Counter[str] = Counter()
+            for (_, currency), amount in self.by_rule(head.member, entries=mine).items():
+                booked[currency] += amount
+            for currency in {*booked, *head.balances}:
+                available, pending = head.balances.get(currency, (0, 0))
+                assert booked[currency] - spent == available + pending
+                left = left_total(head.lots.get(currency, ""))
+                assert available + pending == left - head.debts.get(currency, 0)
+                assert not (left and head.debts.get(currency, 0)), "a debt is paid before a lot is made"
+        for ids in (
+            [entry.entry_id for entry in self.entries],
+            [change.change_id for change in self.balances],
+            [tier.change_id for tier in self.tiers],
+        ):
+            assert len(set(ids)) == len(ids), "two messages with one id"

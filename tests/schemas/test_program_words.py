@@ -1,0 +1,43 @@
+"""What a program does in plain words: whole programs against texts that a person has read, odd corners one by one."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.program_load import load_program, parse_program
+from schemas.program_words import describe
+from tests.schemas.program_texts import PROGRAMS, SHIPPED, club
+
+WORDS = Path(__file__).parent / "program_words"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_programs_in_words(name: str) -> None:
+    expected = (WORDS / f"{name}.txt").read_text("utf-8")
+    assert "\n".join(describe(load_program(PROGRAMS / f"{name}.yaml"))) + "\n" == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('per: "1.00"', 'per: "3.00"', "base: 1 Stars for each 3.00 USD spent."),
+        ('points: 1, per: "1.00"', 'points: 7, per: "0.03"', "base: 7 Stars for each 0.03 USD spent."),
+        ('points: 1, per: "1.00"', 'points: "0.001", per: "1.00"', "base: 0.01 Stars for each 10.00 USD spent."),
+        ("on: purchase", "on: purchase\n    when: {weekdays: []}", "spent, on no time at all."),
+        ("on: purchase", "on: purchase\n    when: {stores: []}", "spent, in store none at all."),
+        ("on: purchase", "on: purchase\n    when: {from: 2026-03-01T09:30}", "spent, from 2026-03-01 09:30."),
+        ("on: purchase", "on: purchase\n    when: {until: 2026-03-31}", "spent, to the end of 2026-03-31."),
+        ("on: purchase", "on: purchase\n    multiplied: false", "spent; never multiplied."),
+        ("on: review", "on: review\n    qualifies: true", "for a published review; counts for tiers."),
+        ("tiers:\n", "tiers:\n  window: calendar_year\n", "in the calendar year. Members only rise."),
+        ("tiers:\n", "tiers:\n  basis: spend\n  spend_includes: tax\n", "Tiers follow money spent with tax in all."),
+        ("factor: 2", "factor: 2, exclusive: true", "while it applies, no other multiplier does."),
+        ("money: USD", "money: USD\nenrollment: required", "Only members who have enrolled take part."),
+        ("money: USD", 'money: USD\nexchange: {JPY: "0.0067"}', "1 JPY counts as 0.0067 USD"),
+        ("money: USD", "money: USD\nexclude: {categories: []}", "Every line of a basket can earn."),
+        ("money: USD", "money: USD\nreturns: {keep: P1Y2M, negative: clamp}", "can come back for 14 months"),
+        ("name: Stars", "name: Stars, decimals: 2, rounding: half_even", "Stars (2 digits after the point, rounded"),
+    ],
+)
+def test_words_follow_the_rule(old: str, new: str, said: str) -> None:
+    assert said in "\n".join(describe(parse_program(club(old, new))))
