@@ -1,12 +1,13 @@
 """Exact shares into whole points: one rounding of the total, then the largest remainder.
 
 Shares are pairs (numerator, denominator) of integers, denominator > 0, not reduced: they come out of products
-of integers, and reducing them would cost more than the larger numbers do.
+of a few integers, and reducing them would cost more than the larger numbers do.
 
 Source of the method: the largest-remainder (Hamilton) apportionment, ties by position.
 """
 
 from collections.abc import Sequence
+from math import lcm
 
 Exact = tuple[int, int]
 ZERO: Exact = (0, 1)
@@ -16,7 +17,8 @@ def plus(a: Exact, b: Exact) -> Exact:
     """The exact sum."""
     if a[1] == b[1]:
         return (a[0] + b[0], a[1])
-    return (a[0] * b[1] + b[0] * a[1], a[1] * b[1])
+    common = lcm(a[1], b[1])  # not the product: over many terms that would grow without bound
+    return (a[0] * (common // a[1]) + b[0] * (common // b[1]), common)
 
 
 def lesser(a: Exact, b: Exact) -> Exact:
@@ -59,9 +61,7 @@ def largest_remainder(total: int, shares: Sequence[Exact], at_most: Sequence[int
         for i, (n, d) in enumerate(shares)
         if n % d and parts[i] == n // d and (at_most is None or parts[i] < at_most[i])
     ]
-    common = 1
-    for i in candidates:
-        common *= shares[i][1]
+    common = lcm(*(shares[i][1] for i in candidates))
     candidates.sort(key=lambda i: -(shares[i][0] % shares[i][1]) * (common // shares[i][1]))
     for i in candidates[:extra]:
         parts[i] += 1

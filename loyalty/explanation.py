@@ -7,9 +7,11 @@ rounding, the `points` after it, spread over the `lines`, and what caps left (`g
 Not here: the arithmetic (earning.py).
 """
 
+from math import gcd, lcm
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from loyalty.apportion import Exact
 from loyalty.earning import ONE, Basket, Earned
 from loyalty.plan import EXCLUDED, Plan
 
@@ -30,12 +32,12 @@ def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int) -> 
         said["quantity_micro"] = one.quantity_micro
     said["rate"] = one.of.rate_text
     if one.money != ONE:
-        said["counts"] = f"{one.money[0]}/{one.money[1]}"
+        said["counts"] = _reduced(one.money)
     if one.factors:
         multipliers = plan.program.multipliers
         applied = dict.fromkeys(i for which in one.factors.values() for i in which)
         said["multipliers"] = {multipliers[i].id: str(multipliers[i].factor) for i in applied}
-    said["exact"] = f"{one.exact[0]}/{one.exact[1]}"
+    said["exact"] = _reduced(one.exact)
     said["points"] = points
     if granted != points:
         said["granted"] = granted
@@ -43,6 +45,13 @@ def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int) -> 
     if one.of.line_field is not None and len(basket.lines) <= LINES_MAX:
         said["lines"] = line_points(plan, basket, one, points)
     return said
+
+
+def _reduced(exact: Exact) -> str:
+    """In lowest terms: "1999/100", or "20" when it is whole."""
+    divisor = gcd(*exact)
+    num, den = exact[0] // divisor, exact[1] // divisor
+    return str(num) if den == 1 else f"{num}/{den}"
 
 
 def line_points(plan: Plan, basket: Basket, one: Earned, points: int) -> dict[str, int]:
@@ -81,9 +90,7 @@ def _factors(plan: Plan, one: Earned) -> tuple[dict[int | None, int], int]:
     rate_num, rate_den = of.rate_num * one.money[0], of.rate_den * one.money[1]
     if not one.factors:
         return {None: rate_num}, rate_den
-    common = 1
-    for which in one.factors.values():
-        common *= plan.factor(which)[1]
+    common = lcm(*(plan.factor(which)[1] for which in one.factors.values()))
     numerators: dict[int | None, int] = {None: rate_num * common}
     for mask, which in one.factors.items():
         num, den = plan.factor(which)
