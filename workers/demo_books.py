@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from loyalty.activities import ENROLLMENT
 from loyalty.ledger import EARNED, RETURNED
 from loyalty.purchases import KIND as PURCHASE
 from workers.batch import ERRORS_HEADER
@@ -22,6 +23,10 @@ WORDS: Final = ("ledger", "balances", "tiers", DEAD_LETTERS)
 """The topics that the books are read from, by word."""
 
 LINES_SHOWN: Final = 8
+_ORDINARY: Final = frozenset({PURCHASE, ENROLLMENT})
+"""Kinds of entries of which there are too many to show each."""
+_MANY_POINTS: Final = 150
+"""A purchase that gives so many is worth a line."""
 _CODE_HEADER: Final = f"{ERRORS_HEADER}code"
 _MESSAGE_HEADER: Final = f"{ERRORS_HEADER}message"
 
@@ -51,7 +56,7 @@ class Books:
         self.dead_letter_example: dict[str, str] = {}
         """Code -> the message of one of them."""
         self.latest: deque[str] = deque(maxlen=LINES_SHOWN)
-        """Lines about what happened last, ordinary purchases left out."""
+        """Lines about what happened last, the ordinary left out."""
         self._postings: Counter[tuple[str, str]] = Counter()
         self._balances: dict[tuple[str, str], int] = {}
         self._sequences: dict[str, dict[str, int]] = {word: {} for word in WORDS}
@@ -114,7 +119,7 @@ class Books:
         self._unbalanced += any(sums.values())
         for currency, amount in moved.items():
             self._postings[member, currency] += amount
-        if data["kind"] != PURCHASE:
+        if data["kind"] not in _ORDINARY or max(moved.values(), default=0) >= _MANY_POINTS:
             points = ", ".join(f"{amount:+,} {currency}" for currency, amount in moved.items()) or "nothing"
             rules = ", ".join(dict.fromkeys(step["rule"] for step in data["steps"] if "rule" in step))
             self._line(event["time"], member, f"{data['kind']}: {points} ({rules or data['reason']})")

@@ -7,13 +7,14 @@ Not here: reading a case (notation.py).
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 from loyalty.account import Head
 from loyalty.decisions import Decision, Entry, Outcome
 from loyalty.lots import parsed
+from loyalty.program import Program
 from schemas.decode import Anonymous, Known, decode
 from tests.golden.notation import Case
 from tests.loyalty.books import Books
@@ -23,8 +24,8 @@ class Outcomes(NamedTuple):
     """What came out of a case: as text, and as points by event and by member."""
 
     text: str
-    by_event: Counter[tuple[str, str]]
-    by_member: Counter[tuple[str, str]]
+    by_event: dict[tuple[str, str], Decimal]
+    by_member: dict[tuple[str, str], Decimal]
     refused: dict[str, str]
     tiers: dict[str, str]
 
@@ -32,7 +33,7 @@ class Outcomes(NamedTuple):
 def run(case: Case) -> Outcomes:
     """Decide the events of a case, in the order in which they stand."""
     books = Books(*case.programs)
-    decimals = {currency.id: currency.decimals for each in case.programs for currency in each.currencies}
+    units = Units(case.programs)
     rows: list[tuple[str, ...]] = []
     by_event: Counter[tuple[str, str]] = Counter()
     refused: dict[str, str] = {}
@@ -44,34 +45,42 @@ def run(case: Case) -> Outcomes:
         assert isinstance(decoded, Known), decoded
         first = len(books.decisions)
         books.take(decoded.fact, told.now_us)
-        decisions = books.decisions[first:]
-        award_to = [award.member for award in books.awards]
-        for decision in decisions:
-            rows += _rows(told.event_id, decoded.fact.member, decision, decimals)
+        for decision in books.decisions[first:]:
+            rows += _rows(told.event_id, decoded.fact.member, decision, units)
             if decision.refusal is not None:
                 refused[told.event_id] = decision.refusal.code
             for change in decision.balances:
                 by_event[told.event_id, change.currency] += change.delta
-        assert len(award_to) >= len(decisions) - 1
     books.check_books()
-    rows += [row for head in books.heads() for row in _account(head, decimals)]
+    rows += [row for head in books.heads() for row in _account(head, units)]
     by_member = Counter(
         {(head.member, currency): sum(held) for head in books.heads() for currency, held in head.balances.items()}
     )
     tiers = {head.member: head.tier for head in books.heads()}
-    return Outcomes(_aligned(rows), _in_units(by_event, decimals), _in_units(by_member, decimals), refused, tiers)
+    return Outcomes(_aligned(rows), units.of(by_event), units.of(by_member), refused, tiers)
 
 
-def _in_units(points: Counter[tuple[str, str]], decimals: dict[str, int]) -> Counter[tuple[str, str]]:
-    return Counter({key: Decimal(amount).scaleb(-decimals[key[1]]) for key, amount in points.items()})  # type: ignore[misc]
+class Units:
+    """How many decimals each kind of points has, and which kind each rule gives."""
+
+    def __init__(self, programs: Sequence[Program]) -> None:
+        self.decimals = {currency.id: currency.decimals for each in programs for currency in each.currencies}
+        self.currency_of = {
+            rule.id: rule.currency
+            for each in programs
+            for rule in (*each.purchase_rules, *each.activity_rules, *each.referral_rules)
+        }
+
+    def number(self, amount: int, currency: str) -> Decimal:
+        """An amount in whole points."""
+        return Decimal(amount).scaleb(-self.decimals[currency])
+
+    def of(self, points: Counter[tuple[str, str]]) -> dict[tuple[str, str], Decimal]:
+        """Amounts by (whatever, currency) in whole points."""
+        return {key: self.number(amount, key[1]) for key, amount in points.items()}
 
 
-def _points(amount: int, currency: str, decimals: dict[str, int], *, sign: bool = False) -> str:
-    number = Decimal(amount).scaleb(-decimals[currency])
-    return f"{number:+f} {currency}" if sign else f"{number:f} {currency}"
-
-
-def _rows(event_id: str, member: str, decision: Decision, decimals: dict[str, int]) -> Iterator[tuple[str, ...]]:
+def _rows(event_id: str, member: str, decision: Decision, units: Units) -> Iterator[tuple[str, ...]]:
     if decision.refusal is not None:
         yield (event_id, "refused", decision.refusal.code)
     elif decision.outcome is Outcome.DUPLICATE:
@@ -79,7 +88,7 @@ def _rows(event_id: str, member: str, decision: Decision, decimals: dict[str, in
     elif not (decision.entries or decision.tiers):
         yield (event_id, "nothing")
     for entry in decision.entries:
-        for row in _entry(entry, decimals):
+        for row in _entry(entry, units):
             yield (event_id, *row) if entry.member == member else (event_id, *row, f"for {entry.member}")
     for change in decision.tiers:
         yield (event_id, "tier", f"{change.from_tier or 'none'} -> {change.to_tier}", *_whose(change.member, member))
@@ -89,7 +98,7 @@ def _whose(member: str, of_event: str) -> tuple[str, ...]:
     return () if member == of_event else (f"for {member}",)
 
 
-def _entry(entry: Entry, decimals: dict[str, int]) -> Iterator[tuple[str, ...]]:
+def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
     given: Counter[tuple[str, str]] = Counter()
     for posting in entry.postings:
         if posting.account.startswith("member:"):
@@ -97,20 +106,20 @@ def _entry(entry: Entry, decimals: dict[str, int]) -> Iterator[tuple[str, ...]]:
     for step in entry.steps:
         rule = step["rule"]
         mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
-        words = [_points(amount, currency, decimals, sign=True) for currency, amount in mine] or ["0"]
+        words = [f"{units.number(amount, currency):+f} {currency}" for currency, amount in mine] or ["0"]
         for name, factor in step.get("multipliers", {}).items():
             words.append(f"x{factor} {name}")
         for name in ("forfeited", "not_recouped"):
             if name in step:
-                words.append(f"{name} {step[name]}")
+                words.append(f"{name} {units.number(step[name], units.currency_of[rule]):f}")
         yield (entry.kind, rule, "  ".join(words))
 
 
-def _account(head: Head, decimals: dict[str, int]) -> Iterator[tuple[str, ...]]:
+def _account(head: Head, units: Units) -> Iterator[tuple[str, ...]]:
     words = [head.tier or "no tier", head.status]
     for currency, (available, _) in sorted(head.balances.items()):
-        words.append(_points(available, currency, decimals))
-        lots = "+".join(str(lot.left) for lot in parsed(head.lots.get(currency, "")))
+        words.append(f"{units.number(available, currency):f} {currency}")
+        lots = "+".join(f"{units.number(lot.left, currency):f}" for lot in parsed(head.lots.get(currency, "")))
         words.append(f"lots {lots or 'none'}")
     for name, sums in head.qualifying.items():
         words.append(f"qualifying {name} {sums.total}")

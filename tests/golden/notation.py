@@ -16,7 +16,7 @@
     then                what comes out; rewritten by --update-golden
 
 Each line of `when`: id, member (- for none), time (a bare date is 12:00 UTC), kind, words. A sale's line is
-`sku[category,brand]*quantity=amount`, or an amount alone. `source=` is the sender, `arrives=` when it is decided.
+`SKU[category,brand]*quantity=amount` (article in capitals), or an amount alone. `source=` is the sender, `arrives=` when it is decided.
 
 Not here: running a case (ledgers.py).
 """
@@ -131,7 +131,7 @@ class _Story:
         wire_kind = "member" if kind in _KINDS else kind
         data = self._data(kind, event_id, plain, options, own)
         raw = wire(wire_kind, event_id, None if member == "-" else member, time, data, source)
-        self.bytes[event_id] = raw
+        self.bytes.setdefault(event_id, raw)
         return Told(event_id, raw, now_us)
 
     def _data(self, kind: str, event_id: str, plain: list[str], options: dict[str, str], own: Json) -> Json:
@@ -195,7 +195,7 @@ class _Story:
             made |= {"category": found["category"]} if found["category"] else {}
             made |= {"brand": found["brand"]} if found["brand"] else {}
             lines.append({**made, "amount_minor": minor})
-        self.sales[event_id] = _Sale(currency, lines)
+        self.sales.setdefault(event_id, _Sale(currency, lines))  # what came first stands
         extras = {f"{name}_minor": _minor(options[name], currency) for name in ("tax", "shipping", "tip") if name in options}
         return {
             "transaction_id": options.get("transaction", event_id),

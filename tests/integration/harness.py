@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -290,7 +290,3 @@ class closing_producer:  # noqa: N801 - reads as a function
         self._producer.flush()
         self._producer.close()
 
-
-def records_between(records: Iterable[Any], first: int, end: int) -> Iterator[Any]:
-    """Records with first <= offset < end."""
-    return (record for record in records if first <= record.offset < end)

@@ -1,5 +1,9 @@
 """What a worker does not start with, or ends over, and that it says why."""
 
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,7 +17,7 @@ LATE = 4_000_000_000_000_000  # Far in the future, in microseconds.
 
 
 @pytest.fixture
-def bare(kafka: str, prefix: str, tmp_path: Any) -> Any:
+def bare(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Cluster]:
     """An engine whose topics the test makes itself."""
     with Cluster(kafka, prefix, tmp_path) as made:
         yield made
@@ -30,7 +34,7 @@ def bare(kafka: str, prefix: str, tmp_path: Any) -> Any:
     ids=["missing topics", "another number of partitions", "no broker", "no address for metrics"],
 )
 def test_a_worker_that_cannot_work_says_so_before_it_joins(
-    words: Any, partitions: int, environment: dict[str, str], said: str, bare: Cluster
+    words: Sequence[str], partitions: int, environment: dict[str, str], said: str, bare: Cluster
 ) -> None:
     bare.create_topics(words, partitions)
     worker = bare.start(**environment)
@@ -49,23 +53,13 @@ def test_topics_with_unequal_partitions_are_named(bare: Cluster) -> None:
     assert f"{bare.prefix}shares has {PARTITIONS + 1}" in refusal(worker)["reason"]
 
 
-@pytest.mark.parametrize(
-    ("held", "said"),
-    [
-        ({"1": ("other", 0)}, "version 1 was changed"),
-        ({"2": ("digest-2", LATE)}, "version 1 is missing"),
-        ({**PROGRAM, "2": ("digest-2", 5)}, "version 2 is new but starts in the past"),
-    ],
-    ids=["changed", "missing", "added in the past"],
-)
-def test_other_programs_than_the_state_was_decided_under_are_refused_unless_accepted(
-    held: dict[str, tuple[str, int]], said: str, cluster: Cluster
-) -> None:
+def test_other_programs_than_the_state_was_decided_under_are_refused_unless_accepted(cluster: Cluster) -> None:
+    held = {"1": ("edited", 0)}
     cluster.publish(20)
     decided_by(cluster, cluster.start())
     other = cluster.start(programs=held)
     assert other.ended() == 1
-    assert said in refusal(other)["reason"]
+    assert "version 1 was changed (digest digest-1 became edited)" in refusal(other)["reason"]
 
     cluster.publish(20)
     decided_by(cluster, cluster.start(programs=held, ACCEPT_PROGRAM_CHANGE="true"))
@@ -73,7 +67,6 @@ def test_other_programs_than_the_state_was_decided_under_are_refused_unless_acce
     cluster.publish(20)
     decided_by(cluster, cluster.start(programs=held))
     cluster.check_exactly_once()
-    assert cluster.journal()[0][-1].programs == {version: digest for version, (digest, _) in held.items()}
 
 
 def test_a_version_that_starts_in_the_future_may_be_added(cluster: Cluster) -> None:
@@ -106,12 +99,11 @@ def test_records_that_are_gone_before_they_were_taken_stop_the_worker_until_that
 
 def test_records_that_vanish_under_a_running_worker_end_it(cluster: Cluster) -> None:
     """Never a silent reset: the position is out of range, so the process ends and the next start says what is lost."""
-    import signal
-
     cluster.publish(60, words=("purchases",))
     worker = cluster.start(SESSION_TIMEOUT_SECONDS="30")
     cluster.wait_decided()
     worker.signal(signal.SIGSTOP)
+    time.sleep(2)  # The poll that waits at the broker ends, so that it cannot be answered with what comes now.
     before = cluster.positions()
     cluster.publish(60, words=("purchases",))
     delete_records(cluster, "purchases", {number: stored.next["purchases"] + 5 for number, stored in before.items()})
@@ -119,8 +111,7 @@ def test_records_that_vanish_under_a_running_worker_end_it(cluster: Cluster) -> 
     assert worker.ended() == 70
     stopped = worker.logged("stopped")
     assert stopped is not None
-    # Either the poll under way was answered before the records went, and the next one fell into the gap, or it was not.
-    assert stopped["error"] in {"OffsetOutOfRangeError", "BrokenChain"}
+    assert stopped["error"] == "OffsetOutOfRangeError"
 
 
 def test_a_batch_that_is_nearly_all_dead_letters_stops_the_worker_before_anything_is_written(cluster: Cluster) -> None:

@@ -1,6 +1,7 @@
 """`loyalty topics`: the engine's topics on a cluster."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Create or check the engine's topics on a cluster.")
     group.command("create")(create)
     group.command("check")(check)
+    group.command("export")(export)
     app.add_typer(group, name="topics")
 
 
@@ -97,6 +99,42 @@ def check(partitions: Partitions = None, prefix: Prefix = None, as_json: Json = 
             typer.echo("all topics are as the engine needs them")
         if found:
             raise typer.Exit(FAILED)
+
+
+def export(
+    out: Annotated[Path, typer.Option("--out", help="The folder for one <topic>.ndjson each.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOPIC]...", help="Topic words; default: the inputs and the journal.")
+    ] = None,
+    prefix: Prefix = None,
+    as_json: Json = False,
+) -> None:
+    """Write topics to files: recordings for `loyalty replay --journal`; `accounts` as replay writes them.
+
+    Only what is committed is read, up to the present ends of the topics.
+    """
+    with explained():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from config.settings import load_settings
+        from workers.export import RECORDED
+        from workers.export import export as export_topics
+
+        settings = load_settings()
+        if prefix is not None:
+            settings = settings.model_copy(update={"prefix": prefix})
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task("reading")
+            counts = export_topics(
+                settings, words or RECORDED, out, lambda passed, total: bar.update(task, completed=passed, total=total)
+            )
+        if as_json:
+            typer.echo(json.dumps(counts))
+            return
+        for word, lines in counts.items():
+            typer.echo(f"{lines:>12,}  {out / word}.ndjson")
 
 
 def _show(found: "list[Difference]") -> None:

@@ -1,0 +1,71 @@
+"""The worked cases that other engines' tests and documents give: each is a golden ledger, or waits with a reason.
+
+A ledger is named after its case; `E01-...` is a variant of it.
+"""
+
+import pytest
+
+from tests.golden.notation import FOLDER
+
+GOLDEN = """
+    E01 E05 E09 E13 X05 M04 C04 C08 MU3 MU7 MU11 ST4 ST8 R03 R07 RT07 RT11 T14 CB6 D4 L5 CU1 CU5
+""".split()
+
+IN_PART = {
+    "X01": "what the purchase earns; granting and redeeming points come later",
+    "RT03": "what the items earned goes back; points spent on the sale come back when there is redemption",
+    "RT23": "what was paid with points earns nothing; giving those points back comes with redemption",
+    "T02": "tiers by points earned; spending, which must not cost status, comes later",
+    "T06": "rising through the levels; the yearly review comes later",
+    "RF4": "both sides are paid; taking rewards back when the purchase is returned comes later",
+    "L1": "the return is refused with its reason and taken when it comes again; waiting for the purchase comes later",
+}
+
+_REDEMPTION = "redemption comes later"
+_EXPIRY = "lots do not end yet"
+_TRANSFER = "transfer and merging come later"
+_BIRTHDAY = "birthday awards come with time-driven decisions"
+_STAMPS = "stamps, and the rewards they pay, come later"
+_FINANCE = "accounting reports come later"
+LATER = {
+    "C12": _STAMPS,
+    "RT15": f"{_REDEMPTION}; a debt of points already spent is tested in tests/loyalty/test_returns.py",
+    "RT19": f"{_REDEMPTION}, and {_EXPIRY}",
+    "T10": "tiers have no end yet",
+    "EX01": _EXPIRY,
+    "EX05": _EXPIRY,
+    "EX09": _EXPIRY,
+    "EX13": _EXPIRY,
+    "EX17": _EXPIRY,
+    "PD3": f"pending points come later, and {_STAMPS}",
+    "RD02": _REDEMPTION,
+    "RD06": _REDEMPTION,
+    "RD10": _REDEMPTION,
+    "TR1": _TRANSFER,
+    "TR5": _TRANSFER,
+    "TR9": _TRANSFER,
+    "B1": _BIRTHDAY,
+    "B5": _BIRTHDAY,
+    "S4": _STAMPS,
+    "CB2": "a limit on the balance comes later",
+    "A3": _FINANCE,
+    "A7": _FINANCE,
+}
+
+CASES = 52
+
+
+def test_every_case_is_accounted_for_once() -> None:
+    named = [*GOLDEN, *IN_PART, *LATER]
+    assert len(named) == len(set(named)) == CASES
+
+
+def test_every_ledger_is_a_case_that_applies() -> None:
+    ledgers = {path.stem.partition("-")[0] for path in (FOLDER / "scenarios").glob("*.ledger")}
+    assert ledgers == {*GOLDEN, *IN_PART}
+
+
+@pytest.mark.parametrize("case", [*GOLDEN, *IN_PART])
+def test_every_case_says_what_its_source_says(case: str) -> None:
+    for path in (FOLDER / "scenarios").glob(f"{case}*.ledger"):
+        assert "\nsays\n" in path.read_text("utf-8"), path.name

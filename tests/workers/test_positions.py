@@ -1,0 +1,52 @@
+"""The positions record and the journal survive being written, and a newer format is refused."""
+
+import orjson
+import pytest
+
+from workers.fatal import Refusal
+from workers.positions import JournalRecord, Positions, Run
+
+POSITIONS = Positions(next={"purchases": 7, "inbox": 0}, now_us=5, sequence=3, programs={"1": "digest"}, partitions=4)
+BATCH = JournalRecord(
+    sequence=3,
+    now_us=5,
+    runs=[Run("purchases", 0, 7), Run("inbox", 2, 3), Run("purchases", 7, 9)],
+    programs={"1": "digest"},
+)
+
+
+def test_positions_are_read_as_they_were_written() -> None:
+    assert Positions.decode(POSITIONS.encode()) == POSITIONS
+
+
+def test_a_journal_record_is_read_as_it_was_written() -> None:
+    read = JournalRecord.decode(BATCH.encode())
+    assert (read.sequence, read.now_us, list(read.runs), read.programs, list(read.missing)) == (
+        3,
+        5,
+        list(BATCH.runs),
+        {"1": "digest"},
+        [],
+    )
+
+
+def test_a_missing_range_is_kept_in_the_journal() -> None:
+    gap = [Run("purchases", 7, 30)]
+    record = JournalRecord(sequence=1, now_us=1, runs=[], programs={}, missing=gap)
+    assert JournalRecord.decode(record.encode()).missing == gap
+
+
+def test_the_journal_is_plain_json_for_other_readers() -> None:
+    assert orjson.loads(BATCH.encode()) == {
+        "format": 1,
+        "sequence": 3,
+        "now_us": 5,
+        "runs": [["purchases", 0, 7], ["inbox", 2, 3], ["purchases", 7, 9]],
+        "programs": {"1": "digest"},
+    }
+
+
+@pytest.mark.parametrize("decode", [Positions.decode, JournalRecord.decode])
+def test_a_newer_format_is_refused(decode: type[Positions]) -> None:
+    with pytest.raises(Refusal, match="format 2"):
+        decode(orjson.dumps({"format": 2}))  # type: ignore[call-arg, arg-type]

@@ -1,0 +1,102 @@
+"""What is checked before and at taking over partitions, as tables."""
+
+from collections.abc import Mapping
+
+import pytest
+from faust.types import TP
+
+from workers.fatal import EXIT_REFUSED, EXIT_STOPPED, BrokenChain, Refusal, exit_code
+from workers.ownership import co_partitioned
+from workers.preflight import check_topics
+from workers.programs_check import check_programs
+from workers.restore import _missing
+
+NOW = 1_000
+
+
+@pytest.mark.parametrize(
+    ("recorded", "held", "problem"),
+    [
+        ({}, {"1": ("a", 0)}, None),
+        ({"1": "a"}, {"1": ("a", 0)}, None),
+        ({"1": "a"}, {"1": ("a", 0), "2": ("b", NOW + 1)}, None),
+        ({"1": "a"}, {"1": ("b", 0)}, r"version 1 was changed \(digest a became b\)"),
+        ({"1": "a", "2": "b"}, {"2": ("b", 0)}, "version 1 is missing"),
+        ({"1": "a"}, {"1": ("a", 0), "2": ("b", NOW)}, "version 2 is new but starts in the past"),
+        ({"1": "a"}, {"1": ("b", 0), "2": ("b", 0)}, "version 1 was changed .*; version 2 is new"),
+    ],
+    ids=["first start", "same", "added in the future", "changed", "missing", "added in the past", "all are named"],
+)
+def test_programs_are_those_of_the_state(
+    recorded: Mapping[str, str], held: Mapping[str, tuple[str, int]], problem: str | None
+) -> None:
+    if problem is None:
+        check_programs(recorded, held, now_us=NOW, accept_change=False)
+        return
+    with pytest.raises(Refusal, match=problem):
+        check_programs(recorded, held, now_us=NOW, accept_change=False)
+    check_programs(recorded, held, now_us=NOW, accept_change=True)
+
+
+@pytest.mark.parametrize(
+    ("position", "first", "end", "gap"),
+    [
+        (5, 0, 9, None),
+        (5, 5, 5, None),
+        (0, 0, 0, None),
+        (5, 7, 9, (5, 7)),
+        (5, 7, 7, (5, 7)),
+        (5, 0, 3, (5, 0)),
+    ],
+    ids=["within", "at both ends", "empty log", "retention took some", "retention took all", "topic made anew"],
+)
+def test_a_position_that_its_log_does_not_hold_is_a_gap(
+    position: int, first: int, end: int, gap: tuple[int, int] | None
+) -> None:
+    found = _missing("purchases", position, first, end)
+    assert (None if found is None else (found.first, found.next)) == gap
+
+
+@pytest.mark.parametrize(
+    ("assignment", "numbers"),
+    [
+        ([], []),
+        ([("a", 0), ("b", 0)], [0]),
+        ([("a", 2), ("b", 0), ("b", 2), ("a", 0)], [0, 2]),
+        ([("a", 0)], None),
+        ([("a", 0), ("b", 1)], None),
+    ],
+    ids=["nothing", "one", "two", "a topic is missing", "different numbers"],
+)
+def test_all_inputs_have_the_same_partitions(assignment: list[tuple[str, int]], numbers: list[int] | None) -> None:
+    tps = [TP(topic, number) for topic, number in assignment]
+    if numbers is None:
+        with pytest.raises(Refusal, match="different partitions of different inputs"):
+            co_partitioned(tps, ["a", "b"])
+    else:
+        assert co_partitioned(tps, ["a", "b"]) == numbers
+
+
+@pytest.mark.parametrize(
+    ("counts", "problem"),
+    [
+        ({"a": 3, "b": 3, "other": 1}, None),
+        ({"a": 3}, "lacks topics: b"),
+        ({"a": 3, "b": 4}, "must have 3 partitions, but b has 4"),
+    ],
+    ids=["as it should be", "missing", "unequal"],
+)
+def test_topics_exist_with_equal_partitions(counts: Mapping[str, int], problem: str | None) -> None:
+    if problem is None:
+        check_topics(["a", "b"], counts, partition_count=3)
+    else:
+        with pytest.raises(Refusal, match=problem):
+            check_topics(["a", "b"], counts, partition_count=3)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Refusal("no", hint="do"), EXIT_REFUSED), (BrokenChain("hole"), EXIT_STOPPED), (OSError("gone"), EXIT_STOPPED)],
+)
+def test_exit_codes_tell_a_refusal_from_a_stop(error: Exception, code: int) -> None:
+    assert exit_code(error) == code

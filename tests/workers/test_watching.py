@@ -1,0 +1,166 @@
+"""Metrics, health and logs: what an operator sees of a worker."""
+
+import io
+import json
+import logging
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+
+from workers.batch import Counts, Record
+from workers.fatal import Refusal
+from workers.health import Health, HealthServer
+from workers.logs import configure_logs
+from workers.metrics import Metrics
+
+NOW_US = 1_700_000_000_000_000
+UNITS = ("events", "points", "back", "forfeited", "changes", "letters", "fields", "records", "seconds", "transactions")
+COUNTED_THINGS = {"loyalty_accounts", "loyalty_partitions", "loyalty_ready", "loyalty_build"}
+
+
+def metrics() -> Metrics:
+    made = Metrics(CollectorRegistry())
+    made.watch(accounts=lambda: 7, partitions=lambda: 2, ready=lambda: 1)
+    return made
+
+
+def samples(made: Metrics) -> dict[str, str]:
+    lines = generate_latest(made.registry).decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#") and "_created" not in line)
+
+
+def test_a_batch_moves_the_counters() -> None:
+    made = metrics()
+    counts = Counts(
+        events=Counter({("loyalty.purchase.v1", "applied"): 3}),
+        points=Counter({("base", "points"): 120}),
+        taken_back=Counter({("base", "points"): 20}),
+        forfeited=Counter({("base", ): 0}),
+        tier_changes=Counter({"gold": 1}),
+        dead_letters=Counter({"too_large": 2}),
+        forwarded=4,
+        unknown_fields=5,
+        event_time_us_max=NOW_US - 60_000_000,
+    )
+    record = Record("purchases", 1, 0, NOW_US // 1000 - 2_000, None, None)
+    counts.forfeited = Counter({"base": 9})
+    made.batch(1, [record], counts, now_us=NOW_US, seconds=0.5)
+    made.waiting(1, 11)
+    made.taken_over(records=100, seconds=2.0)
+    found = samples(made)
+    for name, value in {
+        'loyalty_events_total{outcome="applied",type="loyalty.purchase.v1"}': 3,
+        'loyalty_points_total{currency="points",rule="base"}': 120,
+        'loyalty_points_taken_back_total{currency="points",rule="base"}': 20,
+        'loyalty_points_forfeited_total{rule="base"}': 9,
+        'loyalty_tier_changes_total{tier="gold"}': 1,
+        'loyalty_dead_letters_total{code="too_large"}': 2,
+        "loyalty_forwarded_events_total": 4,
+        "loyalty_unknown_fields_total": 5,
+        "loyalty_transactions_total": 1,
+        'loyalty_event_lag_seconds{partition="1"}': 60,
+        'loyalty_broker_lag_seconds{partition="1"}': 2,
+        'loyalty_lag_records{partition="1"}': 11,
+        "loyalty_restored_records_total": 100,
+        "loyalty_accounts": 7,
+        "loyalty_partitions": 2,
+        "loyalty_ready": 1,
+    }.items():
+        assert float(found[name]) == value, name
+
+
+def test_every_metric_is_named_in_its_unit_and_says_what_to_do() -> None:
+    for family in metrics().registry.collect():
+        assert family.name.startswith("loyalty_")
+        assert family.name.endswith(UNITS) or family.name in COUNTED_THINGS, family.name
+        assert len(re.findall(r"[.:?]", family.documentation)) >= 2, f"{family.name} only says what it is"
+
+
+def test_label_values_are_bounded() -> None:
+    made = metrics()
+    for number in range(300):
+        counts = Counts(dead_letters=Counter({f"code-{number}": 1}))
+        made.batch(0, [], counts, now_us=NOW_US, seconds=0.1)
+    codes = [name for name in samples(made) if name.startswith("loyalty_dead_letters_total{")]
+    assert len(codes) == 201
+    assert samples(made)['loyalty_dead_letters_total{code="other"}'] == "100.0"
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[HealthServer, Health]]:
+    health = Health()
+    served = HealthServer("127.0.0.1", 0, registry=metrics().registry, health=health)
+    served.start()
+    return served, health
+
+
+def ask(server: HealthServer, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_port_serves_metrics_health_and_readiness(server: tuple[HealthServer, Health]) -> None:
+    served, health = server
+    assert ask(served, "/metrics")[1].count("# HELP") > 10
+    assert ask(served, "/healthz") == (200, '{"ok":true,"problem":null}\n')
+    assert ask(served, "/readyz")[0] == 503
+    health.not_ready = lambda: None
+    assert ask(served, "/readyz")[0] == 200
+    health._beaten -= 60
+    assert ask(served, "/healthz")[0] == 503
+    assert "event loop" in ask(served, "/readyz")[1]
+    assert ask(served, "/")[0] == 404
+
+
+def test_an_address_that_is_taken_is_refused(server: tuple[HealthServer, Health]) -> None:
+    other = HealthServer("127.0.0.1", server[0].port, registry=CollectorRegistry(), health=Health())
+    with pytest.raises(Refusal, match=f"cannot serve metrics on 127.0.0.1:{server[0].port}"):
+        other.start()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_all_loggers_write_one_json_object_a_line(log: io.StringIO) -> None:
+    configure_logs("info")
+    structlog.stdlib.get_logger("workers.x").info("ready", partitions=[1])
+    logging.getLogger("faust.app").warning("slow %s", "thing")
+    logging.getLogger("aiokafka").info("inside")
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [("ready", "info"), ("slow thing", "warning")]
+    assert lines[0]["partitions"] == [1]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_traceback_does_not_show_the_values_of_variables(as_json: bool, log: io.StringIO) -> None:
+    configure_logs("info", json=as_json)
+
+    def decide(member: str) -> None:
+        raise ValueError(f"{len(member)} letters")
+
+    try:
+        decide("secret" + "-member")
+    except ValueError as error:
+        structlog.stdlib.get_logger("workers.x").critical("stopped", exc_info=error)
+    assert "13 letters" in log.getvalue()
+    assert "decide" in log.getvalue()
+    assert "secret-member" not in log.getvalue()

@@ -1,0 +1,112 @@
+"""Topics into files: recordings that `loyalty replay --journal` follows, and accounts as replay writes them.
+
+Reads what is committed, up to the ends at the moment when it begins.
+
+Not here: the form of a recording (recorded.py).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+
+from config.settings import Settings
+from config.topics import topic_name
+from loyalty.account import Head
+from schemas.state import decode_record
+from workers.accounts import account_lines
+from workers.batch import Record
+from workers.cluster import ClusterError, client_options
+from workers.recorded import record_line
+from workers.topic_words import ACCOUNTS, INPUTS, JOURNAL
+
+RECORDED: Final = (*INPUTS, JOURNAL)
+"""What a replay by journal needs."""
+
+_FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
+_POLL_MS: Final = 500
+_STALLED_POLLS_MAX: Final = 60
+
+Progress = Callable[[int, int], object]
+"""Hears (records passed, records in all) now and then."""
+
+
+def export(settings: Settings, words: Sequence[str], directory: Path, progress: Progress) -> dict[str, int]:
+    """Write one file for each topic word into `directory`; answers the number of lines in each.
+
+    `accounts` comes out as accounts, sorted by member; every other topic as a recording.
+    Raises ClusterError when a topic is missing or its records stop coming.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    counts: dict[str, int] = {}
+    for word in words:
+        records = committed(settings, word, progress)
+        with (directory / f"{word}.ndjson").open("wb") as file:
+            lines = account_lines(heads(records)) if word == ACCOUNTS else map(record_line, records)
+            counts[word] = 0
+            for line in lines:
+                file.write(line)
+                counts[word] += 1
+    return counts
+
+
+def heads(records: Iterator[Record]) -> Iterator[Head]:
+    """The accounts that these records of the changelog leave behind."""
+    latest: dict[bytes, bytes | None] = {}
+    for record in records:
+        if record.key is not None and record.key.startswith(b"m|"):
+            latest[record.key] = record.value
+    for value in latest.values():
+        found = None if value is None else decode_record(value)
+        if isinstance(found, Head):
+            yield found
+
+
+def committed(settings: Settings, word: str, progress: Progress) -> Iterator[Record]:
+    """The committed records of a topic, partition by partition, in order."""
+    consumer = KafkaConsumer(
+        **client_options(settings),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_FETCH_BYTES_MAX,
+    )
+    try:
+        name = topic_name(settings.prefix, word)
+        numbers = consumer.partitions_for_topic(name)
+        if not numbers:
+            raise ClusterError(f"there is no topic {name}\nhint: check LOYALTY_PREFIX, or loyalty topics create")
+        partitions = [TopicPartition(name, number) for number in sorted(numbers)]
+        starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        total = sum(ends.values()) - sum(starts.values())
+        passed = 0
+        for partition in partitions:
+            consumer.assign([partition])
+            consumer.seek(partition, starts[partition])
+            for record in _up_to(consumer, partition, ends[partition]):
+                passed += 1
+                progress(passed, total)
+                yield _record(word, record)
+    finally:
+        consumer.close()
+
+
+def _up_to(consumer: KafkaConsumer, partition: TopicPartition, end: int) -> Iterator[Any]:
+    """The records of one partition before offset `end`; the position also passes transaction markers."""
+    stalled = 0
+    while consumer.position(partition) < end:
+        before = consumer.position(partition)
+        for records in consumer.poll(timeout_ms=_POLL_MS).values():
+            yield from (record for record in records if record.offset < end)
+        stalled = stalled + 1 if consumer.position(partition) == before else 0
+        if stalled > _STALLED_POLLS_MAX:
+            raise ClusterError(
+                f"{partition.topic}-{partition.partition} gives nothing behind offset {before}, its end is {end}\n"
+                "hint: a transaction may be open; stop the worker, or try again in a minute"
+            )
+
+
+def _record(word: str, record: Any) -> Record:
+    headers = tuple((name, value or b"") for name, value in record.headers or ())
+    return Record(word, record.partition, record.offset, record.timestamp, record.key, record.value, headers)
