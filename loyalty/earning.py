@@ -54,8 +54,8 @@ class Earned(NamedTuple):
     quantity_micro: int
     factors: dict[int, tuple[int, ...]]
     """Class of lines -> indexes of the multipliers that applied to them."""
-    money: Exact
-    """As in the basket, and of that the share of the rule's own tenders."""
+    counts: Exact
+    """What one unit of the measure counts for: the share of the rule's own tenders and, for money, the basket's."""
 
 
 def basket_of(plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line, ...] | None = None) -> Basket:
@@ -103,28 +103,30 @@ def evaluate(plan: Plan, basket: Basket, circumstances: Circumstances, *, test_m
         counted = [group for group in basket.groups.items() if group[0] & bit == bit]
         if not counted:
             continue
-        money = basket.money if rule.tenders is None else _share_of(basket, rule.tenders)
-        if not money[0] and rule.tenders is not None:
-            continue
+        share, money = ONE, basket.money
+        if rule.tenders is not None:
+            share = _share_of(basket.tenders, rule.tenders)
+            if not share[0]:
+                continue
+            money = (money[0] * share[0], money[1] * share[1])
         if test_minimum and rule.min_spend_minor:
             spend = sum([sums[0] for _, sums in counted])
             if spend * money[0] < rule.min_spend_minor * money[1]:
                 continue
-        found.append(_earned(plan, of, counted, active, money))
+        found.append(_earned(plan, of, counted, active, money if of.line_field == AMOUNT else share))
     return found
 
 
-def _share_of(basket: Basket, tenders: frozenset[str]) -> Exact:
-    """What a minor unit counts for under a rule for these tenders."""
-    # Value paid with points is already out of the basket's money; counting it again would discount it twice.
-    paid = [t for t in basket.tenders if t.type != POINTS_TENDER]
-    ours = sum(t.amount_minor for t in paid if t.label in tenders or t.type in tenders)
-    total = sum(t.amount_minor for t in paid)
-    return (basket.money[0] * ours, basket.money[1] * total) if ours else ZERO
+def _share_of(tenders: Sequence[Tender], ours: frozenset[str]) -> Exact:
+    """The share that was paid with these tenders, of all that was not paid with points."""
+    # Value paid with points is already out of the basket's money; counting it here would discount it twice.
+    paid = [t for t in tenders if t.type != POINTS_TENDER]
+    with_ours = sum(t.amount_minor for t in paid if t.label in ours or t.type in ours)
+    return (with_ours, sum(t.amount_minor for t in paid)) if with_ours else ZERO
 
 
 def _earned(
-    plan: Plan, of: RulePlan, counted: Sequence[tuple[int, tuple[int, int]]], active: Iterable[int], money: Exact
+    plan: Plan, of: RulePlan, counted: Sequence[tuple[int, tuple[int, int]]], active: Iterable[int], counts: Exact
 ) -> Earned:
     multipliers = [i for i in active if i in of.multipliers]
     field = of.line_field
@@ -132,7 +134,7 @@ def _earned(
         counted = [_merged(counted)]
         rate_num, rate_den = of.rate_num, of.rate_den
     else:
-        rate_num, rate_den = of.rate_num * money[0], of.rate_den * money[1]
+        rate_num, rate_den = of.rate_num * counts[0], of.rate_den * counts[1]
     exact = ZERO
     measured = spend = quantity = 0
     factors: dict[int, tuple[int, ...]] = {}
@@ -149,7 +151,7 @@ def _earned(
                 factor = plan.factor(which)
                 num, den = num * factor[0], den * factor[1]
         exact = (num, den) if exact is ZERO else plus(exact, (num, den))
-    return Earned(of.rule, of, exact, (measured * rate_num, rate_den), spend, quantity, factors, money)
+    return Earned(of.rule, of, exact, (measured * rate_num, rate_den), spend, quantity, factors, counts)
 
 
 def _merged(counted: Sequence[tuple[int, tuple[int, int]]]) -> tuple[int, tuple[int, int]]:

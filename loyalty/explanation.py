@@ -20,29 +20,28 @@ if TYPE_CHECKING:
 
     from loyalty.facts import Line
 
-LINES_MAX = 200
-"""Lines that one step lists; the step of a longer basket has sums only, so that entries stay bounded."""
+LINES_MAX = 2_000
+"""Lines that the steps of one entry list in all; further steps have sums only, so that entries stay bounded."""
 
 
-def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int) -> dict[str, Any]:
-    """The explanation of one rule's part."""
+def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int, *, list_lines: bool) -> dict[str, Any]:
+    """The explanation of one rule's part; without its lines when `list_lines` is false."""
     rule = one.rule
     said: dict[str, Any] = {"rule": rule.id, "kind": rule.kind, "amount_minor": one.spend_minor}
     if rule.kind == "per_item":
         said["quantity_micro"] = one.quantity_micro
     said["rate"] = one.of.rate_text
-    if one.money != ONE:
-        said["counts"] = _reduced(one.money)
+    if one.counts != ONE:
+        said["counts"] = _reduced(one.counts)
     if one.factors:
-        multipliers = plan.program.multipliers
-        applied = dict.fromkeys(i for which in one.factors.values() for i in which)
-        said["multipliers"] = {multipliers[i].id: str(multipliers[i].factor) for i in applied}
+        counted = dict.fromkeys(m for which in one.factors.values() for m in plan.counted(which))
+        said["multipliers"] = {multiplier.id: str(multiplier.factor) for multiplier in counted}
     said["exact"] = _reduced(one.exact)
     said["points"] = points
     if granted != points:
         said["granted"] = granted
         said["forfeited"] = points - granted
-    if one.of.line_field is not None and len(basket.lines) <= LINES_MAX:
+    if list_lines and one.of.line_field is not None:
         said["lines"] = line_points(plan, basket, one, points)
     return said
 
@@ -87,7 +86,7 @@ def line_points(plan: Plan, basket: Basket, one: Earned, points: int) -> dict[st
 def _factors(plan: Plan, one: Earned) -> tuple[dict[int | None, int], int]:
     """Numerator by class of lines (None: those without multipliers), over one denominator."""
     of = one.of
-    rate_num, rate_den = of.rate_num * one.money[0], of.rate_den * one.money[1]
+    rate_num, rate_den = of.rate_num * one.counts[0], of.rate_den * one.counts[1]
     if not one.factors:
         return {None: rate_num}, rate_den
     common = lcm(*(plan.factor(which)[1] for which in one.factors.values()))

@@ -8,6 +8,7 @@ Not here: what the rules give (earning.py).
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from loyalty.circumstances import Predicate, predicate
 from loyalty.facts import Line
 from loyalty.program import ALL_LINES, ActivityRule, LineFilter, Multiplier, Program, PurchaseRule
 from loyalty.rules import EARN_RULES
+
+BEST = "best"
+"""How multipliers of a group meet unless the program says otherwise."""
 
 EXCLUDED = -1
 """The class of a line that earns nothing under any rule."""
@@ -129,34 +133,44 @@ class Plan:
             known = self._factors[which] = factor.numerator, factor.denominator
         return known
 
+    def counted(self, which: tuple[int, ...]) -> Sequence[Multiplier]:
+        """The multipliers with these indexes that count when they apply together."""
+        chosen = [self.program.multipliers[i] for i in which]
+        return [m for members in counting(chosen, self.program).values() for m in members]
 
-def combined(multipliers: Sequence[Multiplier], program: Program) -> Fraction:
-    """The factor of multipliers that apply together, by the program's groups; never below 0.
 
-    An exclusive multiplier silences the others; of several, the highest priority wins.
+def counting(multipliers: Sequence[Multiplier], program: Program) -> dict[str, list[Multiplier]]:
+    """Of multipliers that apply together those that count, by group.
+
+    An exclusive multiplier silences the others; of several, the highest priority wins. Of a group that takes the
+    best, the best counts, the first of equals.
     """
     exclusive = [m for m in multipliers if m.exclusive]
     if exclusive:
-        return max(exclusive, key=lambda m: m.priority).factor
-    groups: dict[str, list[Fraction]] = {}
+        alone = max(exclusive, key=lambda m: m.priority)
+        return {alone.group: [alone]}
+    groups: dict[str, list[Multiplier]] = {}
     for multiplier in multipliers:
-        groups.setdefault(multiplier.group, []).append(multiplier.factor)
+        groups.setdefault(multiplier.group, []).append(multiplier)
+    for group, members in groups.items():
+        if program.combine.within.get(group, BEST) == BEST:
+            groups[group] = [max(members, key=lambda m: m.factor)]
+    return groups
+
+
+def combined(multipliers: Sequence[Multiplier], program: Program) -> Fraction:
+    """The factor of multipliers that apply together, by the program's groups; never below 0."""
     total = Fraction(1)
-    for group, factors in groups.items():
-        factor = _within(program.combine.within.get(group, "best"), factors)
+    for group, members in counting(multipliers, program).items():
+        factor = _within(program.combine.within.get(group, BEST), [m.factor for m in members])
         total = total * factor if program.combine.across == "multiply" else total + factor - 1
     return max(total, Fraction(0))
 
 
 def _within(how: str, factors: Sequence[Fraction]) -> Fraction:
-    if how == "add":
-        return 1 + sum((factor - 1 for factor in factors), Fraction(0))
     if how == "multiply":
-        product = Fraction(1)
-        for factor in factors:
-            product *= factor
-        return product
-    return max(factors)
+        return prod(factors, start=Fraction(1))
+    return 1 + sum((factor - 1 for factor in factors), Fraction(0))  # of the best there is only one
 
 
 class Programs:

@@ -4,6 +4,7 @@ Not here: what the rules give (earning.py), returns (returns.py).
 """
 
 from collections.abc import Mapping
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty import caps, referrals
@@ -14,7 +15,7 @@ from loyalty.circumstances import Circumstances
 from loyalty.contexts import member_context, purchase_context
 from loyalty.decisions import Code, Refusal
 from loyalty.earning import Basket, Earned, basket_of, counted_spend, evaluate, whole_points
-from loyalty.explanation import step
+from loyalty.explanation import LINES_MAX, step
 from loyalty.facts import Purchase, Scalar
 from loyalty.ledger import Work, lot_id_of
 from loyalty.plan import Plan
@@ -46,12 +47,13 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
             earned = evaluate(plan, basket, circumstances.with_tier(reached))
             points = whole_points(plan, earned)
     grants = _capped(head.counters, earned, points, local, fact)
-    steps = []
+    steps: list[dict[str, Any]] = []
     granted: dict[str, int] = {}
     by_currency: dict[str, list[tuple[str, int]]] = {}
     for one, part, grant in zip(earned, points, grants, strict=True):
         if part:
-            steps.append(step(plan, basket, one, part, grant))
+            list_lines = len(basket.lines) * (len(steps) + 1) <= LINES_MAX
+            steps.append(step(plan, basket, one, part, grant, list_lines=list_lines))
         if grant:
             granted[one.rule.id] = grant
             by_currency.setdefault(one.rule.currency, []).append((one.rule.id, grant))

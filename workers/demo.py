@@ -187,13 +187,13 @@ class _Watch:
 
     def until_everything_is_taken(self) -> None:
         """Returns when every event published is taken and every record about it read."""
-        while not self._done(self._reader.read(_POLL_MS)):
+        while not self._done(read := self._reader.read(_POLL_MS)):
             self._feed.check()
             for worker in self._workers:
                 worker.check()
             if time.monotonic() - self._pictured >= _PICTURE_EVERY_SECONDS:
                 self._picture()
-            self._check_that_it_moves()
+            self._check_that_it_moves(read)
 
     def outcomes(self, expected: int) -> dict[tuple[str, str], int]:
         """(event type, outcome) -> events, summed over the workers; they count a moment after they commit."""
@@ -218,16 +218,14 @@ class _Watch:
     def _done(self, read: int) -> bool:
         if read or not self._feed.finished or not self._reader.everything_is_taken():
             return False
-        while not self._reader.has_read_all():
-            self._reader.read(_POLL_MS)
-        return True
+        return self._reader.has_read_all()
 
-    def _check_that_it_moves(self) -> None:
+    def _check_that_it_moves(self, read: int) -> None:
         now = time.monotonic()
-        if self._reader.taken != self._taken:
+        if read or self._reader.taken != self._taken:
             self._taken, self._moved = self._reader.taken, now
         elif now - self._moved > _STALLED_SECONDS:
-            raise DemoStalled(f"nothing was taken for {_STALLED_SECONDS:.0f} s, after {self._taken:,} events")
+            raise DemoStalled(f"nothing has moved for {_STALLED_SECONDS:.0f} s, after {self._taken:,} events")
 
     def _picture(self) -> None:
         self._pictured = now = time.monotonic()

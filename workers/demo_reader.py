@@ -25,16 +25,18 @@ _PROBE_MS: Final = 200
 
 
 class Reader:
-    """One consumer over the outputs and the journal, from the beginning. Close it when done."""
+    """Follows the outputs and the journal, from the beginning. Close it when done.
+
+    The journal has a consumer of its own: it is small, and must not wait behind the outputs.
+    """
 
     def __init__(self, settings: Settings, books: Books) -> None:
         self._settings = settings
         self._books = books
-        self._words = {topic_name(settings.prefix, word): word for word in (*WORDS, JOURNAL, *INPUTS)}
-        self._consumer = _consumer(settings)
-        self._assigned = self._partitions((*WORDS, JOURNAL))
-        self._consumer.assign(self._assigned)
-        self._consumer.seek_to_beginning(*self._assigned)
+        self._words = {topic_name(settings.prefix, word): word for word in (*WORDS, *INPUTS)}
+        self._outputs = self._partitions(WORDS)
+        self._consumer = _from_the_beginning(settings, self._outputs)
+        self._journal = _from_the_beginning(settings, self._partitions([JOURNAL]))
         self._positions: dict[TopicPartition, int] = {}
         self.batches = 0
         """Batches that the worker has committed."""
@@ -47,24 +49,24 @@ class Reader:
     def close(self) -> None:
         """Lets the connections go."""
         self._consumer.close()
+        self._journal.close()
 
     def read(self, timeout_ms: int) -> int:
         """Takes in what has come; answers how many records."""
+        for partition, records in self._journal.poll(timeout_ms=0, max_records=_RECORDS_AT_ONCE).items():
+            for record in records:
+                self._batch(partition.partition, JournalRecord.decode(record.value))
         count = 0
         for partition, records in self._consumer.poll(timeout_ms=timeout_ms, max_records=_RECORDS_AT_ONCE).items():
-            word = self._words[partition.topic]
             count += len(records)
             for record in records:
-                if word == JOURNAL:
-                    self._batch(partition.partition, JournalRecord.decode(record.value))
-                else:
-                    self._books.take(word, record.value, record.headers)
+                self._books.take(self._words[partition.topic], record.value, record.headers)
         return count
 
     def has_read_all(self) -> bool:
         """Whether nothing is left to read at this moment."""
-        ends = self._consumer.end_offsets(self._assigned)
-        return all(self._consumer.position(partition) >= ends[partition] for partition in self._assigned)
+        ends = self._consumer.end_offsets(self._outputs)
+        return all(self._consumer.position(partition) >= ends[partition] for partition in self._outputs)
 
     def published(self) -> int:
         """How many places the inputs have, the inbox left out."""
@@ -110,6 +112,13 @@ class Reader:
             for word in words
             for number in range(self._settings.partitions)
         ]
+
+
+def _from_the_beginning(settings: Settings, partitions: list[TopicPartition]) -> Any:
+    consumer = _consumer(settings)
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    return consumer
 
 
 def _consumer(settings: Settings) -> Any:

@@ -45,7 +45,7 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "schemas": frozenset(
         {"loyalty", "pydantic", "pydantic_core", "annotated_types", "orjson", "ruamel", "typing_extensions"}
     ),
-    "config": frozenset({"pydantic", "pydantic_settings", "ruamel", "typing_extensions"}),
+    "config": frozenset({"pydantic", "pydantic_core", "pydantic_settings", "ruamel", "typing_extensions"}),
     "workers": frozenset({"loyalty", "schemas", "config"}) | SHELL_LIBRARIES,
     "tests": ANYTHING,
     "benchmarks": ANYTHING,

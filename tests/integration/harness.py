@@ -116,7 +116,9 @@ class Cluster:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for worker in self.workers:
             if worker.process.poll() is None:
                 worker.process.kill()
@@ -268,7 +270,9 @@ class Cluster:
             runs = [(run, batch.now_us) for batch in batches for run in batch.runs]
             position = 0
             for topic, offset, now_us in taken:
-                while not (runs[position][0].topic == topic and runs[position][0].first <= offset < runs[position][0].next):
+                while not (
+                    runs[position][0].topic == topic and runs[position][0].first <= offset < runs[position][0].next
+                ):
                     position += 1
                 assert runs[position][1] == now_us
             stored = self.positions().get(partition)
@@ -289,4 +293,3 @@ class closing_producer:  # noqa: N801 - reads as a function
     def __exit__(self, *_: object) -> None:
         self._producer.flush()
         self._producer.close()
-

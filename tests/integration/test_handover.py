@@ -63,7 +63,9 @@ def test_a_worker_that_froze_in_a_transaction_is_fenced_when_it_wakes(cluster: C
 
 
 def _owned(metrics: str) -> int:
-    return next((int(float(line.split()[1])) for line in metrics.splitlines() if line.startswith("loyalty_partitions ")), 0)
+    return next(
+        (int(float(line.split()[1])) for line in metrics.splitlines() if line.startswith("loyalty_partitions ")), 0
+    )
 
 
 def _state(pid: int) -> str:

@@ -87,7 +87,9 @@ def test_records_that_are_gone_before_they_were_taken_stop_the_worker_until_that
 
     refused = cluster.start()
     assert refused.ended() == 1
-    assert any(f"goes on at offset {stored.next['purchases']}" in refusal(refused)["reason"] for stored in before.values())
+    assert any(
+        f"goes on at offset {stored.next['purchases']}" in refusal(refused)["reason"] for stored in before.values()
+    )
 
     accepting = cluster.start(ACCEPT_MISSING_RANGE="true")
     wait_for("what is left", lambda: len(cluster.read("ledger")) == 120 - 5 * PARTITIONS)

@@ -82,7 +82,11 @@ def test_a_poll_is_acknowledged_with_the_batch_that_uses_it_up() -> None:
     subject = lane(records_max=2)
     subject.accept("purchases", poll(0, 9, (0, 1), (4, 2), (5, 3)), lambda: acknowledged.append("first"))
     first, second = subject.take(), subject.take()
-    assert (taken(first), first.next, list(first.acknowledge)) == ([("purchases", 0), ("purchases", 4)], {"purchases": 5}, [])
+    assert (taken(first), first.next, list(first.acknowledge)) == (
+        [("purchases", 0), ("purchases", 4)],
+        {"purchases": 5},
+        [],
+    )
     # The end of the poll, not the last offset + 1: markers lie between.
     assert (taken(second), second.next, second.runs) == ([("purchases", 5)], {"purchases": 9}, [Run("purchases", 5, 9)])
     for acknowledge in second.acknowledge:
@@ -142,7 +146,9 @@ def test_lag_counts_what_waits_here_and_in_the_log() -> None:
 records = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 20)), max_size=12)
 
 
-@hypothesis.given(sources=st.fixed_dictionaries(dict.fromkeys(TOPICS, records)), limit=st.integers(1, 10), data=st.data())
+@hypothesis.given(
+    sources=st.fixed_dictionaries(dict.fromkeys(TOPICS, records)), limit=st.integers(1, 10), data=st.data()
+)
 def test_whatever_the_batches_every_record_is_taken_once_in_offset_order_and_the_runs_chain(
     sources: dict[str, list[tuple[int, int]]], limit: int, data: st.DataObject
 ) -> None:
@@ -245,6 +251,7 @@ def test_a_batch_that_fails_ends_the_process() -> None:
         lanes.open(0, dict.fromkeys(TOPICS, 0), failing)
         lanes.seek = 1
         lanes.offer("purchases", 0, poll(0, 1, (0, 1)), lambda: None)
+        await asyncio.sleep(0.02)
         await lanes.close()
         return ends
 

@@ -12,6 +12,7 @@ BATCH = JournalRecord(
     now_us=5,
     runs=[Run("purchases", 0, 7), Run("inbox", 2, 3), Run("purchases", 7, 9)],
     programs={"1": "digest"},
+    partitions=4,
 )
 
 
@@ -21,18 +22,14 @@ def test_positions_are_read_as_they_were_written() -> None:
 
 def test_a_journal_record_is_read_as_it_was_written() -> None:
     read = JournalRecord.decode(BATCH.encode())
-    assert (read.sequence, read.now_us, list(read.runs), read.programs, list(read.missing)) == (
-        3,
-        5,
-        list(BATCH.runs),
-        {"1": "digest"},
-        [],
-    )
+    assert list(read.runs) == list(BATCH.runs)
+    assert list(read.missing) == []
+    assert (read.sequence, read.now_us, read.programs, read.partitions) == (3, 5, {"1": "digest"}, 4)
 
 
 def test_a_missing_range_is_kept_in_the_journal() -> None:
     gap = [Run("purchases", 7, 30)]
-    record = JournalRecord(sequence=1, now_us=1, runs=[], programs={}, missing=gap)
+    record = JournalRecord(sequence=1, now_us=1, runs=[], programs={}, partitions=4, missing=gap)
     assert JournalRecord.decode(record.encode()).missing == gap
 
 
@@ -43,10 +40,11 @@ def test_the_journal_is_plain_json_for_other_readers() -> None:
         "now_us": 5,
         "runs": [["purchases", 0, 7], ["inbox", 2, 3], ["purchases", 7, 9]],
         "programs": {"1": "digest"},
+        "partitions": 4,
     }
 
 
-@pytest.mark.parametrize("decode", [Positions.decode, JournalRecord.decode])
-def test_a_newer_format_is_refused(decode: type[Positions]) -> None:
+@pytest.mark.parametrize("record", [Positions, JournalRecord])
+def test_a_newer_format_is_refused(record: type[Positions | JournalRecord]) -> None:
     with pytest.raises(Refusal, match="format 2"):
-        decode(orjson.dumps({"format": 2}))  # type: ignore[call-arg, arg-type]
+        record.decode(orjson.dumps({"format": 2}))

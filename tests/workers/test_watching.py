@@ -1,14 +1,12 @@
 """Metrics, health and logs: what an operator sees of a worker."""
 
-import io
 import json
 import logging
 import re
-import sys
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
@@ -42,7 +40,7 @@ def test_a_batch_moves_the_counters() -> None:
         events=Counter({("loyalty.purchase.v1", "applied"): 3}),
         points=Counter({("base", "points"): 120}),
         taken_back=Counter({("base", "points"): 20}),
-        forfeited=Counter({("base", ): 0}),
+        forfeited=Counter({"base": 9}),
         tier_changes=Counter({"gold": 1}),
         dead_letters=Counter({"too_large": 2}),
         forwarded=4,
@@ -50,7 +48,6 @@ def test_a_batch_moves_the_counters() -> None:
         event_time_us_max=NOW_US - 60_000_000,
     )
     record = Record("purchases", 1, 0, NOW_US // 1000 - 2_000, None, None)
-    counts.forfeited = Counter({"base": 9})
     made.batch(1, [record], counts, now_us=NOW_US, seconds=0.5)
     made.waiting(1, 11)
     made.taken_over(records=100, seconds=2.0)
@@ -130,28 +127,28 @@ def test_an_address_that_is_taken_is_refused(server: tuple[HealthServer, Health]
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    yield stream
+def log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """What has been logged; logging is put back afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield lambda: capsys.readouterr().err
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
 
 
-def test_all_loggers_write_one_json_object_a_line(log: io.StringIO) -> None:
+def test_all_loggers_write_one_json_object_a_line(log: Callable[[], str]) -> None:
     configure_logs("info")
     structlog.stdlib.get_logger("workers.x").info("ready", partitions=[1])
     logging.getLogger("faust.app").warning("slow %s", "thing")
     logging.getLogger("aiokafka").info("inside")
-    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    lines = [json.loads(line) for line in log().splitlines()]
     assert [(line["event"], line["level"]) for line in lines] == [("ready", "info"), ("slow thing", "warning")]
     assert lines[0]["partitions"] == [1]
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_a_traceback_does_not_show_the_values_of_variables(as_json: bool, log: io.StringIO) -> None:
+def test_a_traceback_does_not_show_the_values_of_variables(as_json: bool, log: Callable[[], str]) -> None:
     configure_logs("info", json=as_json)
 
     def decide(member: str) -> None:
@@ -161,6 +158,7 @@ def test_a_traceback_does_not_show_the_values_of_variables(as_json: bool, log: i
         decide("secret" + "-member")
     except ValueError as error:
         structlog.stdlib.get_logger("workers.x").critical("stopped", exc_info=error)
-    assert "13 letters" in log.getvalue()
-    assert "decide" in log.getvalue()
-    assert "secret-member" not in log.getvalue()
+    text = log()
+    assert "13 letters" in text
+    assert "in decide" in text or '"decide"' in text
+    assert "secret-member" not in text

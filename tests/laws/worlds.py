@@ -1,0 +1,325 @@
+"""Random programs and random streams for the laws: small figures, so that collisions and edges are common.
+
+Programs are built compiled, events as bytes of the wire, so a failing example can be read and sent again.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from loyalty.program import (
+    ALL_LINES,
+    ActivityRule,
+    Cap,
+    Combine,
+    Currency,
+    Duration,
+    EveryYear,
+    Hours,
+    Level,
+    LineFilter,
+    Multiplier,
+    Program,
+    PurchaseRule,
+    ReferralRule,
+    Returns,
+    Stream,
+    Tiers,
+    When,
+)
+from tests.loyalty.events import Json, back, engagement, member_event, purchase, referral, review, share
+
+F = TypeVar("F", bound=Callable[..., None])
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+POINTS, STARS = "points", "stars"
+CATEGORIES = ("a", "b", "c", "gift_card")
+_START = datetime.fromisoformat("2026-03-06T20:00:00+00:00")  # two days before New York loses an hour
+_MINUTES = 40
+
+
+def examples(number: int) -> Callable[[F], F]:
+    """How many examples a law is tried on; LOYALTY_EXAMPLES sets another number, then each run draws new ones."""
+    more = os.environ.get("LOYALTY_EXAMPLES")
+    made: Any = settings(max_examples=int(more), derandomize=False) if more else settings(max_examples=number)
+    return made  # type: ignore[no-any-return]
+
+
+# ------------------------------------------------------------------------------------------ programs
+_RATES = {
+    "per_amount": [Fraction(1, 100), Fraction(3, 100), Fraction(1, 150), Fraction(7, 300), Fraction(1, 1000), Fraction(1)],
+    "per_item": [Fraction(1), Fraction(2), Fraction(1, 3), Fraction(5, 2)],
+    "fixed": [Fraction(1), Fraction(5), Fraction(50)],
+}
+_FACTORS = [Fraction(n, d) for n, d in ((1, 2), (11, 10), (5, 4), (3, 2), (2, 1), (3, 1), (0, 1))]
+_FILTERS = [
+    ALL_LINES,
+    LineFilter(categories=frozenset("a")),
+    LineFilter(categories=frozenset("ab")),
+    LineFilter(not_categories=frozenset("a")),
+    LineFilter(skus=frozenset({"s1"})),
+    LineFilter(brands=frozenset({"x"}), not_skus=frozenset({"s2"})),
+]
+_WHENS = [
+    When(),
+    When(),
+    When(weekdays=frozenset({6, 7})),
+    When(hours=(Hours(120, 180),)),
+    When(every_year=(EveryYear((12, 1), (3, 7)),)),
+    When(channels=frozenset({"app"})),
+    When(tiers=frozenset({"l1", "l2"})),
+    When(segments=frozenset({"vip"})),
+]
+_CAPS = [
+    Cap(7, per="transaction"),
+    Cap(12, per="day"),
+    Cap(30, per="week"),
+    Cap(2, "awards", "day"),
+    Cap(3, "awards", "lifetime"),
+    Cap(25, per="rolling", rolling=Duration(days=3)),
+]
+
+
+def _pick(options: list[Any] | tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    return st.sampled_from(options)
+
+
+def _caps(draw: Draw) -> tuple[Cap, ...]:
+    return tuple(draw(_pick(_CAPS)) for _ in range(draw(_pick([0, 0, 0, 1, 2]))))
+
+
+@st.composite
+def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True) -> Program:
+    """A version with up to four purchase rules, multipliers, tiers and rules for activities."""
+    rules = []
+    for number in range(draw(st.integers(1, 4))):
+        kind = draw(_pick(["per_amount", "per_amount", "per_amount", "per_item", "fixed"]))
+        rules.append(
+            PurchaseRule(
+                f"r{number}",
+                "",
+                draw(_pick([POINTS, POINTS, STARS])),
+                kind,
+                draw(_pick(_RATES[kind])),
+                when=draw(_pick(_WHENS)),
+                lines=draw(_pick(_FILTERS)),
+                tenders=draw(_pick([None, None, None, frozenset({"card"})])),
+                min_spend_minor=draw(_pick([0, 0, 300, 1000])),
+                multiplied=draw(st.booleans()) or kind == "per_amount",
+                qualifies=draw(st.booleans()),
+                caps=_caps(draw),
+            )
+        )
+    multipliers = []
+    for number in range(draw(st.integers(0, 4))):
+        exclusive = draw(_pick([False, False, False, False, True]))
+        multipliers.append(
+            Multiplier(
+                f"m{number}",
+                "",
+                draw(_pick(_FACTORS)),
+                draw(_pick(["default", "season", "tier"])),
+                draw(_pick(_WHENS)),
+                draw(_pick(_FILTERS)),
+                draw(_pick([None, None, frozenset({"r0"})])),
+                exclusive=exclusive,
+                priority=number + 1 if exclusive else 0,
+            )
+        )
+    how = _pick(["best", "add", "multiply"])
+    ladder = None
+    if tiers and draw(st.booleans()):
+        window = draw(_pick(["lifetime", "calendar_year", "rolling"]))
+        basis = draw(_pick(["points", "spend"]))
+        ladder = Tiers(
+            (Level("l0", "", 0), Level("l1", "", 20, Fraction(3, 2)), Level("l2", "", 60, Fraction(2))),
+            basis=basis,
+            currency=POINTS if basis == "points" else "",
+            spend_includes=frozenset({"tax"}) if basis == "spend" else frozenset(),
+            window=window,
+            rolling=Duration(days=3) if window == "rolling" else None,
+            crossing=draw(_pick(["before", "same"])),
+        )
+        multipliers += [
+            Multiplier(f"tier-{each.id}", "", each.multiplier, "tier", When(tiers=frozenset({each.id})))
+            for each in ladder.levels[1:]
+        ]
+    return Program(
+        id="law",
+        version="1",
+        digest="d" * 64,
+        effective_from_us=0,
+        zone=ZoneInfo(draw(_pick(["UTC", "America/New_York", "Pacific/Auckland"]))),
+        money="USD",
+        money_decimals=2,
+        exchange={"EUR": Fraction(11, 10)},
+        currencies=tuple(Currency(each, "", 0, draw(_pick(["floor", "half_up", "half_even", "ceil"]))) for each in (POINTS, STARS)),
+        excluded_lines=LineFilter(not_categories=frozenset({"gift_card"})),
+        purchase_rules=tuple(rules),
+        activity_rules=tuple(_activity_rules(draw)),
+        referral_rules=(
+            (ReferralRule("friends", "", POINTS, 20, 10, "qualified", 200, Duration(days=2)),) if referrals else ()
+        ),
+        multipliers=tuple(multipliers),
+        combine=Combine({"default": draw(how), "season": draw(how)}, draw(_pick(["add", "multiply"]))),
+        tiers=ladder,
+        returns=Returns(Duration(days=400), draw(_pick([False, False, True])), "allow"),
+        stream=Stream(max_late=None),
+    )
+
+
+def _activity_rules(draw: Draw) -> list[ActivityRule]:
+    found = [
+        ActivityRule("welcome", "", "enrollment", draw(_pick([POINTS, STARS])), 5),
+        ActivityRule("review", "", "review", POINTS, 4, multiplied=draw(st.booleans()), caps=_activity_caps(draw, "sku")),
+        ActivityRule("share", "", "share", STARS, 3, caps=_activity_caps(draw, "content_id")),
+        ActivityRule("quiz", "", "engagement", POINTS, 2, qualifies=True, caps=_activity_caps(draw, "activity")),
+    ]
+    return found[: draw(st.integers(0, 4))]
+
+
+def _activity_caps(draw: Draw, each: str) -> tuple[Cap, ...]:
+    return draw(
+        _pick([(), (Cap(1, "awards", "lifetime", each=each),), (Cap(5, "points", "day"), Cap(2, "awards", "week", each=each))])
+    )
+
+
+# ------------------------------------------------------------------------------------------ events
+def at(minute: int) -> str:
+    """An instant so many minutes into the stream."""
+    return (_START + timedelta(minutes=minute)).isoformat()
+
+
+@st.composite
+def baskets(draw: Draw) -> list[Json]:
+    """One to four lines; some without amount, some without quantity."""
+    return [
+        {
+            "line_id": str(number),
+            "sku": draw(_pick(["s1", "s2", "s3"])),
+            "category": draw(_pick(CATEGORIES)),
+            "brand": draw(_pick(["x", "y"])),
+            "quantity": draw(_pick(["1", "2", "3", "0.5", "0"])),
+            "amount_minor": draw(_pick([0, 1, 50, 99, 150, 333, 700, 1000, 1999])),
+        }
+        for number in range(draw(st.integers(1, 4)))
+    ]
+
+
+@st.composite
+def sale_fields(draw: Draw, lines: list[Json]) -> Json:
+    """What else a sale says: tax, channel, currency, and tenders that add up."""
+    tax = draw(_pick([0, 0, 13]))
+    fields: Json = {"channel": draw(_pick(["store", "app"])), "currency": draw(_pick(["USD", "USD", "EUR"])), "tax_minor": tax}
+    due = sum(line["amount_minor"] for line in lines) + tax
+    split = draw(_pick([None, 0, 1, 3, 10]))
+    if split is not None:
+        first = due * split // 10
+        kinds = draw(_pick([("card", "cash"), ("points", "card"), ("gift_card", "points")]))
+        fields["tenders"] = [
+            {"type": kinds[0], "amount_minor": first},
+            {"type": kinds[1], "amount_minor": due - first},
+        ]
+    return fields
+
+
+class Part(NamedTuple):
+    """A part of a line that comes back."""
+
+    line_id: str
+    quantity_micro: int
+    amount_minor: int
+
+    @property
+    def returned(self) -> tuple[str, str, int]:
+        """As a return says it."""
+        whole, rest = divmod(self.quantity_micro, 1_000_000)
+        return self.line_id, f"{whole}.{rest:06d}" if rest else str(whole), self.amount_minor
+
+
+def micro(quantity: str) -> int:
+    """A decimal quantity in millionths."""
+    return int(Fraction(quantity) * 1_000_000)
+
+
+@st.composite
+def parts(draw: Draw, lines: list[Json], *, whole: bool) -> list[Part]:
+    """Each line in up to three parts; together all of it (`whole`), or some of it."""
+    found = []
+    for line in lines:
+        quantity, amount = micro(line["quantity"]), line["amount_minor"]
+        for _ in range(draw(st.integers(0, 2))):
+            share = draw(st.integers(0, 4))
+            q, a = quantity * share // 4, amount * draw(st.integers(0, 4)) // 4
+            quantity, amount = quantity - q, amount - a
+            found.append(Part(line["line_id"], q, a))
+        if whole:
+            found.append(Part(line["line_id"], quantity, amount))
+    return draw(st.permutations(found))  # type: ignore[no-any-return]
+
+
+@st.composite
+def streams(draw: Draw, *, members: int = 2, late: bool = True, referrals: bool = True, length: int = 10) -> list[bytes]:
+    """Events of all kinds, in order of arrival; a tenth of them late, with duplicates, conflicts and refused ones."""
+    made: list[bytes] = []
+    sales: list[tuple[str, str, list[Json]]] = []
+    minute = 0
+    kinds = ["purchase"] * 5 + ["return"] * 4 + ["review", "share", "quiz", "member", "again", "conflict"]
+    kinds += ["referral"] * 2 if referrals else []
+    for number in range(draw(st.integers(1, length))):
+        minute += draw(_pick([1, 7, 60, 361, 1441]))
+        when = at(minute - draw(_pick([0, 0, 0, 0, 2880])) if late else minute)
+        member = f"m{draw(st.integers(1, members))}"
+        event_id = f"e{number}"
+        kind = draw(_pick(kinds))
+        match kind:
+            case "return" if sales:
+                of, owner, lines = draw(_pick(sales))
+                back_parts = draw(parts(lines, whole=draw(st.booleans())))[:4]
+                unique = {part.line_id: part for part in back_parts}
+                if unique:
+                    made.append(back(event_id, of, [p.returned for p in unique.values()], member=owner, time=when))
+            case "purchase" | "return":
+                lines = draw(baskets())
+                made.append(purchase(event_id, lines, member=member, time=when, **draw(sale_fields(lines))))
+                sales.append((event_id, member, lines))
+            case "review":
+                made.append(review(event_id, member=member, time=when, sku=draw(_pick(["s1", "s2"]))))
+            case "share":
+                made.append(share(event_id, member=member, time=when, content_id=draw(_pick(["c1", "c2"]))))
+            case "quiz":
+                made.append(engagement(event_id, member=member, time=when))
+            case "member":
+                fields = draw(_pick([{"segments": ["vip"]}, {"segments": []}, {"attributes": {"k": 1}}]))
+                made.append(member_event(event_id, member=member, time=when, **fields))
+            case "referral":
+                stage = draw(_pick(["signed_up", "qualified"]))
+                made.append(referral(event_id, draw(_pick(["m1", "friend"])), member=member, time=when, stage=stage))
+            case "again" if made:
+                made.append(draw(_pick(made)))
+            case "conflict" if sales:
+                of, owner, lines = draw(_pick(sales))
+                made.append(purchase(of, [{**lines[0], "amount_minor": 77}], member=owner, time=when))
+            case _:
+                pass
+    return made
+
+
+class World(NamedTuple):
+    """A program and a stream."""
+
+    program: Program
+    events: list[bytes]
+
+
+@st.composite
+def worlds(draw: Draw, *, referrals: bool = True, **of_stream: Any) -> World:
+    """A random program and a random stream for it."""
+    program = draw(programs(referrals=referrals))
+    return World(program, draw(streams(referrals=referrals, **of_stream)))
