@@ -15,9 +15,10 @@ from schemas import program as whole
 from schemas import program_earn as model
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_source import Source, TreePath
-from schemas.program_values import did_you_mean, exact, period
+from schemas.program_values import did_you_mean, exact, longest_days, period
 
 MAX_POINTS: Final = 10**12
+MAX_ROLLING_DAYS: Final = 10 * 12 * 31
 BUILT_IN_GROUPS: Final = ("default", "tier")
 
 
@@ -118,6 +119,8 @@ class Scope:
         duration = period(text)
         if duration.seconds:
             self.report(path, f"{text} came, a period of days, weeks, months or years was expected", "for example P30D")
+        if longest_days(duration) > MAX_ROLLING_DAYS:
+            self.report(path, f"{text} came, at most ten years were expected", "there is lifetime, too")
         return duration
 
 

@@ -26,6 +26,7 @@ from schemas.currencies import MINOR_DIGITS
 MAX_TEXT_CHARS: Final = 200
 MAX_NAME_CHARS: Final = 120
 MAX_LIST: Final = 1000
+MAX_PERIOD_DAYS: Final = 100 * 12 * 31
 
 _ID: Final = r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?"
 _VERSION: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}"
@@ -185,6 +186,8 @@ def _period(value: Any, otherwise: str = "") -> str:
         )
     if period(text) == Duration():
         refuse(f"{came(value)}, a period longer than nothing was expected")
+    if longest_days(period(text)) > MAX_PERIOD_DAYS:
+        refuse(f"{came(value)}, at most a hundred years were expected")
     return text
 
 
@@ -319,6 +322,11 @@ def period(text: str) -> Duration:
         raise ValueError(text)
     years, months, weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return Duration(years * 12 + months, weeks * 7 + days, (hours * 60 + minutes) * 60 + seconds)
+
+
+def longest_days(duration: Duration) -> int:
+    """An upper bound of how many days a duration takes."""
+    return duration.months * 31 + duration.days + duration.seconds // 86_400
 
 
 def first_instant(text: str) -> datetime:

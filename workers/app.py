@@ -110,6 +110,8 @@ def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership
         stream_wait_empty=False,
         broker_max_poll_records=terms.poll_records_max,
         broker_session_timeout=terms.session_timeout_seconds,
+        # Faust wants it longer than a session.
+        broker_request_timeout=max(90.0, terms.session_timeout_seconds + 10.0),
         broker_heartbeat_interval=min(3.0, terms.session_timeout_seconds / 3),
         broker_commit_interval=1.0,
         broker_check_crcs=True,

@@ -201,6 +201,11 @@ class Metrics:
         self._restored.inc(records)
         self._restore_seconds.observe(seconds)
 
+    def given_up(self) -> None:
+        """All partitions have been given up: what was said about them is the next owner's to say."""
+        for gauge in (self._event_lag, self._broker_lag, self._lag_records):
+            gauge.clear()
+
     def _count(self, counts: Counts) -> None:
         for (kind, outcome), count in counts.events.items():
             self._events.labels(self._types(kind), outcome).inc(count)

@@ -109,6 +109,7 @@ class Ownership:
                 await asyncio.wait([task])
             await self._lanes.close()
             await asyncio.gather(*(partition.release() for partition in self.partitions()))
+            self._metrics.given_up()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - who cannot let go must not go on

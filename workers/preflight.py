@@ -3,7 +3,9 @@
 Why before: a topic missing at start once gave two owners of one partition, who fenced each other for ever.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -11,10 +13,21 @@ from aiokafka.errors import KafkaError
 from workers.connection import Connection
 from workers.fatal import Refusal
 
+_ANSWER_SECONDS_MAX: Final = 30.0
+"""A listener that speaks another protocol never answers."""
+
 
 async def check_cluster(connection: Connection, names: Iterable[str], *, partition_count: int) -> None:
     """Raises Refusal when the cluster cannot be reached, lacks a topic, or a topic has another number of partitions."""
-    counts = await _partition_counts(connection)
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS_MAX):
+            counts = await _partition_counts(connection)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Refusal(
+            f"cannot talk to the brokers at {', '.join(connection.bootstrap_servers)} "
+            f"as {connection.security_protocol}: {error or 'no answer'}",
+            hint="check LOYALTY_BOOTSTRAP_SERVERS, the network, and the security settings",
+        ) from error
     check_topics(names, counts, partition_count=partition_count)
 
 
@@ -38,10 +51,5 @@ async def _partition_counts(connection: Connection) -> Mapping[str, int]:
         await admin.start()
         described = await admin.describe_topics()
         return {topic["topic"]: len(topic["partitions"]) for topic in described}
-    except (KafkaError, OSError) as error:
-        raise Refusal(
-            f"cannot talk to the brokers at {', '.join(connection.bootstrap_servers)}: {error}",
-            hint="check LOYALTY_BOOTSTRAP_SERVERS, the network, and the security settings",
-        ) from error
     finally:
         await admin.close()

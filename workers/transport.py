@@ -59,6 +59,8 @@ class Intake(Protocol):
 class PollThread(driver.AIOKafkaConsumerThread):
     """The consumer's thread. It stamps each pop (T1)."""
 
+    logger = driver.logger
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.seek_number = 0
@@ -106,6 +108,8 @@ class PollThread(driver.AIOKafkaConsumerThread):
 
 class PollConsumer(driver.Consumer):
     """Hands out one message for each topic-partition and poll; its value is a Poll."""
+
+    logger = driver.logger
 
     _thread: PollThread  # type: ignore[mutable-override]  # Made by `_new_consumer_thread`, never set again.
 
@@ -166,7 +170,7 @@ class PollConsumer(driver.Consumer):
         wanted = {tp: position for tp in self.assignment() if (position := intake.position(tp)) is not None}
         if wanted:
             await self.seek_wait(wanted)
-        intake.seek = self._thread.seek_number
+            intake.seek = self._thread.seek_number
         return wanted
 
     @override

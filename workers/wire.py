@@ -104,7 +104,7 @@ def wire(
     health.not_ready = ownership.not_ready
     metrics.watch(
         accounts=lambda: sum(partition.store.accounts for partition in ownership.partitions()),
-        partitions=lambda: len(ownership.partitions()),
+        partitions=lambda: sum(partition.producer is not None for partition in ownership.partitions()),
         ready=lambda: float(ownership.not_ready() is None),
     )
 

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -140,8 +141,15 @@ class Cluster:
         admin.create_topics(topics)
         admin.close()
 
-    def start(self, *, programs: Mapping[str, tuple[str, int]] = PROGRAM, **environment: str) -> WorkerProcess:
-        """Start a worker; `environment` holds LOYALTY_* by their short names, LOYALTY_TEST_* in full."""
+    def start(
+        self,
+        more: Mapping[str, str] | None = None,
+        *,
+        programs: Mapping[str, tuple[str, int]] = PROGRAM,
+        **environment: str,
+    ) -> WorkerProcess:
+        """Start a worker; `environment` and `more` hold LOYALTY_* by their short names, LOYALTY_TEST_* in full."""
+        environment |= more or {}
         names = {
             "BOOTSTRAP_SERVERS": self.bootstrap,
             "PREFIX": self.prefix,
@@ -253,32 +261,28 @@ class Cluster:
         self.check_journal()
 
     def check_journal(self) -> None:
-        """Sequences count 1, 2, 3; `now` never goes back; the runs of each topic chain; they name the ledger's order."""
-        ledger = collections.defaultdict(list)
+        """Sequences count 1, 2, 3; `now` never goes back; the runs of a topic chain; they name the ledger's order."""
+        ledger: dict[int, list[tuple[str, int, int]]] = collections.defaultdict(list)
         for record in self.read("ledger"):
             entry = orjson.loads(record.value)
             ledger[record.partition].append((entry["topic"], entry["offset"], entry["now_us"]))
+        positions = self.positions()
         for partition, batches in self.journal().items():
             assert [batch.sequence for batch in batches] == list(range(1, len(batches) + 1))
-            assert all(one.now_us <= two.now_us for one, two in zip(batches, batches[1:], strict=False))
+            assert all(one.now_us <= two.now_us for one, two in pairwise(batches))
             ends: dict[str, int] = {}
-            taken = iter(ledger[partition])
+            order = []
             for batch in batches:
                 for run in batch.runs:
-                    assert run.first == ends.get(run.topic, run.first)
+                    assert run.first == ends.get(run.topic, 0)
                     ends[run.topic] = run.next
-            runs = [(run, batch.now_us) for batch in batches for run in batch.runs]
-            position = 0
-            for topic, offset, now_us in taken:
-                while not (
-                    runs[position][0].topic == topic and runs[position][0].first <= offset < runs[position][0].next
-                ):
-                    position += 1
-                assert runs[position][1] == now_us
-            stored = self.positions().get(partition)
-            if stored is not None:
-                assert stored.sequence == len(batches)
-                assert ends.items() <= dict(stored.next).items()
+                    order += [(run.topic, offset, batch.now_us) for offset in range(run.first, run.next)]
+            # Offsets without a record are those of gaps.
+            held = set(ledger[partition])
+            assert [place for place in order if place in held] == ledger[partition]
+            if batches:
+                assert positions[partition].sequence == len(batches)
+                assert ends.items() <= dict(positions[partition].next).items()
 
 
 class closing_producer:  # noqa: N801 - reads as a function

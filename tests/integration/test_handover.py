@@ -4,6 +4,7 @@ import random
 import signal
 import threading
 import time
+from pathlib import Path
 
 from tests.integration.harness import PARTITIONS, Cluster, wait_for
 
@@ -29,7 +30,7 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(cluster: Clust
     moments = random.Random(20261121)
     feeding = threading.Thread(target=cluster.publish, args=(4000,), kwargs={"rate": 160})
     slow = {"LOYALTY_TEST_DAWDLE_AFTER": "CONFIRM", "BATCH_RECORDS_MAX": "40"}  # Kills hit open transactions.
-    workers = [cluster.start(**slow), cluster.start(**slow)]
+    workers = [cluster.start(slow), cluster.start(slow)]
     workers[0].wait_ready()
     feeding.start()
     for _ in range(4):
@@ -37,7 +38,7 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(cluster: Clust
         victim = moments.randrange(2)
         workers[victim].signal(signal.SIGKILL)
         assert workers[victim].ended() == -signal.SIGKILL
-        workers[victim] = cluster.start(**slow)
+        workers[victim] = cluster.start(slow)
     feeding.join()
     cluster.wait_decided(120)
     assert [worker.stop() for worker in workers] == [0, 0]
@@ -69,5 +70,4 @@ def _owned(metrics: str) -> int:
 
 
 def _state(pid: int) -> str:
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        return stat.read().rsplit(")", 1)[1].split()[0]
+    return Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]

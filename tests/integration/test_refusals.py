@@ -37,7 +37,7 @@ def test_a_worker_that_cannot_work_says_so_before_it_joins(
     words: Sequence[str], partitions: int, environment: dict[str, str], said: str, bare: Cluster
 ) -> None:
     bare.create_topics(words, partitions)
-    worker = bare.start(**environment)
+    worker = bare.start(environment)
     assert worker.ended() == 1
     refused = refusal(worker)
     assert said in refused["reason"]

@@ -91,7 +91,7 @@ def test_label_values_are_bounded() -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[HealthServer, Health]]:
+def server() -> tuple[HealthServer, Health]:
     health = Health()
     served = HealthServer("127.0.0.1", 0, registry=metrics().registry, health=health)
     served.start()

@@ -1,0 +1,92 @@
+"""What the transport and the producer reach into, in Faust and aiokafka: a new release of either has to pass this.
+
+None of it is public, so each part is named here. If one of these fails, read the new release before changing the pin.
+"""
+
+import inspect
+from importlib.metadata import version
+from typing import Any
+
+import aiokafka
+import aiokafka.producer.sender
+import pytest
+from aiokafka.consumer.fetcher import Fetcher, OffsetResetStrategy
+from aiokafka.consumer.subscription_state import TopicPartitionState
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.transaction_manager import TransactionManager
+from faust.transport import consumer
+from faust.transport.drivers import aiokafka as driver
+
+from workers.transport import PollConsumer, PollThread, PollTransport
+
+
+@pytest.mark.parametrize(("package", "pinned"), [("faust-streaming", "0.15.3"), ("aiokafka", "0.14.0")])
+def test_the_releases_are_those_that_were_read(package: str, pinned: str) -> None:
+    assert version(package) == pinned
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "name"),
+    [
+        (PollThread, driver.AIOKafkaConsumerThread, "_create_worker_consumer"),
+        (PollThread, driver.AIOKafkaConsumerThread, "_seek_wait"),
+        (PollThread, driver.AIOKafkaConsumerThread, "_commit"),
+        (PollConsumer, driver.Consumer, "_new_consumer_thread"),
+        (PollConsumer, consumer.ThreadDelegateConsumer, "_getmany"),
+        (PollConsumer, consumer.Consumer, "getmany"),
+        (PollConsumer, consumer.ThreadDelegateConsumer, "seek_to_committed"),
+        (PollConsumer, consumer.Consumer, "_add_gap"),
+        (PollConsumer, consumer.Consumer, "_new_offset"),
+        (PollConsumer, driver.Consumer, "verify_event_path"),
+    ],
+)
+def test_what_is_overridden_is_there_with_the_same_parameters(ours: Any, theirs: Any, name: str) -> None:
+    assert name in vars(theirs)
+    assert list(inspect.signature(getattr(ours, name)).parameters) == list(
+        inspect.signature(getattr(theirs, name)).parameters
+    )
+
+
+def test_the_thread_asks_the_fetcher_and_hands_on_what_it_popped() -> None:
+    source = inspect.getsource(driver.AIOKafkaConsumerThread._fetch_records)
+    assert "return await fetcher.fetched_records(" in source
+    assert "flow_active" in source
+
+
+def test_a_pop_and_the_return_of_it_are_one_step() -> None:
+    """No await between draining and `return drained`: the position read afterwards is that of the pop."""
+    source = inspect.getsource(Fetcher.fetched_records)
+    drained = source.index("drained = {}")
+    returned = source.index("return drained", source.index("if drained or not timeout"))
+    assert "await" not in source[drained:returned]
+
+
+def test_none_is_no_reset() -> None:
+    assert OffsetResetStrategy.from_str("none") == OffsetResetStrategy.NONE
+
+
+def test_the_isolation_level_is_read_when_the_consumer_starts() -> None:
+    assert "isolation_level=self._isolation_level" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_positions_and_the_stable_end_are_kept_for_each_partition() -> None:
+    assert isinstance(inspect.getattr_static(TopicPartitionState, "position"), property)
+    assert "self.lso" in inspect.getsource(TopicPartitionState.__init__)
+
+
+def test_records_of_a_batch_may_have_headers() -> None:
+    assert "headers" in inspect.signature(BatchBuilder.append).parameters
+
+
+def test_the_wait_between_transactions_can_be_set() -> None:
+    assert aiokafka.producer.sender.BACKOFF_OVERRIDE > 0
+    assert "BACKOFF_OVERRIDE" in inspect.getsource(aiokafka.producer.sender.AddPartitionsToTxnHandler)
+
+
+def test_a_producer_that_failed_for_good_says_so() -> None:
+    assert callable(TransactionManager.is_fatal_error)
+
+
+def test_the_transport_makes_our_consumer_and_the_consumer_our_thread() -> None:
+    assert PollTransport.Consumer is PollConsumer
+    assert "PollThread(" in inspect.getsource(PollConsumer._new_consumer_thread)
