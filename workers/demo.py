@@ -276,9 +276,9 @@ def _interruptible() -> Iterator[Callable[[], None]]:
 
 
 def _settings(bootstrap: str, program: Path) -> Settings:
-    # Another prefix of variables than the real one: what the caller has set for a cluster of theirs stays out of it.
+    # A prefix that no variable has: what the caller has set for a cluster of theirs stays out of it.
     return Settings(
-        _env_prefix="LOYALTY_TEST_DEMO_",
+        _env_prefix="NO_VARIABLE_OF_",
         bootstrap_servers=(bootstrap,),
         partitions=PARTITIONS,
         programs=(program.resolve(),),

@@ -49,7 +49,8 @@ def configure_logs(level: str, *, json: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in ("faust", "mode", "aiokafka", "asyncio"):
+    # Faust names a service's logger by its module: those of ours that are Faust's services speak as it does.
+    for name in ("faust", "mode", "aiokafka", "asyncio", "workers.transport"):
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True

@@ -59,8 +59,6 @@ class Intake(Protocol):
 class PollThread(driver.AIOKafkaConsumerThread):
     """The consumer's thread. It stamps each pop (T1)."""
 
-    logger = driver.logger
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.seek_number = 0
@@ -101,15 +99,13 @@ class PollThread(driver.AIOKafkaConsumerThread):
         try:
             await consumer.commit(wanted)
         except KafkaError as error:
-            self.log.info("the group's positions were not stored, lag monitors are late: %s", error)
+            self.log.warning("the group's positions were not stored, lag monitors are late: %s", error)
             return False
         return True
 
 
 class PollConsumer(driver.Consumer):
     """Hands out one message for each topic-partition and poll; its value is a Poll."""
-
-    logger = driver.logger
 
     _thread: PollThread  # type: ignore[mutable-override]  # Made by `_new_consumer_thread`, never set again.
 

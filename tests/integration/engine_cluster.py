@@ -1,0 +1,266 @@
+"""The engine on a real broker as an operator runs it: topics by the project's own command, workers as processes.
+
+A test says what is published, waits until all of it is taken, and stops the workers. Nothing here sleeps for a fixed
+time: each wait has a condition, and ends at once when no worker is left that could bring it about.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from config.settings import Settings
+from tests.integration.engine_events import Message
+from tests.integration.harness import ROOT, WorkerProcess
+from workers.batch import Record
+from workers.cluster import admin_client
+from workers.export import committed
+from workers.positions import POSITIONS_KEY, JournalRecord, Positions
+from workers.topic_words import ACCOUNTS, INBOX, INPUTS, JOURNAL
+from workers.topics import create_topics
+
+LOYALTY = (sys.executable, "-c", "from workers.cli import main; main()")
+WAIT_SECONDS = 300.0
+"""Only a hang waits so long; a machine under load takes a good part of it."""
+
+
+class Place(NamedTuple):
+    """Where a record lies."""
+
+    word: str
+    partition: int
+    offset: int
+
+
+class LoyaltyWorker(WorkerProcess):
+    """`loyalty worker` as a process. Standard error is its log."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        others = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [*LOYALTY, "worker"], cwd=ROOT, env={**others, **environment}, stdout=stream, stderr=stream
+            )
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+
+class Follower:
+    """Follows positions and inbox as they grow, in what is committed."""
+
+    def __init__(self, bootstrap: str, prefix: str, partitions: int) -> None:
+        self._prefix = prefix
+        self._numbers = range(partitions)
+        self._inbox = [TopicPartition(f"{prefix}{INBOX}", number) for number in self._numbers]
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
+        changelog = [TopicPartition(f"{prefix}{ACCOUNTS}", number) for number in self._numbers]
+        self._consumer.assign([*self._inbox, *changelog])
+        self._consumer.seek_to_beginning()
+        self._inbox_next = dict.fromkeys(self._numbers, 0)
+        self.positions: dict[int, Positions] = {}
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    @property
+    def batches(self) -> int:
+        """How many batches were committed."""
+        return sum(stored.sequence for stored in self.positions.values())
+
+    def look(self) -> None:
+        """Take in what came."""
+        for tp, records in self._consumer.poll(timeout_ms=100).items():
+            if tp in self._inbox:
+                self._inbox_next[tp.partition] = records[-1].offset + 1
+                continue
+            stored = [record.value for record in records if record.key == POSITIONS_KEY]
+            if stored:
+                self.positions[tp.partition] = Positions.decode(stored[-1])
+
+    def all_taken(self) -> bool:
+        """Whether every record of every input was taken, and the inbox that follows from them too."""
+        topics = [TopicPartition(self._prefix + word, number) for word in INPUTS for number in self._numbers]
+        ends = self._consumer.end_offsets(topics)
+        # The inbox holds transaction markers, which nobody takes: its last record counts, once all of it is read.
+        wanted = {
+            tp: self._inbox_next[tp.partition] if tp in self._inbox else end for tp, end in ends.items() if end > 0
+        }
+        if any(self._consumer.position(tp) < ends[tp] for tp in self._inbox):
+            return False
+        return all(self._next(tp) >= offset for tp, offset in wanted.items())
+
+    def _next(self, tp: TopicPartition) -> int:
+        stored = self.positions.get(tp.partition)
+        return 0 if stored is None else stored.next[tp.topic.removeprefix(self._prefix)]
+
+
+class EngineCluster:
+    """One test's topics and workers. A context manager: no worker outlives the test."""
+
+    def __init__(self, bootstrap: str, prefix: str, directory: Path, program: Path, *, partitions: int = 3) -> None:
+        self.bootstrap = bootstrap
+        self.prefix = prefix
+        self.directory = directory
+        self.program = program
+        self.partitions = partitions
+        self.settings = Settings(bootstrap_servers=(bootstrap,), prefix=prefix, partitions=partitions)
+        self.workers: list[LoyaltyWorker] = []
+        self._follower: Follower | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._follower is not None:
+            self._follower.close()
+        for worker in self.workers:
+            if worker.running:
+                worker.process.kill()
+                worker.process.wait()
+
+    def create_topics(self) -> None:
+        with admin_client(self.settings) as admin:
+            create_topics(admin, prefix=self.prefix, partitions=self.partitions, replicas=1)
+
+    def start(self, **settings: str) -> LoyaltyWorker:
+        """Start a worker; `settings` by their names without LOYALTY_."""
+        named = {
+            "BOOTSTRAP_SERVERS": self.bootstrap,
+            "PREFIX": self.prefix,
+            "PARTITIONS": str(self.partitions),
+            "PROGRAMS": str(self.program),
+            "DATA_DIRECTORY": str(self.directory / "data"),
+            "METRICS_PORT": "0",
+            "SESSION_TIMEOUT_SECONDS": "6",
+            "LOG_JSON": "true",
+            **settings,
+        }
+        environment = {f"LOYALTY_{name}": value for name, value in named.items()}
+        worker = LoyaltyWorker(environment, self.directory / f"worker-{len(self.workers)}.log")
+        self.workers.append(worker)
+        return worker
+
+    # ------------------------------------------------------------------ in
+    @contextlib.contextmanager
+    def producer(self, **options: Any) -> Iterator[Any]:
+        """A producer that takes large records, closed on exit."""
+        made = KafkaProducer(
+            bootstrap_servers=self.bootstrap, acks="all", linger_ms=5, **{"max_request_size": 1_048_576, **options}
+        )
+        try:
+            yield made
+        finally:
+            made.close()
+
+    def publish(self, messages: Iterable[Message], **options: Any) -> list[Place]:
+        """Publish in order, and answer where each record came to lie."""
+        with self.producer(**options) as producer:
+            sent = [
+                producer.send(
+                    self.prefix + message.word,
+                    key=message.key,
+                    value=message.value,
+                    partition=message.partition,
+                    headers=list(message.headers),
+                )
+                for message in messages
+            ]
+            producer.flush()
+            placed = [future.get(timeout=WAIT_SECONDS) for future in sent]
+        return [Place(each.topic.removeprefix(self.prefix), each.partition, each.offset) for each in placed]
+
+    # ------------------------------------------------------------------ waiting
+    @property
+    def follower(self) -> Follower:
+        if self._follower is None:
+            self._follower = Follower(self.bootstrap, self.prefix, self.partitions)
+        return self._follower
+
+    def wait(self, what: str, done: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
+        """Wait until `done`, or fail: at once when no worker runs."""
+        end = time.monotonic() + seconds
+        while True:
+            alive = any(worker.running for worker in self.workers)
+            self.follower.look()
+            if done():
+                return
+            if not alive or time.monotonic() > end:
+                why = "no worker is left" if not alive else f"{seconds} s have passed"
+                raise AssertionError(f"waiting for {what}: {why}\n{self.logs()}")
+
+    def wait_taken(self) -> None:
+        """Wait until everything published so far, and what followed from it, is decided and committed."""
+        self.wait("everything to be taken", self.follower.all_taken)
+
+    def wait_batches(self, more: int) -> None:
+        """Wait until that many more batches are committed, or everything is taken."""
+        follower = self.follower
+        until = follower.batches + more
+        self.wait(f"{more} batches", lambda: follower.batches >= until or follower.all_taken())
+
+    def stop(self) -> None:
+        """Stop the workers that run: each must end cleanly."""
+        for worker in self.workers:
+            if worker.running:
+                assert worker.stop() == 0, self.logs()
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {worker.log}\n{worker.log.read_text()[-4000:]}" for worker in self.workers[-3:])
+
+    # ------------------------------------------------------------------ out
+    def read(self, word: str) -> list[Record]:
+        """What is committed in a topic, partition by partition, in order."""
+        return list(committed(self.settings, word, lambda *_: None))
+
+    def values(self, word: str) -> list[bytes]:
+        """The values of `read`."""
+        return [record.value or b"" for record in self.read(word)]
+
+    def offsets(self, word: str) -> int:
+        """How many offsets a topic has used up, whether committed, aborted or markers."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap)
+        try:
+            tps = [TopicPartition(self.prefix + word, number) for number in range(self.partitions)]
+            return sum(consumer.end_offsets(tps).values())
+        finally:
+            consumer.close()
+
+    def outcomes(self) -> Counter[str]:
+        """How many records the journal says were taken, by topic."""
+        taken: Counter[str] = Counter()
+        for value in self.values(JOURNAL):
+            for run in JournalRecord.decode(value).runs:
+                taken[run.topic] += run.next - run.first
+        return taken
+
+
+def together(steps: Sequence[Callable[[], None]]) -> None:
+    """Do each step; a name for doing the same to several engines before waiting for any of them."""
+    for step in steps:
+        step()
+
+
+def each(engines: Iterable[EngineCluster], step: Callable[[EngineCluster], object]) -> None:
+    """Do something to several engines."""
+    together([partial(_done, step, engine) for engine in engines])
+
+
+def _done(step: Callable[[EngineCluster], object], engine: EngineCluster) -> None:
+    step(engine)

@@ -1,0 +1,75 @@
+"""A cluster that asks for a password: the worker, its producers and its restores all log in, or say that they cannot."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import Cluster
+from workers.local_kafka import LocalKafka
+
+pytestmark = pytest.mark.kafka
+
+PASSWORD = "correct horse"  # noqa: S105 - of a broker that lives as long as this test
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Bootstrap servers of one broker: without a password, for the test, and with one, for the worker."""
+    plain, guarded, controller = free_port(), free_port(), free_port()
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    properties = {
+        "listeners": ",".join(
+            (
+                f"PLAINTEXT://127.0.0.1:{plain}",
+                f"SASL_PLAINTEXT://127.0.0.1:{guarded}",
+                f"CONTROLLER://127.0.0.1:{controller}",
+            )
+        ),
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{guarded}",
+        "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
+        "listener.security.protocol.map": (
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT"
+        ),
+        "sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.sasl_plaintext.plain.sasl.jaas.config": f'{module} required user_worker="{PASSWORD}";',
+    }
+    with LocalKafka(tmp_path_factory.mktemp("guarded"), port=plain, properties=properties):
+        yield f"127.0.0.1:{plain}", f"127.0.0.1:{guarded}"
+
+
+def test_the_worker_logs_in_or_says_that_it_cannot(
+    guarded: tuple[str, str], prefix: str, tmp_path: Path
+) -> None:
+    plain, password_wanted = guarded
+    login = {
+        "BOOTSTRAP_SERVERS": password_wanted,
+        "SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "ALLOW_PLAINTEXT_CREDENTIALS": "true",
+        "SASL_MECHANISM": "PLAIN",
+        "SASL_USERNAME": "worker",
+    }
+    with Cluster(plain, prefix, tmp_path) as cluster:
+        cluster.create_topics()
+        cluster.publish(50)
+
+        wrong = cluster.start(login, SASL_PASSWORD="wrong horse")
+        assert wrong.ended() == 1
+        refused = wrong.logged("refused")
+        assert refused is not None
+        assert "as SASL_PLAINTEXT: " in refused["reason"]
+        assert "wrong horse" not in wrong.log.read_text()
+
+        right = cluster.start(login, SASL_PASSWORD=PASSWORD)
+        cluster.wait_decided()
+        assert right.stop() == 0
+        assert PASSWORD not in right.log.read_text()
+        cluster.check_exactly_once()
