@@ -30,9 +30,8 @@ from loyalty.plan import Programs
 from schemas.decode import Anonymous, Undecodable, decode
 from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
 from schemas.state import decode_record, encode_record
-from workers.topic_words import DEAD_LETTERS
+from workers.topic_words import DEAD_LETTERS, INBOX
 
-INBOX = "inbox"
 FORWARDED_HEADER = "__loyalty.forwarded"
 ERRORS_HEADER = "__loyalty.errors."
 OVERSIZE_KEPT_BYTES = 65_536

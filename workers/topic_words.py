@@ -6,7 +6,10 @@ in every topic, and one worker owns that number.
 
 from typing import Final
 
-INPUTS: Final = ("purchases", "reviews", "shares", "referrals", "members", "engagements", "inbox")
+INBOX: Final = "inbox"
+"""Events for members of another partition: awards, and what came in on a wrong partition."""
+
+INPUTS: Final = ("purchases", "reviews", "shares", "referrals", "members", "engagements", INBOX)
 """What the worker consumes. The order decides between records of the same millisecond: never change it."""
 
 ACCOUNTS: Final = "accounts"

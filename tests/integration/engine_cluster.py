@@ -10,8 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -22,10 +21,11 @@ from config.settings import Settings
 from tests.integration.engine_events import Message
 from tests.integration.harness import ROOT, WorkerProcess
 from workers.batch import Record
+from workers.topic_words import INBOX
 from workers.cluster import admin_client
 from workers.export import committed
 from workers.positions import POSITIONS_KEY, JournalRecord, Positions
-from workers.topic_words import ACCOUNTS, INBOX, INPUTS, JOURNAL
+from workers.topic_words import ACCOUNTS, JOURNAL
 from workers.topics import create_topics
 
 LOYALTY = (sys.executable, "-c", "from workers.cli import main; main()")
@@ -61,16 +61,15 @@ class Follower:
     """Follows positions and inbox as they grow, in what is committed."""
 
     def __init__(self, bootstrap: str, prefix: str, partitions: int) -> None:
-        self._prefix = prefix
-        self._numbers = range(partitions)
-        self._inbox = [TopicPartition(f"{prefix}{INBOX}", number) for number in self._numbers]
+        numbers = range(partitions)
+        self._inbox = [TopicPartition(f"{prefix}{INBOX}", number) for number in numbers]
         self._consumer = KafkaConsumer(
             bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
         )
-        changelog = [TopicPartition(f"{prefix}{ACCOUNTS}", number) for number in self._numbers]
+        changelog = [TopicPartition(f"{prefix}{ACCOUNTS}", number) for number in numbers]
         self._consumer.assign([*self._inbox, *changelog])
         self._consumer.seek_to_beginning()
-        self._inbox_next = dict.fromkeys(self._numbers, 0)
+        self._inbox_next = dict.fromkeys(numbers, 0)
         self.positions: dict[int, Positions] = {}
 
     def close(self) -> None:
@@ -91,21 +90,20 @@ class Follower:
             if stored:
                 self.positions[tp.partition] = Positions.decode(stored[-1])
 
-    def all_taken(self) -> bool:
-        """Whether every record of every input was taken, and the inbox that follows from them too."""
-        topics = [TopicPartition(self._prefix + word, number) for word in INPUTS for number in self._numbers]
-        ends = self._consumer.end_offsets(topics)
-        # The inbox holds transaction markers, which nobody takes: its last record counts, once all of it is read.
-        wanted = {
-            tp: self._inbox_next[tp.partition] if tp in self._inbox else end for tp, end in ends.items() if end > 0
-        }
-        if any(self._consumer.position(tp) < ends[tp] for tp in self._inbox):
+    def all_taken(self, published: Mapping[tuple[str, int], int]) -> bool:
+        """Whether everything published, by (topic, partition) the offset behind it, and all of the inbox was taken."""
+        # Only then is the inbox complete: nothing can be added to it by what is still to be taken.
+        if not all(self._next(word, number) >= offset for (word, number), offset in published.items()):
             return False
-        return all(self._next(tp) >= offset for tp, offset in wanted.items())
+        ends = self._consumer.end_offsets(self._inbox)
+        # It holds transaction markers, which nobody takes: its last record counts, once all of it is read.
+        return all(self._consumer.position(tp) >= end for tp, end in ends.items()) and all(
+            self._next(INBOX, number) >= offset for number, offset in self._inbox_next.items()
+        )
 
-    def _next(self, tp: TopicPartition) -> int:
-        stored = self.positions.get(tp.partition)
-        return 0 if stored is None else stored.next[tp.topic.removeprefix(self._prefix)]
+    def _next(self, word: str, number: int) -> int:
+        stored = self.positions.get(number)
+        return 0 if stored is None else stored.next[word]
 
 
 class EngineCluster:
@@ -119,6 +117,8 @@ class EngineCluster:
         self.partitions = partitions
         self.settings = Settings(bootstrap_servers=(bootstrap,), prefix=prefix, partitions=partitions)
         self.workers: list[LoyaltyWorker] = []
+        self.published: dict[tuple[str, int], int] = {}
+        """Topic and partition -> the offset behind what was published."""
         self._follower: Follower | None = None
         directory.mkdir(parents=True, exist_ok=True)
 
@@ -184,7 +184,10 @@ class EngineCluster:
             ]
             producer.flush()
             placed = [future.get(timeout=WAIT_SECONDS) for future in sent]
-        return [Place(each.topic.removeprefix(self.prefix), each.partition, each.offset) for each in placed]
+        places = [Place(each.topic.removeprefix(self.prefix), each.partition, each.offset) for each in placed]
+        for word, partition, offset in places:
+            self.published[word, partition] = max(offset + 1, self.published.get((word, partition), 0))
+        return places
 
     # ------------------------------------------------------------------ waiting
     @property
@@ -207,13 +210,13 @@ class EngineCluster:
 
     def wait_taken(self) -> None:
         """Wait until everything published so far, and what followed from it, is decided and committed."""
-        self.wait("everything to be taken", self.follower.all_taken)
+        self.wait("everything to be taken", lambda: self.follower.all_taken(self.published))
 
     def wait_batches(self, more: int) -> None:
         """Wait until that many more batches are committed, or everything is taken."""
         follower = self.follower
         until = follower.batches + more
-        self.wait(f"{more} batches", lambda: follower.batches >= until or follower.all_taken())
+        self.wait(f"{more} batches", lambda: follower.batches >= until or follower.all_taken(self.published))
 
     def stop(self) -> None:
         """Stop the workers that run: each must end cleanly."""
@@ -249,18 +252,3 @@ class EngineCluster:
             for run in JournalRecord.decode(value).runs:
                 taken[run.topic] += run.next - run.first
         return taken
-
-
-def together(steps: Sequence[Callable[[], None]]) -> None:
-    """Do each step; a name for doing the same to several engines before waiting for any of them."""
-    for step in steps:
-        step()
-
-
-def each(engines: Iterable[EngineCluster], step: Callable[[EngineCluster], object]) -> None:
-    """Do something to several engines."""
-    together([partial(_done, step, engine) for engine in engines])
-
-
-def _done(step: Callable[[EngineCluster], object], engine: EngineCluster) -> None:
-    step(engine)

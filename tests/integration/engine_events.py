@@ -14,7 +14,7 @@ import orjson
 from schemas.encode import instant_text
 from schemas.scalars import instant_us
 from workers.batch import partition_of
-from workers.generator import Sent, derive
+from workers.demo.generator import Sent, derive
 
 START_US = instant_us("2017-11-20T12:00:00Z")
 """Two weeks before December, so that the streams run into the multipliers of that month and out of some weeks."""
@@ -130,7 +130,7 @@ def to_send(stream: Iterable[Sent]) -> list[Message]:
 def gone_astray(
     stream: Sequence[Sent], *, partitions: int, seed: int, words: Sequence[str] | None = None
 ) -> list[Message]:
-    """The stream with anonymous sales in it and one event in eight on a wrong partition.
+    """The stream with anonymous sales and repeats in it, and one event in eight on a wrong partition.
 
     Wrong are: a number that another hash gave, another key than the member, and no key at all. `words` are the topics
     where that happens; None: all.
@@ -151,6 +151,8 @@ def gone_astray(
                 case _:
                     pass
         messages.append(message)
+        if chance.random() < 0.03:
+            messages.append(message)
         if chance.random() < 0.05:
             messages.append(Message("purchases", None, orjson.dumps(sale(f"anonymous-{seed}-{number}", None))))
     return messages

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
-from tests.integration.harness import Cluster, WorkerProcess
+from tests.integration.harness import Cluster, WorkerProcess, wait_for
 from workers.local_kafka import LocalKafka
 
 pytestmark = pytest.mark.kafka
 
-EVENTS, RATE = 3000, 150
-SLOW = {"LOYALTY_TEST_DAWDLE_AFTER": "CONFIRM", "BATCH_RECORDS_MAX": "40"}  # Deaths hit open transactions.
+EVENTS = 3000
+SLOW = {"LOYALTY_TEST_DAWDLE_AFTER": "CONFIRM", "BATCH_RECORDS_MAX": "10"}  # Deaths hit open transactions.
 
 
 @pytest.fixture
@@ -29,15 +30,15 @@ def mortal(tmp_path: Path) -> Iterator[LocalKafka]:
 def test_events_survive_the_death_of_the_broker(mortal: LocalKafka, prefix: str, tmp_path: Path) -> None:
     with Cluster(mortal.bootstrap, prefix, tmp_path) as cluster:
         cluster.create_topics()
+        cluster.publish(EVENTS)
         supervisor = Supervisor(cluster)
-        feeding = threading.Thread(target=cluster.publish, args=(EVENTS,), kwargs={"rate": RATE})
-        feeding.start()
+        wait_for("a worker at work", lambda: len(cluster.read("ledger")) > 0)
         for _ in range(2):
-            time.sleep(5)
+            time.sleep(2)
             mortal.kill()
             time.sleep(1)
             mortal.start()
-        feeding.join()
+        assert len(cluster.read("ledger")) < EVENTS, "the deaths came too late to matter"
         cluster.wait_decided(120)
         assert supervisor.stop() == 0
         assert set(supervisor.ends) <= {70}
@@ -55,6 +56,7 @@ class Supervisor(threading.Thread):
         self.ends: list[int] = []
         self.start()
 
+    @override
     def run(self) -> None:
         while not self._stopping.wait(0.2):
             code = self._worker.process.poll()

@@ -1,4 +1,4 @@
-"""A cluster that asks for a password: the worker, its producers and its restores all log in, or say that they cannot."""
+"""A cluster that asks for a password: the worker, its producers and its restores log in, or say that they cannot."""
 
 import socket
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from workers.local_kafka import LocalKafka
 
 pytestmark = pytest.mark.kafka
 
-PASSWORD = "correct horse"  # noqa: S105 - of a broker that lives as long as this test
+PASSWORD, WRONG = "correct horse", "wrong horse"
 
 
 def free_port() -> int:
@@ -36,9 +36,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         ),
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{guarded}",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
-        "listener.security.protocol.map": (
-            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT"
-        ),
+        "listener.security.protocol.map": ("CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT"),
         "sasl.enabled.mechanisms": "PLAIN",
         "listener.name.sasl_plaintext.plain.sasl.jaas.config": f'{module} required user_worker="{PASSWORD}";',
     }
@@ -46,9 +44,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         yield f"127.0.0.1:{plain}", f"127.0.0.1:{guarded}"
 
 
-def test_the_worker_logs_in_or_says_that_it_cannot(
-    guarded: tuple[str, str], prefix: str, tmp_path: Path
-) -> None:
+def test_the_worker_logs_in_or_says_that_it_cannot(guarded: tuple[str, str], prefix: str, tmp_path: Path) -> None:
     plain, password_wanted = guarded
     login = {
         "BOOTSTRAP_SERVERS": password_wanted,
@@ -61,12 +57,12 @@ def test_the_worker_logs_in_or_says_that_it_cannot(
         cluster.create_topics()
         cluster.publish(50)
 
-        wrong = cluster.start(login, SASL_PASSWORD="wrong horse")
+        wrong = cluster.start(login, SASL_PASSWORD=WRONG)
         assert wrong.ended() == 1
         refused = wrong.logged("refused")
         assert refused is not None
         assert "as SASL_PLAINTEXT: " in refused["reason"]
-        assert "wrong horse" not in wrong.log.read_text()
+        assert WRONG not in wrong.log.read_text()
 
         right = cluster.start(login, SASL_PASSWORD=PASSWORD)
         cluster.wait_decided()

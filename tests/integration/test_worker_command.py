@@ -92,4 +92,3 @@ def test_settings_that_cannot_work_are_one_sentence_and_exit_code_1(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-

@@ -4,16 +4,18 @@ Each case: a purchase before (so that caps are partly used), the purchase in que
 parts. Nothing expires, nothing was spent unless a law says so.
 """
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from loyalty.decisions import Outcome
-from loyalty.program import Program
-from tests.laws.worlds import Draw, Part, at, baskets, examples, micro, parts, programs, sale_fields
+from loyalty.program import Cap, LineFilter, Program, PurchaseRule
+from tests.laws.worlds import POINTS, Draw, Part, at, baskets, examples, micro, parts, programs, sale_fields
 from tests.loyalty.books import Books
-from tests.loyalty.events import Json, back, purchase
+from tests.loyalty.events import Json, back, line, purchase
 
 
 class Returned(NamedTuple):
@@ -150,9 +152,8 @@ def test_L4_a_return_of_nothing_takes_nothing(sale: Returned) -> None:
 def test_L4_spent_points_are_owed_or_let_go_and_the_books_still_add_up(
     sale: Returned, spent: int, negative: str
 ) -> None:
-    returns = sale.program.returns
-    changed = type(returns)(returns.keep, returns.keep_threshold, negative)
-    sale = sale._replace(program=_with_returns(sale.program, changed))
+    changed = replace(sale.program.returns, negative=negative)
+    sale = sale._replace(program=replace(sale.program, returns=changed))
     books = sale.books()
     spent = min(spent, books.balance())
     if spent:
@@ -176,10 +177,45 @@ def _check_spent(books: Books, spent: int) -> None:
     assert available == gained - spent
 
 
-def _with_returns(program: Program, returns: Any) -> Program:
-    from dataclasses import replace  # noqa: PLC0415 only here
+@st.composite
+def close_calls(draw: Draw) -> Returned:
+    """Several rules of a point or two with equal remainders: every return moves points between them."""
+    program = draw(programs(tiers=False, referrals=False))
+    rules = tuple(
+        PurchaseRule(
+            f"r{number}",
+            "",
+            POINTS,
+            "per_amount",
+            Fraction(1, 100),
+            lines=LineFilter(categories=frozenset({category})),
+            caps=draw(st.sampled_from([(), (Cap(1, per="transaction"),), (Cap(2, "awards", "day"),), (Cap(3, per="week"),)])),
+        )
+        for number, category in enumerate("abcd")
+    )
+    amounts = st.sampled_from([60, 40, 50, 90, 130, 150, 170, 199])
+    lines = [line(category, draw(amounts), category=category) for category in "abcd"]
+    whole = [Part(each["line_id"], 0, each["amount_minor"]) for each in lines]
+    steps = [
+        Part(part.line_id, 0, part.amount_minor * draw(st.integers(1, 4)) // 10) for part in whole for _ in range(2)
+    ]
+    chosen = draw(st.permutations(steps))
+    return Returned(replace(program, purchase_rules=rules, multipliers=()), [line("1", 150, category="a")], lines, {}, chosen, 0)
 
-    return replace(program, returns=returns)
+
+@given(close_calls(), st.data())
+@examples(150)
+def test_L4_points_that_move_between_rules_depend_on_what_is_left_alone(sale: Returned, data: st.DataObject) -> None:
+    at_once, in_order, otherwise = sale.books(), sale.books(), sale.books()
+    _bring_back(at_once, [_summed(sale.parts)])
+    _bring_back(in_order, [[part] for part in sale.parts])
+    _bring_back(otherwise, [[part] for part in data.draw(st.permutations(sale.parts))])
+    assert _standing(in_order) == _standing(at_once) == _standing(otherwise)
+    in_order.check_books()
+    for number, each in enumerate(sale.lines):
+        rest = each["amount_minor"] - sum(part.amount_minor for part in sale.parts if part.line_id == each["line_id"])
+        in_order.take(back(f"last{number}", "p", [(each["line_id"], "1", rest)], time=at(7000)))
+    assert in_order.record("p").held == {}
 
 
 # ------------------------------------------------------------------------------------------ splitting

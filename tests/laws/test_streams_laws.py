@@ -21,11 +21,12 @@ from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books
 from tests.loyalty.events import fact
 from workers.accounts import account_lines
-from workers.batch import INBOX, Engine, Out, Record, partition_of
+from workers.batch import Engine, Out, Record, partition_of
 from workers.ndjson import Source
+from workers.positions import JournalRecord, Run
 from workers.recorded import record_line, recording_source, replay_journal
 from workers.replay import Files, replay
-from workers.positions import JournalRecord, Run
+from workers.topic_words import INBOX
 
 
 @given(worlds(), st.data())

@@ -282,10 +282,13 @@ def streams(draw: Draw, *, members: int = 2, late: bool = True, referrals: bool 
         match kind:
             case "return" if sales:
                 of, owner, lines = draw(_pick(sales))
-                back_parts = draw(parts(lines, whole=draw(st.booleans())))[:4]
-                unique = {part.line_id: part for part in back_parts}
-                if unique:
-                    made.append(back(event_id, of, [p.returned for p in unique.values()], member=owner, time=when))
+                back_parts = {part.line_id: part for part in draw(parts(lines, whole=draw(st.booleans())))}
+                if back_parts:
+                    returned = [part.returned for part in back_parts.values()]
+                    made.append(back(event_id, of, returned, member=owner, time=when))
+                    left = [each for each in lines if each["line_id"] not in back_parts]
+                    if left and number % 4:  # otherwise some of it may be asked back again, which is refused
+                        sales[sales.index((of, owner, lines))] = (of, owner, left)
             case "purchase" | "return":
                 lines = draw(baskets())
                 made.append(purchase(event_id, lines, member=member, time=when, **draw(sale_fields(lines))))

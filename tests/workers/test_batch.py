@@ -26,10 +26,8 @@ from tests.loyalty.events import (
     wire,
 )
 from workers.batch import (
-    DEAD_LETTERS,
     ERRORS_HEADER,
     FORWARDED_HEADER,
-    INBOX,
     OVERSIZE_KEPT_BYTES,
     BatchResult,
     Engine,
@@ -37,6 +35,7 @@ from workers.batch import (
     Record,
     partition_of,
 )
+from workers.topic_words import DEAD_LETTERS, INBOX
 
 NOW_US = micros("2026-03-02T12:00:00+00:00")
 HOME = partition_of("m1", 4)

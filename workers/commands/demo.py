@@ -11,8 +11,8 @@ from workers.commands.failures import FAILED, explained
 
 if TYPE_CHECKING:
     from loyalty.program import Program
-    from workers.demo import Running
-    from workers.demo_report import Report
+    from workers.demo.report import Report
+    from workers.demo.run import Running
 
 DEFAULT_BASKETS = 20_000
 
@@ -45,11 +45,11 @@ def demo(
     from schemas.program_load import load_program
     from schemas.program_source import ProgramError
     from workers.completejourney import DataSetError
-    from workers.demo import GROCERY, DemoStalled, Options, run
-    from workers.demo_report import as_json as report_fields
-    from workers.demo_report import show
-    from workers.demo_screen import Screen
-    from workers.demo_worker import WorkerFailed
+    from workers.demo.report import as_json as report_fields
+    from workers.demo.report import show
+    from workers.demo.run import GROCERY, DemoStalled, Options, run
+    from workers.demo.screen import Screen
+    from workers.demo.worker import WorkerFailed
 
     path = program or GROCERY
 

@@ -7,7 +7,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from workers.demo_books import Books, Finding
+from workers.demo.books import Books, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

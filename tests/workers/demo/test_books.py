@@ -5,7 +5,7 @@ import pytest
 from loyalty.decisions import BalanceChange, Entry, Posting, TierChange
 from loyalty.facts import Cause
 from schemas.encode import encode_balance, encode_entry, encode_tier
-from workers.demo_books import Books
+from workers.demo.books import Books
 
 CAUSE = Cause("/pos/1", "p-1", "loyalty.purchase.v1")
 

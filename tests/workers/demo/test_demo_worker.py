@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
-from workers.demo import GROCERY
-from workers.demo_worker import WorkerFailed, WorkerProcess
+from workers.demo.run import GROCERY
+from workers.demo.worker import WorkerFailed, WorkerProcess
 
 
 @pytest.fixture

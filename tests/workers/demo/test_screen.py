@@ -5,9 +5,9 @@ import json
 
 from rich.console import Console
 
-from workers.demo_books import Books, Finding
-from workers.demo_report import Report, as_json, show
-from workers.demo_screen import Picture, Screen
+from workers.demo.books import Books, Finding
+from workers.demo.report import Report, as_json, show
+from workers.demo.screen import Picture, Screen
 
 PICTURE = Picture(
     step="publishing",

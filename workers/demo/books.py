@@ -4,7 +4,7 @@ Invariants:
   B1 nothing here comes from the engine's own counters: every figure is summed from records of the topics
   B2 memory holds one line for each member and currency, not the ledger
 
-Not here: getting the records (demo_reader.py).
+Not here: getting the records (reader.py).
 """
 
 from collections import Counter, deque

@@ -31,17 +31,17 @@ from loyalty.program import Program
 from schemas.program_load import load_program
 from workers.cluster import admin_client
 from workers.completejourney import Journey
-from workers.demo_books import Books, Finding
-from workers.demo_feed import Feed
-from workers.demo_reader import Reader
-from workers.demo_report import Report
-from workers.demo_screen import Picture, Screen
-from workers.demo_worker import WorkerProcess
-from workers.generator import derive
+from workers.demo.books import Books, Finding
+from workers.demo.feed import Feed
+from workers.demo.generator import derive
+from workers.demo.reader import Reader
+from workers.demo.report import Report
+from workers.demo.screen import Picture, Screen
+from workers.demo.worker import WorkerProcess
 from workers.local_kafka import LocalKafka
 from workers.topics import create_topics
 
-GROCERY: Final = Path(__file__).parents[1] / "config" / "programs" / "grocery.yaml"
+GROCERY: Final = Path(__file__).parents[2] / "config" / "programs" / "grocery.yaml"
 PARTITIONS: Final = 4
 
 _MANY_BASKETS: Final = 50_000

@@ -4,7 +4,7 @@ Invariants:
   R1 only what is committed is read
   R2 "everything taken" is read from the journal: for each input, the place to which committed batches have come
 
-Not here: what the records say (demo_books.py).
+Not here: what the records say (books.py).
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from config.settings import Settings
 from config.topics import topic_name
 from workers.cluster import client_options
-from workers.demo_books import WORDS, Books
+from workers.demo.books import WORDS, Books
 from workers.positions import JournalRecord
 from workers.topic_words import INPUTS, JOURNAL
 

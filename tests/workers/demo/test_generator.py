@@ -11,7 +11,7 @@ import pytest
 from loyalty.facts import Engagement, Fact, MemberUpdate, Purchase, Referral, Return, Review, Share
 from schemas.decode import Known, Undecodable, decode
 from schemas.encode import instant_text
-from workers.generator import Sent, derive
+from workers.demo.generator import Sent, derive
 
 START_US = 1_483_290_000_000_000
 STEP_US = 240 * 1_000_000

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from config.settings import Settings
-from workers.generator import Sent
+from workers.demo.generator import Sent
 from workers.ndjson import Line
 from workers.publish import Publisher, Valid
 
