@@ -41,6 +41,13 @@ from loyalty.returns import decide_return
 COUNTERS_PRUNED_EVERY = 16
 """An account's counters are looked through each time that their number passes a multiple of this."""
 
+ACCOUNT_CHARS_MAX = 1_000_000
+"""What an account's lots, memory and counters may come to: far above any member, far below what a topic takes.
+
+Without a bound, one id that thousands share would grow until no transaction that holds it can be written.
+"""
+_COUNTER_CHARS = 300
+
 DUPLICATE = Decision(Outcome.DUPLICATE)
 
 
@@ -168,6 +175,11 @@ def _taken_before(
     return DUPLICATE if content == fact.content else _conflict(name)
 
 
+def _chars(head: Head) -> int:
+    """About how much room the parts of an account take that grow with its events."""
+    return len(head.seen) + sum(map(len, head.lots.values())) + _COUNTER_CHARS * len(head.counters)
+
+
 def _conflict(name: str) -> Decision:
     return _refused(
         Code.CONFLICTING_DUPLICATE,
@@ -226,6 +238,11 @@ def _finished(
     if business_key is not None:
         seen = remember(seen, business_key, fact.content, work.now_us)
     head.seen = seen
+    if _chars(head) > ACCOUNT_CHARS_MAX:
+        return _refused(
+            Code.ACCOUNT_FULL,
+            "the account has taken more events than an account can hold: is one member id shared by many?",
+        )
     balances = work.balance_changes()
     return Decision(
         Outcome.APPLIED,

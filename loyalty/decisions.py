@@ -32,6 +32,7 @@ class Code(StrEnum):
     NO_PROGRAM = "no_program_in_force"
     NOT_ENROLLED = "not_enrolled"
     MEMBER_CLOSED = "member_closed"
+    ACCOUNT_FULL = "account_full"
     CURRENCY = "currency_not_accepted"
     BLIND_RETURN = "blind_return"
     UNKNOWN_PURCHASE = "unknown_purchase"

@@ -100,7 +100,8 @@ def decide_award(work: Work, fact: Award) -> Refusal | None:
     rule = next((rule for rule in work.plan.program.referral_rules if rule.id == fact.rule), None)
     if rule is None:
         return Refusal(
-            Code.UNKNOWN_RULE, f"version {fact.version!r} of the program has no referral rule {fact.rule!r} to award by"
+            Code.UNKNOWN_RULE,
+            f"version {fact.version!r} of the program has no referral rule {fact.rule!r}: load the version that had it",
         )
     local = local_time(fact.time_us, work.plan.program.zone)
     points = rule.referrer_points

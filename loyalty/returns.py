@@ -46,7 +46,10 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
     program = plan.program
     keep = program.returns.keep
     if keep is not None and fact.time_us >= shifted_us(record.time_us, keep, program.zone):
-        return Refusal(Code.RETURN_TOO_LATE, f"purchase {record.transaction_id} can no longer be returned")
+        return Refusal(
+            Code.RETURN_TOO_LATE,
+            f"purchase {record.transaction_id} is older than `returns.keep`: the points stay, or correct them by hand",
+        )
     returned = _returned(record, fact.lines)
     if isinstance(returned, Refusal):
         return returned

@@ -5,6 +5,7 @@ Several engines, each with topics of its own, run at once: most of a run is wait
 
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -93,7 +94,7 @@ def ran(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mappin
         for number, (name, case) in enumerate({**CASES, "alone": ALONE}.items()):
             directory = tmp_path_factory.mktemp(f"equality-{number}-")
             cluster = EngineCluster(
-                kafka, f"{directory.name}.", directory, program_of(case, directory), partitions=case.partitions
+                kafka, f"{uuid.uuid4().hex[:12]}.", directory, program_of(case, directory), partitions=case.partitions
             )
             stack.enter_context(cluster)
             cluster.create_topics()
