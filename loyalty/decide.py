@@ -80,7 +80,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     draft = Head(fact.member, fact.time_us) if head is None else head.draft()
     leg = fact.rule if isinstance(fact, Award) else ""
     work = Work(plan, draft, fact.cause, fact.time_us, now_us, leg)
-    if head is None:
+    if head is None and not _closes(fact):
         enroll(work, fact)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
@@ -215,10 +215,13 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
         return None
-    closing_again = isinstance(fact, MemberUpdate) and fact.status == STATUS_CLOSED
-    if head.status != ACTIVE and not closing_again:
+    if head.status != ACTIVE and not _closes(fact):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
+
+
+def _closes(fact: Fact) -> bool:
+    return isinstance(fact, MemberUpdate) and fact.status == STATUS_CLOSED
 
 
 def _finished(

@@ -114,7 +114,7 @@ def ran(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mappin
 def test_the_worker_does_what_replay_by_its_journal_does_to_the_byte(name: str, ran: Mapping[str, Ran]) -> None:
     cluster, messages = ran[name]
     check_journal_replay(cluster)
-    taken = cluster.outcomes()
+    taken = cluster.taken()
     assert sum(taken[word] for word in INPUTS if word != INBOX) == len(messages)
 
 
@@ -161,7 +161,7 @@ def test_the_same_again_changes_nothing(name: str, ran: Mapping[str, Ran]) -> No
     before = outcome_of(cluster), cluster.values("balances"), cluster.values("tiers"), cluster.values(INBOX)
     cluster.publish(messages)
     cluster.wait_taken()
-    assert sum(cluster.outcomes()[word] for word in INPUTS if word != INBOX) == 2 * len(messages)
+    assert sum(cluster.taken()[word] for word in INPUTS if word != INBOX) == 2 * len(messages)
     after = outcome_of(cluster), cluster.values("balances"), cluster.values("tiers"), cluster.values(INBOX)
     assert after == before
     check_journal_replay(cluster)
