@@ -3,9 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ROOMS := loyalty schemas workers config tests benchmarks
+GENERATORS := schemas.jsonschema schemas.program_schema workers.reference
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-kafka lint format bench lock clean
+.PHONY: help setup demo test test-fast test-kafka lint format generate bench lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +37,14 @@ test-fast: setup ## the tests that need no broker, in parallel
 test-kafka: setup ## the tests on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
 	$(BIN)/pytest -m kafka $(ARGS)
 
-lint: setup ## style, types
+lint: setup ## style, types, and whether what is made from the code is fresh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(ROOMS)
+	@for maker in $(GENERATORS); do echo "$(BIN)/python -m $$maker --check"; $(BIN)/python -m $$maker --check || exit 1; done
+
+generate: setup ## write again what is made from the code: JSON Schemas, reference pages
+	@for maker in $(GENERATORS); do $(BIN)/python -m $$maker || exit 1; done
 
 format: setup ## let the formatter and the safe fixes have their way
 	$(BIN)/ruff check --fix

@@ -14,10 +14,10 @@ Not here: transactions and positions (checkpoint.py), Kafka.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from kafka.partitioner.default import murmur2
 
@@ -27,9 +27,10 @@ from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Award, Fact
 from loyalty.ledger import EARNED, RETURNED
 from loyalty.plan import Programs
-from schemas.decode import Anonymous, Undecodable, decode
+from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
 from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
 from schemas.state import decode_record, encode_record
+from workers.overlay import Overlay, parts_of
 from workers.topic_words import DEAD_LETTERS, INBOX
 
 FORWARDED_HEADER = "__loyalty.forwarded"
@@ -168,107 +169,143 @@ class Engine:
 
     def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
         """Decide the records in order, at `now_us`; see the head of this module."""
-        overlay: dict[str, StateRecord | None] = {}
-        result = BatchResult([], {}, Counts())
 
-        def fetch(key: str) -> StateRecord | None:
-            if key in overlay:
-                return overlay[key]
+        def read(key: str) -> StateRecord | None:
             raw = state.get(key.encode())
-            found = overlay[key] = None if raw is None else decode_record(raw)
-            return found
+            return None if raw is None else decode_record(raw)
 
-        for record in records:
-            overlay.update(self._take(partition, record, fetch, now_us, result))
+        overlay = Overlay(read)
+        result = BatchResult([], {}, Counts())
+        for part in parts_of(records):
+            self._take(partition, part, overlay, now_us, result)
         return result
 
     def _take(
-        self,
-        partition: int,
-        record: Record,
-        fetch: Callable[[str], StateRecord | None],
-        now_us: int,
-        result: BatchResult,
-    ) -> Mapping[str, StateRecord | None]:
-        """Take one record: add its outputs and counts to the result, answer its writes."""
-        counts = result.counts
+        self, partition: int, records: Sequence[Record], overlay: Overlay, now_us: int, result: BatchResult
+    ) -> None:
+        """Take a part of a batch, stage by stage; its outputs, writes and counts go into the result."""
+        read = [self._decoded(record) for record in records]
+        faults: dict[int, DeadLetter] = {}
+        while True:
+            answers = [
+                faults[at] if at in faults else self._answer(partition, record.topic, each, overlay, now_us)
+                for at, (record, each) in enumerate(zip(records, read, strict=True))
+            ]
+            taken = list(zip(records, answers, strict=True))
+            try:
+                outputs = [out for record, answer in taken for out in self._outputs(partition, record, answer)]
+                writes = encoded_writes(overlay.changed())
+            except Exception as fault:  # noqa: BLE001 as in decide_fact
+                faults[self._first_at_fault(partition, taken)] = engine_fault(fault)
+                overlay.undo()
+                continue
+            overlay.keep()
+            result.outputs += outputs
+            result.writes.update(writes)
+            for each, answer in zip(read, answers, strict=True):
+                _count(result.counts, each, answer)
+            return
+
+    def _decoded(self, record: Record) -> Decoded | DeadLetter:
         value = record.value
         if value is not None and len(value) > self._record_bytes_max:
             message = f"the record has {len(value)} bytes, more than {self._record_bytes_max}: send smaller events"
-            return self._refused(partition, record, DeadLetter("decode", "too_large", message), UNKNOWN, result)
+            return DeadLetter("decode", "too_large", message)
         decoded = decode(value, topic=record.topic)
         if isinstance(decoded, Undecodable):
-            dead = DeadLetter("decode", decoded.code, decoded.message)
-            return self._refused(partition, record, dead, UNKNOWN, result)
-        counts.unknown_fields += len(decoded.unknown_fields)
-        if isinstance(decoded, Anonymous):
-            counts.events[decoded.cause.type, "anonymous"] += 1
-            return {}
-        fact = decoded.fact
-        event_type = type_of(fact)
+            return DeadLetter("decode", decoded.code, decoded.message)
+        return decoded
+
+    def _answer(
+        self, partition: int, topic: str, read: Decoded | DeadLetter, overlay: Overlay, now_us: int
+    ) -> "Answer":
+        """What becomes of one record. What a decision writes is in the overlay."""
+        if not isinstance(read, Known):
+            return read if isinstance(read, DeadLetter) else None
+        fact = read.fact
         if partition_of(fact.member, self._partitions) != partition:
-            if record.topic == INBOX:
+            if topic == INBOX:
                 message = "the inbox holds an event of a member of another partition: was the topic repartitioned?"
-                dead = DeadLetter("partition", "wrong_partition", message)
-                return self._refused(partition, record, dead, event_type, result)
-            result.outputs.append(forwarded(record, fact.member, self._partitions))
-            counts.forwarded += 1
-            counts.events[event_type, "forwarded"] += 1
-            return {}
-        answer = self.decide_fact(fact, fetch, now_us)
-        if isinstance(answer, DeadLetter):
-            return self._refused(partition, record, answer, event_type, result)
-        try:
-            outputs = [Out(topic, partition, key, value) for topic, key, value in answer.messages]
+                return DeadLetter("partition", "wrong_partition", message)
+            return Forward(fact.member)
+        return self.decide_fact(fact, overlay, now_us)
+
+    def _outputs(self, partition: int, record: Record, answer: "Answer") -> list[Out]:
+        if isinstance(answer, Decision):
+            outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(answer)]
             outputs += [
                 Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
-                for award in answer.decision.awards
+                for award in answer.awards
             ]
-            encoded = {
-                key.encode(): None if record is None else encode_record(record)
-                for key, record in answer.decision.writes.items()
-            }
-        except Exception as fault:  # noqa: BLE001 as in decide_fact
-            return self._refused(partition, record, engine_fault(fault), event_type, result)
-        counts.add(event_type, answer.decision, fact.time_us)
-        result.outputs.extend(outputs)
-        result.writes.update(encoded)
-        return answer.decision.writes
+            return outputs
+        if isinstance(answer, DeadLetter):
+            return [dead_letter(record, partition, answer, self._record_bytes_max)]
+        return [] if answer is None else [forwarded(record, answer.member, self._partitions)]
 
-    def _refused(
-        self, partition: int, record: Record, dead: DeadLetter, event_type: str, result: BatchResult
-    ) -> Mapping[str, StateRecord | None]:
-        result.outputs.append(dead_letter(record, partition, dead, self._record_bytes_max))
-        result.counts.dead_letters[dead.code] += 1
-        result.counts.events[event_type, "dead_letter"] += 1
-        return {}
+    def _first_at_fault(self, partition: int, taken: Sequence[tuple[Record, "Answer"]]) -> int:
+        """Which is the first of the events whose outputs or writes cannot be encoded."""
+        for at, (record, answer) in enumerate(taken):
+            try:
+                self._outputs(partition, record, answer)
+                if isinstance(answer, Decision):
+                    encoded_writes(answer.writes)
+            except Exception:  # noqa: BLE001 as in decide_fact
+                return at
+        raise LookupError("a part of a batch cannot be encoded, but each of its events can")
 
-    def decide_fact(
-        self, fact: Fact, fetch: Callable[[str], StateRecord | None], now_us: int
-    ) -> "Decided | DeadLetter":
-        """Decide one fact on fetched records, and encode what it says.
+    def decide_fact(self, fact: Fact, overlay: Overlay, now_us: int) -> "Decision | DeadLetter":
+        """Decide one fact on the records of the overlay, and write there what it changes.
 
         A fault of the engine is a dead letter too: one event's fault must not stop the others.
         """
         state = {}
         for key in reads(fact):  # not guarded: state that cannot be read must stop the worker
-            found = fetch(key)
+            found = overlay.get(key)
             if found is not None:
                 state[key] = found
         try:
             decision = decide(self._programs, state, fact, now_us)
-            if decision.refusal is not None:
-                return DeadLetter("decide", decision.refusal.code, decision.refusal.message)
-            return Decided(decision, messages_of(decision) if decision.outcome is Outcome.APPLIED else [])
         except Exception as fault:  # noqa: BLE001 whatever it is, the event is kept and the worker goes on
             return engine_fault(fault)
+        if decision.refusal is not None:
+            return DeadLetter("decide", decision.refusal.code, decision.refusal.message)
+        overlay.write(decision.writes)
+        return decision
 
 
-class Decided(NamedTuple):
-    """A decision and its messages as (topic word, key, value)."""
+class Forward(NamedTuple):
+    """An event that belongs to another partition."""
 
-    decision: Decision
-    messages: list[tuple[str, bytes, bytes]]
+    member: str
+
+
+Answer: TypeAlias = Decision | DeadLetter | Forward | None
+"""What became of a record; None: an anonymous sale."""
+
+
+def _count(counts: Counts, read: Decoded | DeadLetter, answer: Answer) -> None:
+    if isinstance(read, Known | Anonymous):
+        counts.unknown_fields += len(read.unknown_fields)
+    event_type = UNKNOWN
+    if isinstance(read, Known):
+        event_type = type_of(read.fact)
+        if isinstance(answer, Decision):
+            counts.add(event_type, answer, read.fact.time_us)
+            return
+    elif isinstance(read, Anonymous):
+        counts.events[read.cause.type, "anonymous"] += 1
+        return
+    if isinstance(answer, DeadLetter):
+        counts.dead_letters[answer.code] += 1
+        counts.events[event_type, "dead_letter"] += 1
+    else:
+        counts.forwarded += 1
+        counts.events[event_type, "forwarded"] += 1
+
+
+def encoded_writes(writes: Mapping[str, StateRecord | None]) -> dict[bytes, bytes | None]:
+    """State keys and records as bytes."""
+    return {key.encode(): None if record is None else encode_record(record) for key, record in writes.items()}
 
 
 def engine_fault(fault: Exception) -> DeadLetter:

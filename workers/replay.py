@@ -12,21 +12,24 @@ Not here: the decisions (loyalty), reading journals (recorded.py), the command (
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, Self, TypeAlias
 
 import orjson
 
 from loyalty.account import Head
-from loyalty.account import Record as StateRecord
+from loyalty.decisions import Decision
 from loyalty.facts import Fact
 from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from workers.accounts import account_lines
-from workers.batch import Counts, DeadLetter, Engine, type_of
+from workers.batch import UNKNOWN, Counts, DeadLetter, Engine, engine_fault, messages_of, type_of
 from workers.ndjson import Source
+from workers.overlay import PART_EVENTS, Overlay, parts_of
 from workers.topic_words import INPUTS
 
 STREAMS = ("ledger", "balances", "tiers", "dead-letters")
@@ -117,6 +120,15 @@ class Files:
             lines.clear()
 
 
+class _Taken(NamedTuple):
+    """What became of an event; None: an anonymous sale."""
+
+    line: Line
+    event_type: str
+    time_us: int
+    answer: Decision | DeadLetter | None
+
+
 class Replay:
     """Accounts in memory, decided on as plain objects; outputs to files."""
 
@@ -127,7 +139,7 @@ class Replay:
         self._reset()
 
     def _reset(self) -> None:
-        self._state: dict[str, StateRecord] = {}
+        self._overlay = Overlay(lambda _: None)
         self.counts = Counts()
         self._events = 0
         self._entries = 0
@@ -137,45 +149,62 @@ class Replay:
         self._reset()
         self._files.restart()
 
-    def take(self, line: Line) -> None:
-        """Decide one event at its own time, and at once the awards that follow from it."""
-        self._events += 1
+    def take(self, lines: Sequence[Line]) -> None:
+        """Decide events, each at its own time and followed at once by the awards that it gives."""
+        self._events += len(lines)
+        faults: dict[int, DeadLetter] = {}
+        while True:
+            taken: list[_Taken] = []
+            for line in lines:
+                self._decide(line, taken, faults)
+            messages: list[Sequence[tuple[str, bytes, bytes]]] = []
+            try:
+                messages.extend(messages_of(each.answer) if isinstance(each.answer, Decision) else () for each in taken)
+                break
+            except Exception as fault:  # noqa: BLE001 whatever it is, the event is kept and the run goes on
+                faults[len(messages)] = engine_fault(fault)
+                self._overlay.undo()
+        self._overlay.keep()
+        self.counts.unknown_fields += sum(
+            len(line.decoded.unknown_fields) for line in lines if isinstance(line.decoded, Known)
+        )
+        for each, of_event in zip(taken, messages, strict=True):
+            self._write(each, of_event)
+
+    def _decide(self, line: Line, taken: "list[_Taken]", faults: Mapping[int, DeadLetter]) -> None:
+        """Add what becomes of an event and its awards; `faults` says at which places not to try again."""
         decoded = line.decoded
         if isinstance(decoded, Known):
-            self.counts.unknown_fields += len(decoded.unknown_fields)
-            self._decide(decoded.fact, line)
+            self._decide_fact(decoded.fact, line, taken, faults)
         elif isinstance(decoded, Anonymous):
-            self.counts.events[decoded.cause.type, "anonymous"] += 1
+            taken.append(_Taken(line, decoded.cause.type, decoded.time_us, None))
         else:
-            self._refuse(line, DeadLetter("decode", decoded.code, decoded.message), "unknown")
+            taken.append(_Taken(line, UNKNOWN, 0, DeadLetter("decode", decoded.code, decoded.message)))
 
-    def _decide(self, fact: Fact, line: Line) -> None:
-        event_type = type_of(fact)
-        answer = self._engine.decide_fact(fact, self._state.get, fact.time_us)
-        if isinstance(answer, DeadLetter):
-            self._refuse(line, answer, event_type)
-            return
-        decision, messages = answer
-        self.counts.add(event_type, decision, fact.time_us)
-        self._entries += len(decision.entries)
-        for topic, _, value in messages:
-            self._files.add(topic, value)
-        for key, record in decision.writes.items():
-            if record is None:
-                self._state.pop(key, None)
-            else:
-                self._state[key] = record
-        for award in decision.awards:
-            self._decide(award, line)
+    def _decide_fact(self, fact: Fact, line: Line, taken: "list[_Taken]", faults: Mapping[int, DeadLetter]) -> None:
+        answer = faults.get(len(taken)) or self._engine.decide_fact(fact, self._overlay, fact.time_us)
+        taken.append(_Taken(line, type_of(fact), fact.time_us, answer))
+        if isinstance(answer, Decision):
+            for award in answer.awards:
+                self._decide_fact(award, line, taken, faults)
 
-    def _refuse(self, line: Line, dead: DeadLetter, event_type: str) -> None:
-        self.counts.dead_letters[dead.code] += 1
-        self.counts.events[event_type, "dead_letter"] += 1
-        self._files.add("dead-letters", dead_letter_line(line.path, line.number, dead, line.raw))
+    def _write(self, taken: "_Taken", messages: Sequence[tuple[str, bytes, bytes]]) -> None:
+        line, event_type, time_us, answer = taken
+        if isinstance(answer, Decision):
+            self.counts.add(event_type, answer, time_us)
+            self._entries += len(answer.entries)
+            for topic, _, value in messages:
+                self._files.add(topic, value)
+        elif answer is None:
+            self.counts.events[event_type, "anonymous"] += 1
+        else:
+            self.counts.dead_letters[answer.code] += 1
+            self.counts.events[event_type, "dead_letter"] += 1
+            self._files.add("dead-letters", dead_letter_line(line.path, line.number, answer, line.raw))
 
     def heads(self) -> Iterator[Head]:
         """All accounts."""
-        return (record for record in self._state.values() if isinstance(record, Head))
+        return (record for record in self._overlay.records() if isinstance(record, Head))
 
     def finish(self) -> Summary:
         """Write the accounts and sum up."""
@@ -213,34 +242,42 @@ def replay(engine: Engine, sources_of: Callable[[], Sequence[Source]], files: Fi
     try:
         sources = sources_of()
         progress(sources)
-        for line in heapq.merge(*(_lines(source, rank, check=True) for rank, source in enumerate(sources))):
-            run.take(line)
+        merged = heapq.merge(*(_in_order(source, rank) for rank, source in enumerate(sources)))
+        while part := list(islice(merged, PART_EVENTS)):
+            run.take(part)
     except OutOfOrder:
         run.restart()
         sources = sources_of()
         progress(sources)
         unsorted = [line for rank, source in enumerate(sources) for line in _lines(source, rank, check=False)]
-        for line in sorted(unsorted, key=lambda each: each[:4]):
-            run.take(line)
+        for some in parts_of(sorted(unsorted, key=lambda each: each[:4])):
+            run.take(some)
     return run.finish()
+
+
+def _in_order(source: Source, rank: int) -> Iterator[Line]:
+    """The decoded lines of a file, those of one instant by topic; raises OutOfOrder as `_lines` does."""
+    for _, same_time in groupby(_lines(source, rank, check=True), itemgetter(0)):
+        yield from sorted(same_time)
 
 
 def _lines(source: Source, rank: int, *, check: bool) -> Iterator[Line]:
     """The decoded lines of a file. With `check`, raises OutOfOrder at the first that is earlier than the one before."""
     newest_us = 0
-    for _, number, raw in source.lines():
-        decoded = decode(raw)
-        topic_rank = 0
-        if isinstance(decoded, Known):
-            fact = decoded.fact
-            time_us, topic_rank = fact.time_us, _TOPIC_RANK[TOPIC_OF_TYPE[type_of(fact)]]
-        elif isinstance(decoded, Anonymous):
-            time_us = decoded.time_us
-        else:
-            time_us = newest_us  # what cannot be read has no time: it keeps its place
-        if time_us < newest_us:
-            if check:
-                raise OutOfOrder(f"{source.name}:{number}")
-        else:
-            newest_us = time_us
-        yield Line(time_us, topic_rank, rank, number, source.name, raw, decoded)
+    lines = source.lines()
+    while part := list(islice(lines, PART_EVENTS)):
+        for (_, number, raw), decoded in zip(part, [decode(raw) for _, _, raw in part], strict=True):
+            topic_rank = 0
+            if isinstance(decoded, Known):
+                fact = decoded.fact
+                time_us, topic_rank = fact.time_us, _TOPIC_RANK[TOPIC_OF_TYPE[type_of(fact)]]
+            elif isinstance(decoded, Anonymous):
+                time_us = decoded.time_us
+            else:
+                time_us = newest_us  # what cannot be read has no time: it keeps its place
+            if time_us < newest_us:
+                if check:
+                    raise OutOfOrder(f"{source.name}:{number}")
+            else:
+                newest_us = time_us
+            yield Line(time_us, topic_rank, rank, number, source.name, raw, decoded)

@@ -66,9 +66,9 @@ class Units:
     def __init__(self, programs: Sequence[Program]) -> None:
         self.decimals = {currency.id: currency.decimals for each in programs for currency in each.currencies}
         self.currency_of = {
-            rule.id: rule.currency
-            for each in programs
-            for rule in (*each.purchase_rules, *each.activity_rules, *each.referral_rules)
+            **{rule.id: rule.currency for each in programs for rule in each.purchase_rules},
+            **{rule.id: rule.currency for each in programs for rule in each.activity_rules},
+            **{rule.id: rule.currency for each in programs for rule in each.referral_rules},
         }
 
     def number(self, amount: int, currency: str) -> Decimal:
@@ -107,8 +107,7 @@ def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
         rule = step["rule"]
         mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
         words = [f"{units.number(amount, currency):+f} {currency}" for currency, amount in mine] or ["0"]
-        for name, factor in step.get("multipliers", {}).items():
-            words.append(f"x{factor} {name}")
+        words += [f"x{factor} {name}" for name, factor in step.get("multipliers", {}).items()]
         for name in ("forfeited", "not_recouped"):
             if name in step:
                 words.append(f"{name} {units.number(step[name], units.currency_of[rule]):f}")
@@ -133,6 +132,3 @@ def _aligned(rows: list[tuple[str, ...]]) -> str:
         cells = [cell.ljust(widths[column]) if column < len(row) - 1 else cell for column, cell in enumerate(row)]
         lines.append("  ".join(cells))
     return "".join(f"{line}\n" for line in lines)
-
-
-

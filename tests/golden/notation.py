@@ -16,7 +16,8 @@
     then                what comes out; rewritten by --update-golden
 
 Each line of `when`: id, member (- for none), time (a bare date is 12:00 UTC), kind, words. A sale's line is
-`SKU[category,brand]*quantity=amount` (article in capitals), or an amount alone. `source=` is the sender, `arrives=` when it is decided.
+`SKU[category,brand]*quantity=amount` (article in capitals), or an amount alone; `source=` is the sender, and
+`arrives=` when it is decided.
 
 Not here: running a case (ledgers.py).
 """
@@ -35,7 +36,9 @@ from tests.loyalty.events import Json, micros, wire
 FOLDER = Path(__file__).parent
 PROGRAMS = FOLDER.parents[1] / "config" / "programs"
 _SECTIONS = ("given", "and", "when", "says", "then")
-_LINE = re.compile(r"(?P<sku>[^\[*=\s]+)(?:\[(?P<category>[^,\]]*)(?:,(?P<brand>[^\]]*))?\])?(?:\*(?P<quantity>[\d.]+))?")
+_LINE = re.compile(
+    r"(?P<sku>[^\[*=\s]+)(?:\[(?P<category>[^,\]]*)(?:,(?P<brand>[^\]]*))?\])?(?:\*(?P<quantity>[\d.]+))?"
+)
 _KINDS = {"enroll": "enrolled", "update": "updated", "close": "closed"}
 
 
@@ -112,11 +115,7 @@ class _Story:
         self.bytes: dict[str, bytes] = {}
 
     def told(self, rows: list[str]) -> list[Told]:
-        found = []
-        for row in map(_uncommented, rows):
-            if row:
-                found.append(self._one(row.split()))
-        return found
+        return [self._one(row.split()) for row in map(_uncommented, rows) if row]
 
     def _one(self, words: list[str]) -> Told:
         event_id, member, time, kind, *rest = words
@@ -196,7 +195,9 @@ class _Story:
             made |= {"brand": found["brand"]} if found["brand"] else {}
             lines.append({**made, "amount_minor": minor})
         self.sales.setdefault(event_id, _Sale(currency, lines))  # what came first stands
-        extras = {f"{name}_minor": _minor(options[name], currency) for name in ("tax", "shipping", "tip") if name in options}
+        extras = {
+            f"{name}_minor": _minor(options[name], currency) for name in ("tax", "shipping", "tip") if name in options
+        }
         return {
             "transaction_id": options.get("transaction", event_id),
             "store_id": options.get("store", "S1"),

@@ -7,9 +7,11 @@ import pytest
 
 from tests.golden.notation import FOLDER
 
-GOLDEN = """
-    E01 E05 E09 E13 X05 M04 C04 C08 MU3 MU7 MU11 ST4 ST8 R03 R07 RT07 RT11 T14 CB6 D4 L5 CU1 CU5
-""".split()
+GOLDEN = [
+    *("E01", "E05", "E09", "E13", "X05", "M04", "C04", "C08", "CB6"),
+    *("MU3", "MU7", "MU11", "ST4", "ST8", "R03", "R07", "RT07", "RT11"),
+    *("T14", "D4", "L5", "CU1", "CU5"),
+]
 
 IN_PART = {
     "X01": "what the purchase earns; granting and redeeming points come later",

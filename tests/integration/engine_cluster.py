@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from config.settings import Settings
 from tests.integration.engine_events import Message
@@ -138,6 +139,12 @@ class EngineCluster:
         with admin_client(self.settings) as admin:
             create_topics(admin, prefix=self.prefix, partitions=self.partitions, replicas=1)
 
+    def configure(self, word: str, config: Mapping[str, str]) -> None:
+        """Set a topic's configuration, as its operator may."""
+        if config:
+            with admin_client(self.settings) as admin:
+                admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, self.prefix + word, dict(config))])
+
     def start(self, **settings: str) -> LoyaltyWorker:
         """Start a worker; `settings` by their names without LOYALTY_."""
         named = {
@@ -178,6 +185,7 @@ class EngineCluster:
                     value=message.value,
                     partition=message.partition,
                     headers=list(message.headers),
+                    timestamp_ms=message.timestamp_ms,
                 )
                 for message in messages
             ]

@@ -46,6 +46,7 @@ class Message(NamedTuple):
     value: bytes | None
     partition: int | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
+    timestamp_ms: int | None = None
 
 
 def event(kind: str, event_id: str, member: str | None, data: dict[str, Any], **envelope: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from loyalty.account import PurchaseRecord
 from loyalty.decisions import Outcome
 from loyalty.program import Cap, LineFilter, Program, PurchaseRule
 from tests.laws.worlds import POINTS, Draw, Part, at, baskets, examples, micro, parts, programs, sale_fields
@@ -87,7 +88,7 @@ def _standing(books: Books) -> dict[str, Any]:
 
 @given(sales(whole=False), st.data())
 @examples(200)
-def test_L4_parts_in_any_order_end_where_one_return_ends(sale: Returned, data: st.DataObject) -> None:
+def test_l4_parts_in_any_order_end_where_one_return_ends(sale: Returned, data: st.DataObject) -> None:
     assume(sale.parts)
     at_once, in_order, otherwise = sale.books(), sale.books(), sale.books()
     _bring_back(at_once, [_summed(sale.parts)])
@@ -100,7 +101,7 @@ def test_L4_parts_in_any_order_end_where_one_return_ends(sale: Returned, data: s
 
 @given(sales(whole=True))
 @examples(150)
-def test_L4_a_full_return_leaves_nothing_of_the_purchase(sale: Returned) -> None:
+def test_l4_a_full_return_leaves_nothing_of_the_purchase(sale: Returned) -> None:
     books = Books(sale.program, careful=False)
     books.take(purchase("before", sale.before, time=at(sale.minute)))
     without = {currency: sum(held) for currency, held in books.head().balances.items() if sum(held)}
@@ -118,7 +119,7 @@ def test_L4_a_full_return_leaves_nothing_of_the_purchase(sale: Returned) -> None
 
 @given(sales(whole=True))
 @examples(150)
-def test_L4_a_return_never_pays(sale: Returned) -> None:
+def test_l4_a_return_never_pays(sale: Returned) -> None:
     books = sale.books()
     before = {currency: sum(held) for currency, held in books.head().balances.items()}
     qualified = books.record("p").qualified_held
@@ -138,7 +139,7 @@ def _bring_back_one(books: Books, part: Part) -> list[dict[str, int]]:
 
 @given(sales(whole=True))
 @examples(100)
-def test_L4_a_return_of_nothing_takes_nothing(sale: Returned) -> None:
+def test_l4_a_return_of_nothing_takes_nothing(sale: Returned) -> None:
     assume(not any(micro(line["quantity"]) == line["amount_minor"] == 0 for line in sale.lines))
     books = sale.books()
     before = _standing(books)
@@ -149,7 +150,7 @@ def test_L4_a_return_of_nothing_takes_nothing(sale: Returned) -> None:
 
 @given(sales(whole=False), st.integers(1, 200), st.sampled_from(["allow", "clamp"]))
 @examples(100)
-def test_L4_spent_points_are_owed_or_let_go_and_the_books_still_add_up(
+def test_l4_spent_points_are_owed_or_let_go_and_the_books_still_add_up(
     sale: Returned, spent: int, negative: str
 ) -> None:
     changed = replace(sale.program.returns, negative=negative)
@@ -189,7 +190,9 @@ def close_calls(draw: Draw) -> Returned:
             "per_amount",
             Fraction(1, 100),
             lines=LineFilter(categories=frozenset({category})),
-            caps=draw(st.sampled_from([(), (Cap(1, per="transaction"),), (Cap(2, "awards", "day"),), (Cap(3, per="week"),)])),
+            caps=draw(
+                st.sampled_from([(), (Cap(1, per="transaction"),), (Cap(2, "awards", "day"),), (Cap(3, per="week"),)])
+            ),
         )
         for number, category in enumerate("abcd")
     )
@@ -200,12 +203,14 @@ def close_calls(draw: Draw) -> Returned:
         Part(part.line_id, 0, part.amount_minor * draw(st.integers(1, 4)) // 10) for part in whole for _ in range(2)
     ]
     chosen = draw(st.permutations(steps))
-    return Returned(replace(program, purchase_rules=rules, multipliers=()), [line("1", 150, category="a")], lines, {}, chosen, 0)
+    return Returned(
+        replace(program, purchase_rules=rules, multipliers=()), [line("1", 150, category="a")], lines, {}, chosen, 0
+    )
 
 
 @given(close_calls(), st.data())
 @examples(150)
-def test_L4_points_that_move_between_rules_depend_on_what_is_left_alone(sale: Returned, data: st.DataObject) -> None:
+def test_l4_points_that_move_between_rules_depend_on_what_is_left_alone(sale: Returned, data: st.DataObject) -> None:
     at_once, in_order, otherwise = sale.books(), sale.books(), sale.books()
     _bring_back(at_once, [_summed(sale.parts)])
     _bring_back(in_order, [[part] for part in sale.parts])
@@ -218,29 +223,54 @@ def test_L4_points_that_move_between_rules_depend_on_what_is_left_alone(sale: Re
     assert in_order.record("p").held == {}
 
 
+@given(close_calls(), st.lists(st.sampled_from("abcd"), min_size=2, max_size=8))
+@examples(150)
+def test_l2_points_that_move_back_find_their_room_under_a_cap(sale: Returned, bought: list[str]) -> None:
+    """Between the returns, other purchases of the day take whatever room the caps have."""
+    books = sale.books()
+    for number in range(max(len(sale.parts), len(bought))):
+        for part in sale.parts[number : number + 1]:
+            books.take(back(f"b{number}", "p", [part.returned], time=at(100 + number)))
+        for category in bought[number : number + 1]:
+            books.take(purchase(f"q{number}", [line("1", 100, category=category)], time=at(100 + number)))
+        for rule in sale.program.purchase_rules:
+            held = [each.held.get(rule.id, 0) for each in books.state.values() if isinstance(each, PurchaseRecord)]
+            for cap in rule.caps:
+                if cap.per in {"day", "week"}:  # all of it lies in one day
+                    assert (sum(held) if cap.unit == "points" else sum(map(bool, held))) <= cap.max_amount
+
+
 # ------------------------------------------------------------------------------------------ splitting
 @given(sales(whole=False), st.data())
 @examples(150)
-def test_L5_splitting_a_line_changes_no_total(sale: Returned, data: st.DataObject) -> None:
+def test_l5_splitting_a_line_changes_no_total(sale: Returned, data: st.DataObject) -> None:
     """The same goods on more lines: no rule gives another figure, also after the same goods came back."""
     split: list[Json] = []
-    for line in sale.lines:
+    for bought in sale.lines:
         cut = data.draw(st.integers(0, 4))
-        quantity, amount = micro(line["quantity"]), line["amount_minor"]
+        quantity, amount = micro(bought["quantity"]), bought["amount_minor"]
         first = Part("", quantity * cut // 4, amount * cut // 4)
         second = Part("", quantity - first.quantity_micro, amount - first.amount_minor)
         for name, part in (("x", first), ("y", second)):
             split.append(
-                {**line, "line_id": f"{line['line_id']}{name}", "quantity": part.returned[1], "amount_minor": part.amount_minor}
+                {
+                    **bought,
+                    "line_id": f"{bought['line_id']}{name}",
+                    "quantity": part.returned[1],
+                    "amount_minor": part.amount_minor,
+                }
             )
     whole, cut_up = sale.books(), sale._replace(lines=split).books()
     assert whole.record("p").granted == cut_up.record("p").granted
     assert whole.record("p").qualified == cut_up.record("p").qualified
     assert whole.head().balances == cut_up.head().balances
     assert whole.head().counters == cut_up.head().counters
-    gone = [line["line_id"] for line in sale.lines if data.draw(st.booleans())]
+    gone = [each["line_id"] for each in sale.lines if data.draw(st.booleans())]
     if gone:
-        everything = {line["line_id"]: Part(line["line_id"], micro(line["quantity"]), line["amount_minor"]) for line in (*sale.lines, *split)}
+        everything = {
+            each["line_id"]: Part(each["line_id"], micro(each["quantity"]), each["amount_minor"])
+            for each in (*sale.lines, *split)
+        }
         _bring_back(whole, [[everything[each] for each in gone]])
         _bring_back(cut_up, [[everything[f"{each}{name}"] for each in gone for name in "xy"]])
         assert whole.record("p").held == cut_up.record("p").held
@@ -249,6 +279,6 @@ def test_L5_splitting_a_line_changes_no_total(sale: Returned, data: st.DataObjec
 
 @given(sales(whole=False), st.data())
 @examples(60)
-def test_L5_the_order_of_lines_changes_no_total(sale: Returned, data: st.DataObject) -> None:
+def test_l5_the_order_of_lines_changes_no_total(sale: Returned, data: st.DataObject) -> None:
     shuffled = sale._replace(lines=data.draw(st.permutations(sale.lines)))
     assert shuffled.books().record("p").granted == sale.books().record("p").granted

@@ -52,7 +52,14 @@ def examples(number: int) -> Callable[[F], F]:
 
 # ------------------------------------------------------------------------------------------ programs
 _RATES = {
-    "per_amount": [Fraction(1, 100), Fraction(3, 100), Fraction(1, 150), Fraction(7, 300), Fraction(1, 1000), Fraction(1)],
+    "per_amount": [
+        Fraction(1, 100),
+        Fraction(3, 100),
+        Fraction(1, 150),
+        Fraction(7, 300),
+        Fraction(1, 1000),
+        Fraction(1),
+    ],
     "per_item": [Fraction(1), Fraction(2), Fraction(1, 3), Fraction(5, 2)],
     "fixed": [Fraction(1), Fraction(5), Fraction(50)],
 }
@@ -160,7 +167,9 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True) -> Progr
         money="USD",
         money_decimals=2,
         exchange={"EUR": Fraction(11, 10)},
-        currencies=tuple(Currency(each, "", 0, draw(_pick(["floor", "half_up", "half_even", "ceil"]))) for each in (POINTS, STARS)),
+        currencies=tuple(
+            Currency(each, "", 0, draw(_pick(["floor", "half_up", "half_even", "ceil"]))) for each in (POINTS, STARS)
+        ),
         excluded_lines=LineFilter(not_categories=frozenset({"gift_card"})),
         purchase_rules=tuple(rules),
         activity_rules=tuple(_activity_rules(draw)),
@@ -178,7 +187,9 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True) -> Progr
 def _activity_rules(draw: Draw) -> list[ActivityRule]:
     found = [
         ActivityRule("welcome", "", "enrollment", draw(_pick([POINTS, STARS])), 5),
-        ActivityRule("review", "", "review", POINTS, 4, multiplied=draw(st.booleans()), caps=_activity_caps(draw, "sku")),
+        ActivityRule(
+            "review", "", "review", POINTS, 4, multiplied=draw(st.booleans()), caps=_activity_caps(draw, "sku")
+        ),
         ActivityRule("share", "", "share", STARS, 3, caps=_activity_caps(draw, "content_id")),
         ActivityRule("quiz", "", "engagement", POINTS, 2, qualifies=True, caps=_activity_caps(draw, "activity")),
     ]
@@ -186,9 +197,10 @@ def _activity_rules(draw: Draw) -> list[ActivityRule]:
 
 
 def _activity_caps(draw: Draw, each: str) -> tuple[Cap, ...]:
-    return draw(
-        _pick([(), (Cap(1, "awards", "lifetime", each=each),), (Cap(5, "points", "day"), Cap(2, "awards", "week", each=each))])
-    )
+    by_value = Cap(1, "awards", "lifetime", each=each)
+    together = (Cap(5, "points", "day"), Cap(2, "awards", "week", each=each))
+    found: tuple[Cap, ...] = draw(_pick([(), (by_value,), together]))
+    return found
 
 
 # ------------------------------------------------------------------------------------------ events
@@ -217,7 +229,11 @@ def baskets(draw: Draw) -> list[Json]:
 def sale_fields(draw: Draw, lines: list[Json]) -> Json:
     """What else a sale says: tax, channel, currency, and tenders that add up."""
     tax = draw(_pick([0, 0, 13]))
-    fields: Json = {"channel": draw(_pick(["store", "app"])), "currency": draw(_pick(["USD", "USD", "EUR"])), "tax_minor": tax}
+    fields: Json = {
+        "channel": draw(_pick(["store", "app"])),
+        "currency": draw(_pick(["USD", "USD", "EUR"])),
+        "tax_minor": tax,
+    }
     due = sum(line["amount_minor"] for line in lines) + tax
     split = draw(_pick([None, 0, 1, 3, 10]))
     if split is not None:
@@ -265,54 +281,78 @@ def parts(draw: Draw, lines: list[Json], *, whole: bool) -> list[Part]:
     return draw(st.permutations(found))  # type: ignore[no-any-return]
 
 
-@st.composite
-def streams(draw: Draw, *, members: int = 2, late: bool = True, referrals: bool = True, length: int = 10) -> list[bytes]:
-    """Events of all kinds, in order of arrival; a tenth of them late, with duplicates, conflicts and refused ones."""
-    made: list[bytes] = []
-    sales: list[tuple[str, str, list[Json]]] = []
-    minute = 0
-    kinds = ["purchase"] * 6 + ["return"] * 7 + ["review", "share", "quiz", "quiz", "member", "again", "conflict"]
-    kinds += ["referral"] * 2 if referrals else []
-    for number in range(draw(_pick([length, length // 2, length * 3 // 4, 1]))):
-        minute += draw(_pick([7, 1, 60, 361, 1441]))
-        when = at(minute - draw(_pick([0, 0, 0, 0, 2880])) if late else minute)
-        member = f"m{draw(st.integers(1, members))}"
-        event_id = f"e{number}"
-        kind = draw(_pick(kinds)) if number else "purchase"
+class _Stream:
+    """A stream in the making: what was sent, and which sales may still come back."""
+
+    def __init__(self, draw: Draw) -> None:
+        self.draw = draw
+        self.made: list[bytes] = []
+        self.sales: list[tuple[str, str, list[Json]]] = []
+
+    def add(self, kind: str, event_id: str, member: str, when: str, *, again: bool) -> None:
+        """One more event; what cannot be yet (a return without a sale) is left out."""
+        draw, made = self.draw, self.made
         match kind:
-            case "return" if sales:
-                of, owner, lines = draw(_pick(sales))
-                back_parts = {part.line_id: part for part in draw(parts(lines, whole=draw(st.booleans())))}
-                if back_parts:
-                    returned = [part.returned for part in back_parts.values()]
-                    made.append(back(event_id, of, returned, member=owner, time=when))
-                    left = [each for each in lines if each["line_id"] not in back_parts]
-                    if left and number % 4:  # otherwise some of it may be asked back again, which is refused
-                        sales[sales.index((of, owner, lines))] = (of, owner, left)
-            case "purchase" | "return":
+            case "purchase":
                 lines = draw(baskets())
                 made.append(purchase(event_id, lines, member=member, time=when, **draw(sale_fields(lines))))
-                sales.append((event_id, member, lines))
-            case "review":
-                made.append(review(event_id, member=member, time=when, sku=draw(_pick(["s1", "s2"]))))
-            case "share":
-                made.append(share(event_id, member=member, time=when, content_id=draw(_pick(["c1", "c2"]))))
-            case "quiz":
-                made.append(engagement(event_id, member=member, time=when))
-            case "member":
-                fields = draw(_pick([{"segments": ["vip"]}, {"segments": []}, {"attributes": {"k": 1}}]))
-                made.append(member_event(event_id, member=member, time=when, **fields))
+                self.sales.append((event_id, member, lines))
+            case "return":
+                self._return(event_id, when, again=again)
+            case "conflict":
+                of, owner, lines = draw(_pick(self.sales))
+                made.append(purchase(of, [{**lines[0], "amount_minor": 77}], member=owner, time=when))
+            case "again":
+                made.append(draw(_pick(made)))
             case "referral":
                 stage = draw(_pick(["signed_up", "qualified"]))
                 made.append(referral(event_id, draw(_pick(["m1", "friend"])), member=member, time=when, stage=stage))
-            case "again" if made:
-                made.append(draw(_pick(made)))
-            case "conflict" if sales:
-                of, owner, lines = draw(_pick(sales))
-                made.append(purchase(of, [{**lines[0], "amount_minor": 77}], member=owner, time=when))
+            case "member":
+                fields = draw(_pick([{"segments": ["vip"]}, {"segments": []}, {"attributes": {"k": 1}}]))
+                made.append(member_event(event_id, member=member, time=when, **fields))
             case _:
-                pass
-    return made
+                made.append(self._activity(kind, event_id, member, when))
+
+    def _activity(self, kind: str, event_id: str, member: str, when: str) -> bytes:
+        value = self.draw(_pick(["v1", "v2"]))
+        match kind:
+            case "review":
+                return review(event_id, member=member, time=when, sku=value)
+            case "share":
+                return share(event_id, member=member, time=when, content_id=value)
+            case _:
+                return engagement(event_id, member=member, time=when)
+
+    def _return(self, event_id: str, when: str, *, again: bool) -> None:
+        """Some lines of a sale; lines that came back may be asked back `again`, which may be refused."""
+        sale = self.draw(_pick(self.sales))
+        of, owner, lines = sale
+        chosen = {part.line_id: part for part in self.draw(parts(lines, whole=self.draw(st.booleans())))}
+        if not chosen:
+            return
+        self.made.append(back(event_id, of, [part.returned for part in chosen.values()], member=owner, time=when))
+        left = [each for each in lines if each["line_id"] not in chosen]
+        if left and not again:
+            self.sales[self.sales.index(sale)] = (of, owner, left)
+
+
+_KINDS = [*["purchase"] * 6, *["return"] * 7, "review", "share", "quiz", "quiz", "member", "again", "conflict"]
+
+
+@st.composite
+def streams(
+    draw: Draw, *, members: int = 2, late: bool = True, referrals: bool = True, length: int = 10
+) -> list[bytes]:
+    """Events of all kinds, in order of arrival; a fifth of them late, with duplicates, conflicts and refused ones."""
+    stream = _Stream(draw)
+    minute = 0
+    kinds = [*_KINDS, "referral", "referral"] if referrals else _KINDS
+    for number in range(draw(_pick([length, length // 2, length * 3 // 4, 1]))):
+        minute += draw(_pick([7, 1, 60, 361, 1441]))
+        when = at(minute - draw(_pick([0, 0, 0, 0, 2880])) if late else minute)
+        kind = draw(_pick(kinds)) if number else "purchase"
+        stream.add(kind, f"e{number}", f"m{draw(st.integers(1, members))}", when, again=number % 4 == 0)
+    return stream.made
 
 
 class World(NamedTuple):
@@ -323,7 +363,7 @@ class World(NamedTuple):
 
 
 @st.composite
-def worlds(draw: Draw, *, referrals: bool = True, **of_stream: Any) -> World:
+def worlds(draw: Draw, /, *, referrals: bool = True, **of_stream: Any) -> World:
     """A random program and a random stream for it."""
     program = draw(programs(referrals=referrals))
     return World(program, draw(streams(referrals=referrals, **of_stream)))

@@ -12,7 +12,7 @@ from loyalty.account import Head, PurchaseRecord, Record, head_key, purchase_key
 from loyalty.decide import decide, reads
 from loyalty.decisions import BalanceChange, Decision, Entry, Outcome, TierChange
 from loyalty.facts import Award, Fact
-from loyalty.lots import left_total
+from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
 from loyalty.program import Program
 from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
@@ -133,8 +133,6 @@ class Books:
     def spend(self, amount: int, member: str = "m1", currency: str = "points") -> None:
         """Let points be gone, as a redemption will: out of the lots, in their order of use."""
         head = self.head(member).draft()
-        from loyalty.lots import taken  # noqa: PLC0415 only spending needs it
-
         head.lots[currency], parts = taken(head.lots.get(currency, ""), amount)
         available, pending = head.balances[currency]
         assert sum(part for _, part in parts) == amount

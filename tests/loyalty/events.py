@@ -49,7 +49,13 @@ def line(line_id: str, amount_minor: int, *, category: str = "", quantity: str =
 
 
 def purchase(
-    event_id: str, lines: Sequence[Json] | int, *, member: str = "m1", time: str = NOON, source: str = "/pos/1", **more: Any
+    event_id: str,
+    lines: Sequence[Json] | int,
+    *,
+    member: str = "m1",
+    time: str = NOON,
+    source: str = "/pos/1",
+    **more: Any,
 ) -> bytes:
     """A sale; an integer stands for one line of that amount. `more` are further fields of its data."""
     if isinstance(lines, int):
@@ -63,9 +69,7 @@ def back(
 ) -> bytes:
     """A return of (line_id, quantity, amount_minor)."""
     parts = [{"line_id": each[0], "quantity": each[1], "amount_minor": each[2]} for each in lines]
-    return wire(
-        "return", event_id, member, time, {"return_id": event_id, "transaction_id": of, "lines": parts, **more}
-    )
+    return wire("return", event_id, member, time, {"return_id": event_id, "transaction_id": of, "lines": parts, **more})
 
 
 def review(event_id: str, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:

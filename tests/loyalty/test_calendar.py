@@ -1,4 +1,4 @@
-"""Local calendars where they are odd: days of 23 and 25 hours, hours that occur twice or never, leap days, month ends."""
+"""Local calendars where they are odd: days of 23 and 25 hours, hours that occur twice or never, leap days."""
 
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -18,8 +18,11 @@ from loyalty.calendar import (
     shifted_us,
     window_start_ordinal,
 )
+from loyalty.decisions import Outcome
 from loyalty.program import Duration, EveryYear, Hours, Window
-from tests.loyalty.events import instant, micros
+from schemas.program_source import ProgramError
+from tests.loyalty.books import BASE, Books, program
+from tests.loyalty.events import back, instant, micros, purchase, share
 
 BERLIN, NEW_YORK, AUCKLAND = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Pacific/Auckland")
 HOUR_US = 3_600_000_000
@@ -181,3 +184,31 @@ def test_going_forth_by_days_and_back_is_the_same_clock(second: int, days: int, 
     assert local_time(there, BERLIN).ordinal == local_time(start, BERLIN).ordinal + days
     assert abs(there - start - days * 24 * HOUR_US) <= HOUR_US
     assert shifted_us(start, Duration(seconds=hours * 3600), BERLIN) == start + hours * HOUR_US
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/New_York"])
+def test_the_last_instant_that_the_contract_knows_can_be_decided(zone: str) -> None:
+    books = Books(program(f"zone: {zone}\n{BASE}"))
+    last = "9999-12-31T23:59:59Z"
+    assert books.take(purchase("p", 1000, time=last)).outcome is Outcome.APPLIED
+    assert books.take(back("r", "p", [("1", "1", 1000)], time=last)).outcome is Outcome.APPLIED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tiers: {window: {rolling: P9999M}, levels: [{id: a, from: 0}]}",
+        "returns: {keep: P999Y9999M99999D}",
+        "returns: {keep: P9999M}",
+        "earn: [{id: a, on: share, give: {points: 1}, at_most: {awards: 1, rolling: P99999D}}]",
+    ],
+)
+def test_periods_that_no_calendar_holds_are_refused_or_harmless(text: str) -> None:
+    """Not a fault of the engine at every event."""
+    try:
+        books = Books(program(f"{text}\n" if "earn" in text else f"{BASE}{text}\n"))
+    except ProgramError:
+        return
+    books.take(purchase("p", 1000, time="1970-01-02T00:00:00Z"))
+    books.take(share("s"))
+    assert books.take(back("r", "p", [("1", "1", 1000)], time="1970-01-03T00:00:00Z")).outcome is Outcome.APPLIED

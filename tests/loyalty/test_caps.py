@@ -24,7 +24,9 @@ class Said:
 
 def test_a_late_event_does_not_break_a_rolling_cap() -> None:
     """At most 100 in any 30 days: an event of five days earlier finds the room that the later one left."""
-    books = Books(program('earn: [{id: q, on: engagement, give: {points: 60}, at_most: {points: 100, rolling: P30D}}]\n'))
+    books = Books(
+        program("earn: [{id: q, on: engagement, give: {points: 60}, at_most: {points: 100, rolling: P30D}}]\n")
+    )
     books.take(engagement("e1", time="2026-03-10T12:00:00Z"))
     books.take(engagement("e2", time="2026-03-05T12:00:00Z"))
     assert books.balance() == 100

@@ -1,6 +1,7 @@
 """What baskets are worth: multipliers against plain fractions, shares, tenders, limits of size."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import orjson
@@ -27,7 +28,7 @@ def _plainly(factors: Sequence[tuple[str, Fraction]], within: dict[str, str], ac
         if how == "best":
             of_groups.append(max(mine))
         elif how == "add":
-            of_groups.append(1 + sum(mine) - len(mine))
+            of_groups.append(sum(mine, Fraction(1)) - len(mine))
         else:
             product = Fraction(1)
             for factor in mine:
@@ -65,8 +66,6 @@ def test_multipliers_meet_as_their_groups_say(
 
 
 def _with(plain: Program, combine: Combine) -> Program:
-    from dataclasses import replace  # noqa: PLC0415 only here
-
     return replace(plain, combine=combine)
 
 
@@ -150,9 +149,7 @@ def test_what_cannot_be_valued_is_refused(fields: Json, code: Code) -> None:
 
 def test_a_basket_of_many_kinds_of_lines_is_explained_in_bounded_space() -> None:
     """A factor of nine digits for each of many categories: the exact value stays a number that people can write."""
-    rules = "".join(
-        f'    - {{id: m{i}, factor: "1.{i:09d}", lines: {{categories: c{i}}}}}\n' for i in range(1, 480)
-    )
+    rules = "".join(f'    - {{id: m{i}, factor: "1.{i:09d}", lines: {{categories: c{i}}}}}\n' for i in range(1, 480))
     books = Books(program(BASE + "multiply:\n  rules:\n" + rules))
     books.take(purchase("p", [line(str(i), 1001, category=f"c{i}") for i in range(1, 480)]))
     assert books.balance() == 479 * 1001 // 100

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from loyalty.lots import Lot, added, joined, left_total, parsed, put_back, taken
 
-LOTS = st.lists(
-    st.tuples(st.integers(0, 3), st.sampled_from([None, 5, 9]), st.integers(1, 20)), max_size=8
-).map(lambda rows: [Lot(f"lot{i}", earned, ends, left) for i, (earned, ends, left) in enumerate(rows)])
+LOTS = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([None, 5, 9]), st.integers(1, 20)), max_size=8).map(
+    lambda rows: [Lot(f"lot{i}", earned, ends, left) for i, (earned, ends, left) in enumerate(rows)]
+)
 
 
 def _text(lots: list[Lot]) -> str:
@@ -18,14 +18,14 @@ def _text(lots: list[Lot]) -> str:
 
 
 @given(LOTS)
-def test_L1_the_text_is_the_lots(lots: list[Lot]) -> None:
+def test_l1_the_text_is_the_lots(lots: list[Lot]) -> None:
     assert parsed(_text(lots)) == lots
     assert joined(lots) == _text(lots)
     assert left_total(_text(lots)) == sum(lot.left for lot in lots)
 
 
 @given(LOTS, st.integers(0, 120), st.sampled_from(["", "lot0", "lot3", "gone"]))
-def test_L2_points_are_taken_in_their_order(lots: list[Lot], amount: int, first: str) -> None:
+def test_l2_points_are_taken_in_their_order(lots: list[Lot], amount: int, first: str) -> None:
     remaining, parts = taken(_text(lots), amount, first)
     points = [lot for lot in lots for _ in range(lot.left)]
     points.sort(key=lambda lot: (lot.lot_id != first, lot.ends_us is None, lot.ends_us or 0, lot.earned_us))
@@ -39,7 +39,7 @@ def test_L2_points_are_taken_in_their_order(lots: list[Lot], amount: int, first:
 
 
 @given(LOTS, st.sampled_from(["lot0", "lot2", "new"]), st.integers(1, 9))
-def test_L3_what_is_put_back_goes_to_its_lot(lots: list[Lot], lot_id: str, amount: int) -> None:
+def test_l3_what_is_put_back_goes_to_its_lot(lots: list[Lot], lot_id: str, amount: int) -> None:
     found = parsed(put_back(_text(lots), Lot(lot_id, 7, None, amount)))
     expected = [lot._replace(left=lot.left + amount) if lot.lot_id == lot_id else lot for lot in lots]
     if lot_id not in {lot.lot_id for lot in lots}:

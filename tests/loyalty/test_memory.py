@@ -30,7 +30,9 @@ def test_forgetting_drops_whole_records_from_the_front() -> None:
 
 
 def test_kinds_of_keys_do_not_meet() -> None:
-    assert len({key_digest("a", "b", "c"), key_digest("a", "bc"), key_digest("ab", "c"), key_digest("a", "c", "b")}) == 4
+    assert (
+        len({key_digest("a", "b", "c"), key_digest("a", "bc"), key_digest("ab", "c"), key_digest("a", "c", "b")}) == 4
+    )
 
 
 def _taken_twice(books: Books, event_time_us: int, first_us: int, again_us: int) -> list[str]:
@@ -56,9 +58,7 @@ def test_an_event_from_the_future_is_known_until_it_is_too_late() -> None:
 
 def test_a_version_that_forgets_sooner_does_not_forget_for_the_one_before() -> None:
     long = program(QUIZ + "stream: {max_late: P30D}\n")
-    short = program(
-        QUIZ + 'stream: {max_late: P1D}\nversion: "2"\neffective_from: 2026-03-10\n'
-    )
+    short = program(QUIZ + 'stream: {max_late: P1D}\nversion: "2"\neffective_from: 2026-03-10\n')
     books = Books(long, short)
     assert _taken_twice(books, START, START, START + 20 * DAY_US) == [Outcome.APPLIED, Outcome.DUPLICATE]
 

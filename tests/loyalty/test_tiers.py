@@ -10,7 +10,7 @@ from loyalty.calendar import local_time, window_start_ordinal
 from loyalty.program import Duration, Level, Tiers
 from loyalty.tiers import Sums, added, level_reached, period_number, qualifying_sum
 from tests.loyalty.books import Books, program
-from tests.loyalty.events import back, line, purchase
+from tests.loyalty.events import Json, back, line, purchase
 
 DAY_US = 86_400_000_000
 UTC = program().zone
@@ -33,11 +33,12 @@ def test_a_rolling_sum_is_the_sum_of_its_days(moves: list[tuple[int, int]]) -> N
         local = local_time(number_of_day * DAY_US, UTC)
         sums = added(sums, period_number(ROLLING, local), amount, ROLLING)
         days[local.ordinal] += amount
-        expected = max(_plain(days, local.ordinal), _plain(days, max(days)))
+        expected = max(_plain(days, end) for end in (local.ordinal, max(days)))
         assert qualifying_sum(ROLLING, sums, local.ordinal) == expected
-        reached = level_reached(ROLLING, sums, local.ordinal, level)
-        assert reached == max(level, max(i for i, each in enumerate(LEVELS) if each.threshold <= expected))
-        level = reached
+        reached = sum(each.threshold <= expected for each in LEVELS) - 1
+        level = max(level, reached)
+        assert level_reached(ROLLING, sums, local.ordinal, 0) == reached
+        assert level_reached(ROLLING, sums, local.ordinal, level) == level
 
 
 def test_compaction_changes_no_window() -> None:
@@ -84,7 +85,7 @@ tiers: {levels: [{id: basic, from: 0}, {id: silver, from: 100}, {id: gold, from:
         books.take(purchase(f"p{number}", amount))
         found.append(books.head().tier)
     assert found == tiers_after
-    assert [change.from_tier for change in books.tiers][0] is None
+    assert next(change.from_tier for change in books.tiers) is None
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,28 @@ tiers: {window: calendar_year, levels: [{id: basic, from: 0}, {id: silver, from:
     assert books.head().tier == "silver"
     books.take(purchase("t", 1000))
     assert books.head().tier == "gold"
+
+
+@pytest.mark.parametrize(
+    ("lines", "sum_of_purchase"),
+    [([line("1", 1000)], 10 * (1000 + 200)), ([line("1", 1000, category="gift_card")], 0)],
+    ids=["in another currency", "nothing that can earn"],
+)
+def test_tax_counts_as_the_lines_do(lines: list[Json], sum_of_purchase: int) -> None:
+    """Exchanged like the lines, and only beside lines that count."""
+    books = Books(
+        program("exchange: {EUR: 10}\ntiers: {basis: spend, spend_includes: [tax], levels: [{id: basic, from: 0}]}\n")
+    )
+    books.take(purchase("p", lines, currency="EUR", tax_minor=200))
+    assert [sums.total for sums in books.head().qualifying.values()] == [sum_of_purchase]
+
+
+def test_a_late_event_under_a_version_of_a_shorter_window_forgets_nothing() -> None:
+    """Both versions keep their days under one name, so the longer window must survive the shorter one."""
+    short = ROLLING
+    long = Tiers(LEVELS, currency="points", window="rolling", rolling=Duration(months=12))
+    sums = Sums()
+    for day in range(2000, 2300):
+        sums = added(sums, day, 1, long)
+    late = added(sums, 2295, 1, short)
+    assert qualifying_sum(long, late, 2299) == 301

@@ -10,10 +10,11 @@ import pytest
 
 from loyalty.plan import Programs
 from tests.loyalty.books import BASE, program
-from tests.loyalty.events import back, engagement, member_event, purchase, referral, wire
+from tests.loyalty.events import back, engagement, purchase, referral, wire
 from workers.batch import Engine
 from workers.ndjson import InputError, Source
 from workers.replay import STREAMS, Files, Summary, replay
+from workers.topic_words import INPUTS
 
 FRIENDS = BASE.replace("}}]", "}}, {id: friends, on: referral, give: {referrer: 200, referee: 100}}]")
 
@@ -60,23 +61,28 @@ def test_files_are_merged_by_time(tmp_path: Path) -> None:
 
 
 def test_files_out_of_order_are_sorted_and_nothing_is_written_twice(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, [purchase("b", 100, time=_at(2)), purchase("a", 100, time=_at(1))], [purchase("c", 100, time=_at(3))])
+    ran = Ran(
+        tmp_path, [purchase("b", 100, time=_at(2)), purchase("a", 100, time=_at(1))], [purchase("c", 100, time=_at(3))]
+    )
     assert ran.causes() == ["a", "b", "c"]
     assert ran.summary.points == {"points": 3}
     assert [line["data"]["sequence"] for line in ran.lines("balances")] == [1, 2, 3]
 
 
-def test_at_one_instant_topics_have_their_order_then_files_and_lines(tmp_path: Path) -> None:
-    """Members and referrals first, so that a sale of the same second finds them."""
-    same = _at(0)
+@pytest.mark.parametrize("out_of_order", [False, True], ids=["merged", "sorted"])
+def test_at_one_instant_topics_have_their_order_then_files_and_lines(tmp_path: Path, *, out_of_order: bool) -> None:
+    """Whether the files had to be sorted or not: something else that is late somewhere must not change it."""
+    same, later = _at(1), [purchase("y", 100, time=_at(3)), purchase("x", 100, time=_at(2))]
+    quiz = "{id: quiz, on: engagement, give: {points: 1}}"
     ran = Ran(
         tmp_path,
-        [purchase("p", 100, time=same), purchase("q", 100, time=same)],
-        [member_event("m", "enrolled", time=same), purchase("o", 100, time=same)],
-        text=BASE + "enrollment: required\n",
+        [engagement("e", time=same), purchase("p", 100, time=same), purchase("q", 100, time=same)],
+        [purchase("o", 100, time=same)],
+        later if out_of_order else later[::-1],
+        text=BASE.replace("}}]", "}}, " + quiz + "]"),
     )
-    assert ran.causes() == ["p", "q", "o"]
-    assert ran.summary.dead_letters == {}
+    assert INPUTS.index("purchases") < INPUTS.index("engagements")
+    assert ran.causes() == ["p", "q", "o", "e", "x", "y"]
 
 
 def test_an_award_follows_right_after_its_cause(tmp_path: Path) -> None:
@@ -105,7 +111,9 @@ def test_packed_files_give_the_same(tmp_path: Path) -> None:
 
 
 def test_what_is_refused_says_where_it_stood(tmp_path: Path) -> None:
-    ran = Ran(tmp_path, [purchase("a", 100, time=_at(1)), b"{broken", b"", back("r", "gone", [("1", "1", 1)], time=_at(2))])
+    ran = Ran(
+        tmp_path, [purchase("a", 100, time=_at(1)), b"{broken", b"", back("r", "gone", [("1", "1", 1)], time=_at(2))]
+    )
     assert [(each["file"], each["line"], each["code"]) for each in ran.lines("dead-letters")] == [
         (str(ran.paths[0]), 2, "not_json"),
         (str(ran.paths[0]), 4, "unknown_purchase"),
