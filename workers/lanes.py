@@ -145,7 +145,7 @@ class Lane:
             first = queue.taken_to
             records.extend(_as_record(topic, record) for record in group)
             _use(queue, len(group), acknowledge)
-            runs.append(Run(topic, first, queue.taken_to))
+            runs.append(Run(topic, first, queue.taken_to, len(group)))
         self._room.set()
         return Taken(records, runs, {topic: self._queues[topic].taken_to for topic, _ in merged}, acknowledge)
 

@@ -8,7 +8,7 @@ Invariants:
 
 from dataclasses import dataclass, field
 
-from workers.positions import Positions, Run
+from workers.positions import Gap, Positions
 from workers.producer import TransactionalProducer
 from workers.store.port import PartitionStore
 
@@ -26,7 +26,7 @@ class Partition:
     """Where in the changelog to go on restoring: everything before is in `store`."""
     current_at_us: int = 0
     """When the state was last known to be the newest: a restore that ended, or a commit of our own."""
-    missing: list[Run] = field(default_factory=list)
+    missing: list[Gap] = field(default_factory=list)
     """Ranges that an operator told us to do without, until the next batch has written them down."""
 
     def owned(self) -> Positions:

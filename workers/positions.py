@@ -34,6 +34,16 @@ class Run(NamedTuple):
     topic: str
     first: int
     next: int
+    records: int
+    """How many they are, so that a recording that lacks some is noticed."""
+
+
+class Gap(NamedTuple):
+    """Offsets that a log no longer held: `first` <= offset < `next`."""
+
+    topic: str
+    first: int
+    next: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +99,7 @@ class JournalRecord:
     programs: Mapping[str, str]
     partitions: int
     """How many partitions each topic had: a replay must send members to the same ones."""
-    missing: Sequence[Run] = ()
+    missing: Sequence[Gap] = ()
     """Ranges that the log no longer held and that an operator told the worker to do without."""
 
     def encode(self) -> bytes:
@@ -103,7 +113,7 @@ class JournalRecord:
             "partitions": self.partitions,
         }
         if self.missing:
-            record["missing"] = [tuple(run) for run in self.missing]
+            record["missing"] = [tuple(gap) for gap in self.missing]
         return orjson.dumps(record)
 
     @staticmethod
@@ -117,7 +127,7 @@ class JournalRecord:
             runs=[Run(*run) for run in record["runs"]],
             programs=record["programs"],
             partitions=record["partitions"],
-            missing=[Run(*run) for run in record.get("missing", ())],
+            missing=[Gap(*gap) for gap in record.get("missing", ())],
         )
 
 

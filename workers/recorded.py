@@ -12,7 +12,7 @@ Not here: the order without a journal (replay.py).
 from base64 import b64decode, b64encode
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -20,7 +20,7 @@ from loyalty.account import Head
 from schemas.state import decode_record
 from workers.batch import Counts, Engine, Out, Record
 from workers.ndjson import Source
-from workers.positions import JournalRecord
+from workers.positions import JournalRecord, Run
 from workers.replay import Files, Summary, summed_up
 from workers.topic_words import DEAD_LETTERS, JOURNAL
 
@@ -87,27 +87,22 @@ def read_recording(source: Source) -> Iterator[Record]:
             ) from None
 
 
-def replay_journal(
-    engine_of: Callable[[int], Engine],
-    journal: Source,
-    recordings: Sequence[Source],
-    files: Files,
-) -> Summary:
-    """Decide what the workers took, as the journal says. `engine_of` builds the engine for a number of partitions.
+EngineOf: TypeAlias = Callable[[int, frozenset[str]], Engine]
+"""The engine for a number of partitions and the program versions of these names; KeyError when one is not there."""
 
-    Raises BadRecording when the journal has a gap, names other programs than the engine's, or a recording lacks
-    what the journal took.
+
+def replay_journal(engine_of: EngineOf, journal: Source, recordings: Sequence[Source], files: Files) -> Summary:
+    """Decide what the workers took, as the journal says, each batch under the program versions that it names.
+
+    Raises BadRecording when the journal has a gap, names program versions that are not at hand or have changed, or
+    when a recording lacks a record that the journal took.
     """
     batches = _batches(journal)
     waiting: dict[tuple[str, int], deque[Record]] = defaultdict(deque)
     for source in recordings:
         for record in read_recording(source):
             waiting[record.topic, record.partition].append(record)
-    partitions = {record.partitions for of_partition in batches.values() for record in of_partition}
-    if len(partitions) != 1:
-        raise BadRecording(f"the journal holds batches of {sorted(partitions)} partitions, one number is needed")
-    engine = engine_of(partitions.pop())
-    run = _Run(engine, files)
+    run = _Run(engine_of, files)
     for partition in sorted(batches):
         run.partition(partition, batches[partition], waiting)
     return run.finish()
@@ -132,8 +127,9 @@ def _batches(journal: Source) -> Mapping[int, Sequence[JournalRecord]]:
 class _Run:
     """Accounts of all partitions, as the workers' changelog would hold them."""
 
-    def __init__(self, engine: Engine, files: Files) -> None:
-        self._engine = engine
+    def __init__(self, engine_of: EngineOf, files: Files) -> None:
+        self._engine_of = engine_of
+        self._engines: dict[tuple[int, frozenset[str]], Engine] = {}
         self._files = files
         self._counts = Counts()
         self._events = 0
@@ -145,20 +141,9 @@ class _Run:
     ) -> None:
         """Decide the batches of one partition, from its first."""
         state: dict[bytes, bytes] = {}
-        ours = {version: digest for version, (digest, _) in self._engine.versions.items()}
         for batch in batches:
-            if batch.programs != ours:
-                raise BadRecording(
-                    f"batch {batch.sequence} of partition {partition} was decided under program versions "
-                    f"{sorted(batch.programs)}, not the same as those given: {sorted(ours)}"
-                )
-            lacking = [run.topic for run in batch.runs if (run.topic, partition) not in waiting]
-            if lacking:
-                raise BadRecording(
-                    f"the recordings hold nothing of {lacking[0]}-{partition}: export that topic as well"
-                )
-            records = [record for run in batch.runs for record in _taken(waiting, partition, *run)]
-            result = self._engine.decide_batch(partition, records, state, batch.now_us)
+            records = [record for run in batch.runs for record in _taken(waiting, partition, run)]
+            result = self._engine(partition, batch).decide_batch(partition, records, state, batch.now_us)
             for key, value in result.writes.items():
                 if value is None:
                     state.pop(key, None)
@@ -170,6 +155,26 @@ class _Run:
             self._counts.merge(result.counts)
         decoded = (decode_record(value) for key, value in state.items() if key.startswith(b"m|"))
         self._heads += [head for head in decoded if isinstance(head, Head)]
+
+    def _engine(self, partition: int, batch: JournalRecord) -> Engine:
+        """The engine that the batch was decided by: exactly its versions, since they also say how long to remember."""
+        key = (batch.partitions, frozenset(batch.programs))
+        if key not in self._engines:
+            try:
+                self._engines[key] = self._engine_of(*key)
+            except KeyError as missing:
+                raise BadRecording(
+                    f"batch {batch.sequence} of partition {partition} was decided under program version {missing}, "
+                    "which is not among those given: add its file with --program"
+                ) from None
+        engine = self._engines[key]
+        changed = [name for name, (digest, _) in engine.versions.items() if batch.programs[name] != digest]
+        if changed:
+            raise BadRecording(
+                f"batch {batch.sequence} of partition {partition} was decided under another text of program version "
+                f"{changed[0]!r}: give the file as it was then"
+            )
+        return engine
 
     def _write(self, out: Out) -> None:
         if out.topic == DEAD_LETTERS:
@@ -183,15 +188,20 @@ class _Run:
         return summed_up(self._events, self._entries, self._counts, self._heads)
 
 
-def _taken(
-    waiting: Mapping[tuple[str, int], deque[Record]], partition: int, topic: str, first: int, following: int
-) -> Iterator[Record]:
-    """The recorded records of one run: first <= offset < following."""
-    records = waiting.get((topic, partition), deque())
-    while records and records[0].offset < first:
+def _taken(waiting: Mapping[tuple[str, int], deque[Record]], partition: int, run: Run) -> list[Record]:
+    """The recorded records of one run. Raises BadRecording unless they are as many as the journal says."""
+    records = waiting.get((run.topic, partition), deque())
+    while records and records[0].offset < run.first:
         records.popleft()
-    while records and records[0].offset < following:
-        yield records.popleft()
+    found = []
+    while records and records[0].offset < run.next:
+        found.append(records.popleft())
+    if len(found) != run.records:
+        raise BadRecording(
+            f"the recordings hold {len(found)} of the {run.records} records that the journal took from "
+            f"{run.topic}-{partition}, offsets {run.first} to {run.next - 1}: export the topic whole"
+        )
+    return found
 
 
 def _dead_letter(out: Out) -> bytes:

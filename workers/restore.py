@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from workers.connection import Connection
 from workers.fatal import Refusal
 from workers.partition import Partition
-from workers.positions import POSITIONS_KEY, Positions, Run
+from workers.positions import POSITIONS_KEY, Gap, Positions
 
 _PARTITION_FETCH_BYTES = 8 << 20
 _FETCH_BYTES = 64 << 20
@@ -134,15 +134,15 @@ async def locate(
     )
 
 
-def _missing(topic: str, position: int, first: int, end: int) -> Run | None:
+def _missing(topic: str, position: int, first: int, end: int) -> Gap | None:
     """The range from the stored position to where the log goes on; None when the log holds the position."""
     if first <= position <= end:
         return None
     # Behind the end: the topic is another one than the state has seen, so it is taken from its start.
-    return Run(topic, position, first)
+    return Gap(topic, position, first)
 
 
-def _missing_sentence(tp: TopicPartition, gap: Run) -> str:
+def _missing_sentence(tp: TopicPartition, gap: Gap) -> str:
     name = f"{tp.topic}-{tp.partition}"
     if gap.first < gap.next:
         return f"{name}: the state goes on at offset {gap.first}, but the log starts at {gap.next}: the range is lost"

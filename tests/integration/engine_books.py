@@ -74,7 +74,7 @@ def check_journal_replay(cluster: EngineCluster) -> None:
     programs = Programs(load_programs([cluster.program]))
     with Files(again) as files:
         replay_journal(
-            lambda partitions: Engine(programs, partitions=partitions),
+            lambda partitions, _: Engine(programs, partitions=partitions),
             recording_source(str(recorded / f"{JOURNAL}.ndjson")),
             [recording_source(str(recorded / f"{word}.ndjson")) for word in INPUTS],
             files,

@@ -99,7 +99,7 @@ class Cluster:
         for out in result.outputs:
             if out.topic == INBOX:
                 self.produce(INBOX, out.partition, out.key, out.value)
-        runs = [Run(record.topic, record.offset, record.offset + 1) for record in records]
+        runs = [Run(record.topic, record.offset, record.offset + 1, 1) for record in records]
         versions = {version: digest for version, (digest, _) in self.engine.versions.items()}
         sequence = len(self.journal[partition]) + 1
         self.journal[partition].append(
@@ -181,7 +181,7 @@ def test_l6_a_replay_of_the_journal_gives_the_same_bytes(world: World, data: st.
         log.write_bytes(b"".join(map(record_line, cluster.log)))
         with Files(Path(folder, "out")) as files:
             replay_journal(
-                lambda partitions: Engine(Programs([world.program]), partitions=partitions),
+                lambda partitions, _: Engine(Programs([world.program]), partitions=partitions),
                 recording_source(str(journal)),
                 [recording_source(str(log))],
                 files,

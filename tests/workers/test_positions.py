@@ -4,13 +4,13 @@ import orjson
 import pytest
 
 from workers.fatal import Refusal
-from workers.positions import JournalRecord, Positions, Run
+from workers.positions import Gap, JournalRecord, Positions, Run
 
 POSITIONS = Positions(next={"purchases": 7, "inbox": 0}, now_us=5, sequence=3, programs={"1": "digest"}, partitions=4)
 BATCH = JournalRecord(
     sequence=3,
     now_us=5,
-    runs=[Run("purchases", 0, 7), Run("inbox", 2, 3), Run("purchases", 7, 9)],
+    runs=[Run("purchases", 0, 7, 7), Run("inbox", 2, 3, 1), Run("purchases", 7, 9, 1)],
     programs={"1": "digest"},
     partitions=4,
 )
@@ -28,7 +28,7 @@ def test_a_journal_record_is_read_as_it_was_written() -> None:
 
 
 def test_a_missing_range_is_kept_in_the_journal() -> None:
-    gap = [Run("purchases", 7, 30)]
+    gap = [Gap("purchases", 7, 30)]
     record = JournalRecord(sequence=1, now_us=1, runs=[], programs={}, partitions=4, missing=gap)
     assert JournalRecord.decode(record.encode()).missing == gap
 
@@ -38,7 +38,7 @@ def test_the_journal_is_plain_json_for_other_readers() -> None:
         "format": 1,
         "sequence": 3,
         "now_us": 5,
-        "runs": [["purchases", 0, 7], ["inbox", 2, 3], ["purchases", 7, 9]],
+        "runs": [["purchases", 0, 7, 7], ["inbox", 2, 3, 1], ["purchases", 7, 9, 1]],
         "programs": {"1": "digest"},
         "partitions": 4,
     }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workers.commands.failures import FAILED, explained
+from workers.commands.failures import EXIT_CODES, FAILED, explained
 
 if TYPE_CHECKING:
     from loyalty.program import Program
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Files = Annotated[
     list[Path],
-    typer.Argument(metavar="PROGRAM...", help="Program files, or folders of them (*.yaml, *.yml).", show_default=False),
+    typer.Argument(metavar="PROGRAM", help="Program files, or folders of them (*.yaml, *.yml).", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object: ok, errors, programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print problems only.")]
@@ -22,7 +22,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print problems only.
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("check", no_args_is_help=True)(check)
+    app.command("check", no_args_is_help=True, epilog=EXIT_CODES)(check)
 
 
 def check(programs: Files, as_json: Json = False, quiet: Quiet = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.commands.failures import FAILED, explained
+from workers.commands.failures import EXIT_CODES, FAILED, explained
 
 if TYPE_CHECKING:
     from loyalty.program import Program
@@ -19,7 +19,7 @@ DEFAULT_BASKETS = 20_000
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("demo")(demo)
+    app.command("demo", epilog=EXIT_CODES)(demo)
 
 
 def demo(

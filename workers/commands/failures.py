@@ -13,6 +13,8 @@ import typer
 DONE: Final = 0
 FAILED: Final = 1
 WRONG_USAGE: Final = 2
+EXIT_CODES: Final = "Exit codes: 0 done, 1 failed or found something, 2 wrong usage."
+"""At the end of each command's help."""
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, cast
 
 import typer
 
-from workers.commands.failures import FAILED, explained
+from workers.commands.failures import EXIT_CODES, FAILED, explained
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -25,7 +25,7 @@ GZIP_LEVEL = 5
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     group = typer.Typer(no_args_is_help=True, help="Turn public data sets into events.")
-    group.command("completejourney")(completejourney)
+    group.command("completejourney", epilog=EXIT_CODES)(completejourney)
     # A group of one: typer would otherwise make the command the group itself.
     group.callback()(_group)
     app.add_typer(group, name="import")

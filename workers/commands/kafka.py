@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workers.commands.failures import FAILED, explained
+from workers.commands.failures import EXIT_CODES, FAILED, explained
 
 DEFAULT_DIRECTORY = Path(".local/kafka")
 
@@ -17,8 +17,8 @@ Directory = Annotated[Path, typer.Option("--dir", help="Where the broker keeps i
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     group = typer.Typer(no_args_is_help=True, help="A local, real Apache Kafka (extra `local`); not for production.")
-    group.command("start")(start)
-    group.command("stop")(stop)
+    group.command("start", epilog=EXIT_CODES)(start)
+    group.command("stop", epilog=EXIT_CODES)(stop)
     app.add_typer(group, name="kafka")
 
 
@@ -45,7 +45,8 @@ def start(
         broker.start()
         typer.echo(broker.bootstrap)
         if not foreground:
-            typer.echo(f"Kafka runs as process {broker.pid} in {directory}; stop it with: loyalty kafka stop", err=True)
+            typer.echo(f"Kafka runs as process {broker.pid} in {directory}; stop it with:", err=True)
+            typer.echo(f"  loyalty kafka stop --dir {directory}", err=True)
             return
         try:
             while not stopped.wait(timeout=1):

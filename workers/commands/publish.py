@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.commands.failures import FAILED, explained
+from workers.commands.failures import EXIT_CODES, FAILED, explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,11 +28,11 @@ REFRESH_EVENTS = 500
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("publish", no_args_is_help=True)(publish)
+    app.command("publish", no_args_is_help=True, epilog=EXIT_CODES)(publish)
 
 
 def publish(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="NDJSON, plain or .gz; - for standard input.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="NDJSON, plain or .gz; - for standard input.")],
     topic: Annotated[
         str | None, typer.Option(help="Refuse what does not belong on this topic, for example purchases.")
     ] = None,

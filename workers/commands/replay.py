@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.commands.failures import explained
+from workers.commands.failures import EXIT_CODES, explained
 
 if TYPE_CHECKING:
     from workers.ndjson import Source
@@ -23,7 +23,7 @@ STANDARD_INPUT = "-"
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("replay", no_args_is_help=True)(replay)
+    app.command("replay", no_args_is_help=True, epilog=EXIT_CODES)(replay)
 
 
 def replay(
@@ -39,7 +39,7 @@ def replay(
         str | None,
         typer.Option(help="A recording of the journal: take what workers took, from recordings, to the byte."),
     ] = None,
-    more_events: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="More event files.")] = None,
+    more_events: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="More event files.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Decide events offline, with the same engine as the worker.
@@ -56,14 +56,17 @@ def replay(
         from workers.replay import Files
         from workers.replay import replay as replay_by_time
 
-        programs = Programs(load_programs(program))
+        versions = load_programs(program)
+        named = {each.version: each for each in versions}
         names = [*events, *(more_events or [])]
         with Files(out) as files:
             if journal is not None:
                 recordings = [recording_source(name) for name in names]
                 cleanup.enter_context(_progress(recordings, quiet=as_json))
                 summary = replay_journal(
-                    lambda partitions: Engine(programs, partitions=partitions),
+                    lambda partitions, names: Engine(
+                        Programs([named[name] for name in sorted(names)]), partitions=partitions
+                    ),
                     recording_source(journal),
                     recordings,
                     files,
@@ -71,7 +74,7 @@ def replay(
             else:
                 copy = _copied_input(names, cleanup)
                 summary = replay_by_time(
-                    Engine(programs, partitions=1),
+                    Engine(Programs(versions), partitions=1),
                     lambda: [Source(name, copy) for name in names],
                     files,
                     lambda sources: cleanup.enter_context(_progress(sources, quiet=as_json)),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.commands.failures import FAILED, explained
+from workers.commands.failures import EXIT_CODES, FAILED, explained
 
 if TYPE_CHECKING:
     from workers.topics import Difference
@@ -20,10 +20,10 @@ Prefix = Annotated[str | None, typer.Option("--prefix", help="Instead of LOYALTY
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Create or check the engine's topics on a cluster.")
-    group.command("create")(create)
-    group.command("check")(check)
-    group.command("export")(export)
+    group = typer.Typer(no_args_is_help=True, help="Create, check or export the engine's topics on a cluster.")
+    group.command("create", epilog=EXIT_CODES)(create)
+    group.command("check", epilog=EXIT_CODES)(check)
+    group.command("export", epilog=EXIT_CODES)(export)
     app.add_typer(group, name="topics")
 
 
@@ -78,7 +78,7 @@ def create(
 
 
 def check(partitions: Partitions = None, prefix: Prefix = None, as_json: Json = False) -> None:
-    """Compare partitions, clean-up, retention and sizes with what the engine needs. Exit code 1 for a difference."""
+    """Compare partitions, clean-up, retention and sizes with what the engine needs."""
     with explained():
         from config.settings import load_settings
         from workers.cluster import admin_client
@@ -104,7 +104,7 @@ def check(partitions: Partitions = None, prefix: Prefix = None, as_json: Json = 
 def export(
     out: Annotated[Path, typer.Option("--out", help="The folder for one <topic>.ndjson each.")],
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOPIC]...", help="Topic words; default: the inputs and the journal.")
+        list[str] | None, typer.Argument(metavar="TOPIC", help="Topic words; default: the inputs and the journal.")
     ] = None,
     prefix: Prefix = None,
     as_json: Json = False,

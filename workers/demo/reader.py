@@ -41,7 +41,7 @@ class Reader:
         self.batches = 0
         """Batches that the worker has committed."""
         self.taken = 0
-        """Records that it has taken, the inbox included. Exact while inputs hold no transaction markers."""
+        """Records that it has taken, the inbox included."""
         self.first_now_us = 0
         self.last_now_us = 0
         """`now` of the first and the last batch that took something."""
@@ -101,7 +101,7 @@ class Reader:
         for run in record.runs:
             partition = TopicPartition(topic_name(self._settings.prefix, run.topic), number)
             self._positions[partition] = max(run.next, self._positions.get(partition, 0))
-            self.taken += run.next - run.first
+            self.taken += run.records
         if record.runs:
             self.first_now_us = min(self.first_now_us or record.now_us, record.now_us)
             self.last_now_us = max(self.last_now_us, record.now_us)
