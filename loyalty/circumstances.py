@@ -3,8 +3,9 @@
 Not here: line filters (plan.py), what follows when a rule holds (earning.py, activities.py).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import repeat
 from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -92,13 +93,13 @@ def _tests(when: When) -> Iterator[Predicate]:
         yield _in_segments(when.segments)
     yield from (_field_test(test) for test in when.fields)
     if when.weekdays is not None:
-        yield _wall_test(when, when.weekdays, lambda wall, weekdays: wall.weekday in weekdays)
+        yield _wall_test(when, when.weekdays, _is_weekday)
     if when.every_year is not None:
-        yield _wall_test(when, when.every_year, lambda wall, each: any(in_every_year(days, wall) for days in each))
+        yield _wall_test(when, when.every_year, _in_any(in_every_year))
     if when.windows is not None:
-        yield _wall_test(when, when.windows, lambda wall, each: any(in_window(window, wall) for window in each))
+        yield _wall_test(when, when.windows, _in_any(in_window))
     if when.hours is not None:
-        yield _wall_test(when, when.hours, lambda wall, each: any(in_hours(hours, wall) for hours in each))
+        yield _wall_test(when, when.hours, _in_any(in_hours))
     if when.condition is not None:
         yield _condition_test(when.condition)
 
@@ -116,6 +117,14 @@ def _wall_test(when: When, value: _Value, test: Callable[[Local, _Value], bool])
     if when.store_zone:
         return lambda circumstances: test(circumstances.store_local, value)
     return lambda circumstances: test(circumstances.local, value)
+
+
+def _is_weekday(wall: Local, weekdays: frozenset[int]) -> bool:
+    return wall.weekday in weekdays
+
+
+def _in_any(lies_in: Callable[[_Value, Local], bool]) -> Callable[[Local, Sequence[_Value]], bool]:
+    return lambda wall, each: any(map(lies_in, each, repeat(wall)))
 
 
 def _condition_test(condition: Condition) -> Predicate:

@@ -95,12 +95,13 @@ def counted_spend(basket: Basket) -> Exact:
 def evaluate(plan: Plan, basket: Basket, circumstances: Circumstances, *, test_minimum: bool = True) -> list[Earned]:
     """What each purchase rule that applies gives, exactly, in the program's order."""
     active = [i for i, holds in enumerate(plan.multiplier_holds) if holds is None or holds(circumstances)]
+    groups = list(basket.groups.items())
     found = []
     for of in plan.rules:
         holds, bit, rule = of.holds, of.bit, of.rule
         if holds is not None and not holds(circumstances):
             continue
-        counted = [group for group in basket.groups.items() if group[0] & bit == bit]
+        counted = [group for group in groups if group[0] & bit == bit] if bit else groups
         if not counted:
             continue
         share, money = ONE, basket.money
@@ -128,30 +129,43 @@ def _share_of(tenders: Sequence[Tender], ours: frozenset[str]) -> Exact:
 def _earned(
     plan: Plan, of: RulePlan, counted: Sequence[tuple[int, tuple[int, int]]], active: Iterable[int], counts: Exact
 ) -> Earned:
-    multipliers = [i for i in active if i in of.multipliers]
-    field = of.line_field
-    if field is None:
-        counted = [_merged(counted)]
-        rate_num, rate_den = of.rate_num, of.rate_den
-    else:
-        rate_num, rate_den = of.rate_num * counts[0], of.rate_den * counts[1]
-    exact = ZERO
-    measured = spend = quantity = 0
-    factors: dict[int, tuple[int, ...]] = {}
-    for mask, (amount_minor, quantity_micro) in counted:
+    spend = quantity = 0
+    for _, (amount_minor, quantity_micro) in counted:
         spend += amount_minor
         quantity += quantity_micro
+    field = of.line_field
+    if field is None:
+        measured, rate = 1, (of.rate_num, of.rate_den)
+    else:
+        measured = spend if field == AMOUNT else quantity
+        rate = of.rate_num * counts[0], of.rate_den * counts[1]
+    exact = base = (measured * rate[0], rate[1])
+    factors: dict[int, tuple[int, ...]] = {}
+    multipliers = [i for i in active if i in of.multipliers]
+    if multipliers:
+        exact, factors = _multiplied(plan, of, counted, multipliers, rate)
+    return Earned(of.rule, of, exact, base, spend, quantity, factors, counts)
+
+
+def _multiplied(
+    plan: Plan, of: RulePlan, counted: Sequence[tuple[int, tuple[int, int]]], multipliers: list[int], rate: Exact
+) -> tuple[Exact, dict[int, tuple[int, ...]]]:
+    """What the rule gives with its multipliers, and which of them applied to which class of lines."""
+    field, bits = of.line_field, plan.multiplier_bits
+    if field is None:
+        counted = [_merged(counted)]
+    exact = ZERO
+    factors: dict[int, tuple[int, ...]] = {}
+    for mask, (amount_minor, quantity_micro) in counted:
         measure = 1 if field is None else amount_minor if field == AMOUNT else quantity_micro
-        measured += measure
-        num, den = measure * rate_num, rate_den
-        if multipliers:
-            which = tuple([i for i in multipliers if mask & plan.multiplier_bits[i] == plan.multiplier_bits[i]])
-            if which:
-                factors[mask] = which
-                factor = plan.factor(which)
-                num, den = num * factor[0], den * factor[1]
+        num, den = measure * rate[0], rate[1]
+        which = tuple([i for i in multipliers if mask & bits[i] == bits[i]])
+        if which:
+            factors[mask] = which
+            factor = plan.factor(which)
+            num, den = num * factor[0], den * factor[1]
         exact = (num, den) if exact is ZERO else plus(exact, (num, den))
-    return Earned(of.rule, of, exact, (measured * rate_num, rate_den), spend, quantity, factors, counts)
+    return exact, factors
 
 
 def _merged(counted: Sequence[tuple[int, tuple[int, int]]]) -> tuple[int, tuple[int, int]]:

@@ -7,6 +7,7 @@ rounding, the `points` after it, spread over the `lines`, and what caps left (`g
 Not here: the arithmetic (earning.py).
 """
 
+from itertools import compress
 from math import gcd, lcm
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from loyalty.earning import ONE, Basket, Earned
 from loyalty.plan import EXCLUDED, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from loyalty.facts import Line
 
@@ -34,8 +35,7 @@ def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int, *, 
     if one.counts != ONE:
         said["counts"] = _reduced(one.counts)
     if one.factors:
-        counted = dict.fromkeys(m for which in one.factors.values() for m in plan.counted(which))
-        said["multipliers"] = {multiplier.id: str(multiplier.factor) for multiplier in counted}
+        said["multipliers"] = _multipliers(plan, one.factors.values())
     said["exact"] = _reduced(one.exact)
     said["points"] = points
     if granted != points:
@@ -44,6 +44,13 @@ def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int, *, 
     if list_lines and one.of.line_field is not None:
         said["lines"] = line_points(plan, basket, one, points)
     return said
+
+
+def _multipliers(plan: Plan, applied: "Collection[tuple[int, ...]]") -> dict[str, str]:
+    counted: dict[str, str] = {}
+    for which in applied:
+        counted.update(plan.counted(which))
+    return counted
 
 
 def _reduced(exact: Exact) -> str:
@@ -64,20 +71,20 @@ def line_points(plan: Plan, basket: Basket, one: Earned, points: int) -> dict[st
         return {}
     numerators, denominator = _factors(plan, one)
     plain = numerators[None]
-    if not one.factors and not bit and EXCLUDED not in basket.masks:  # every line counts alike
-        counted: Sequence[Line] = basket.lines
-        parts = [divmod(measured * plain, denominator) for measured in map(itemgetter(field), counted)]
+    counted: Sequence[Line] = basket.lines
+    masks: Sequence[int] = basket.masks
+    if bit or EXCLUDED in masks:
+        picked = [mask != EXCLUDED and mask & bit == bit for mask in masks]
+        counted, masks = list(compress(counted, picked)), list(compress(masks, picked))
+    measured = map(itemgetter(field), counted)
+    if one.factors:
+        shares = [each * numerators.get(mask, plain) for each, mask in zip(measured, masks, strict=True)]
     else:
-        pairs = [pair for pair in zip(basket.lines, basket.masks, strict=True) if pair[1] >= 0 and pair[1] & bit == bit]
-        counted = [line for line, _ in pairs]
-        measured = map(itemgetter(field), counted)
-        parts = [
-            divmod(m * numerators.get(mask, plain), denominator) for m, (_, mask) in zip(measured, pairs, strict=True)
-        ]
-    wholes = [whole for whole, _ in parts]
+        shares = [each * plain for each in measured]
+    wholes = [share // denominator for share in shares]
     extra = points - sum(wholes)
     if extra > 0:
-        rests = [rest for _, rest in parts]
+        rests = [share % denominator for share in shares]
         for i in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:extra]:
             wholes[i] += 1
     return dict(zip([line[0] for line in counted], wholes, strict=True))

@@ -37,24 +37,45 @@ def passes(lines: LineFilter, sku: str, category: str, brand: str) -> bool:
     )
 
 
-_CLASS_KEY = itemgetter(*(Line._fields.index(name) for name in ("sku", "category", "brand")))
+_FILTERED = ("sku", "category", "brand")
+"""What filters look at: neighbours in a `Line`."""
 _CLASSES_MAX = 1 << 17
 
 
-class _Classes(dict[tuple[str, str, str], int]):
-    """(sku, category, brand) -> class, worked out when it is first asked for. Bounded: it starts over when full."""
+def _asks_for(lines: LineFilter) -> tuple[bool, ...]:
+    """Which of the fields in _FILTERED the filter looks at."""
+    return (
+        lines.skus is not None or bool(lines.not_skus),
+        lines.categories is not None or bool(lines.not_categories),
+        lines.brands is not None or bool(lines.not_brands),
+    )
+
+
+class _Classes(dict[tuple[str, ...], int]):
+    """Class of lines, worked out when it is first asked for. Bounded: it starts over when full.
+
+    The key is cut out of a line from the first to the last field that any filter looks at: there are many
+    thousands of skus, so that a program which only asks for categories finds its few classes much sooner.
+    """
 
     def __init__(self, excluded: LineFilter, bits: Mapping[LineFilter, int]) -> None:
         super().__init__()
         self._excluded = excluded
         self._bits = bits
+        asked = [any(asks) for asks in zip(*map(_asks_for, [excluded, *bits]), strict=True)]
+        used = [i for i, is_asked in enumerate(asked) if is_asked]
+        self._before, end = (used[0], used[-1] + 1) if used else (0, 0)
+        self._after = len(_FILTERED) - end
+        first = Line._fields.index(_FILTERED[0])
+        self.key = itemgetter(slice(first + self._before, first + end))
 
-    def __missing__(self, key: tuple[str, str, str]) -> int:
+    def __missing__(self, key: tuple[str, ...]) -> int:
         if len(self) >= _CLASSES_MAX:
             self.clear()
+        sku, category, brand = ("",) * self._before + key + ("",) * self._after
         found = EXCLUDED
-        if passes(self._excluded, *key):
-            found = sum(bit for lines, bit in self._bits.items() if bit and passes(lines, *key))
+        if passes(self._excluded, sku, category, brand):
+            found = sum(bit for lines, bit in self._bits.items() if bit and passes(lines, sku, category, brand))
         self[key] = found
         return found
 
@@ -112,6 +133,7 @@ class Plan:
         self.referral_holds = tuple(predicate(rule.when) for rule in program.referral_rules)
         self._classes = _Classes(program.excluded_lines, self._bits)
         self._factors: dict[tuple[int, ...], tuple[int, int]] = {}
+        self._counted: dict[tuple[int, ...], dict[str, str]] = {}
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
@@ -123,7 +145,7 @@ class Plan:
     def classes_of(self, lines: Sequence[Line]) -> list[int]:
         """The class of each line: a bit for each filter that it passes, EXCLUDED when it earns nothing."""
         classes = self._classes
-        return [classes[key] for key in map(_CLASS_KEY, lines)]
+        return list(map(classes.__getitem__, map(classes.key, lines)))
 
     def factor(self, which: tuple[int, ...]) -> tuple[int, int]:
         """The combined factor of the multipliers with these indexes, as numerator and denominator."""
@@ -133,10 +155,14 @@ class Plan:
             known = self._factors[which] = factor.numerator, factor.denominator
         return known
 
-    def counted(self, which: tuple[int, ...]) -> Sequence[Multiplier]:
-        """The multipliers with these indexes that count when they apply together."""
-        chosen = [self.program.multipliers[i] for i in which]
-        return [m for members in counting(chosen, self.program).values() for m in members]
+    def counted(self, which: tuple[int, ...]) -> Mapping[str, str]:
+        """The multipliers with these indexes that count when they apply together: id -> factor, as text."""
+        known = self._counted.get(which)
+        if known is None:
+            chosen = [self.program.multipliers[i] for i in which]
+            members = [m for members in counting(chosen, self.program).values() for m in members]
+            known = self._counted[which] = {m.id: str(m.factor) for m in members}
+        return known
 
 
 def counting(multipliers: Sequence[Multiplier], program: Program) -> dict[str, list[Multiplier]]:

@@ -57,7 +57,11 @@ def added(sums: Sums, number: int, amount: int, tiers: Tiers) -> Sums:
     if number < _first_kept(tiers, sums.newest):
         return sums  # a day that is forgotten counts for no window any more
     more = Sums(sums.total + amount, max(sums.newest, number), f"{sums.periods}{number}:{amount};")
-    return _compacted(more, tiers) if more.periods.count(";") > _entries_max(tiers) else more
+    most = _entries_max(tiers)
+    # An entry has four characters or more, so a short text need not be counted through.
+    if len(more.periods) > 4 * most and more.periods.count(";") > most:
+        return _compacted(more, tiers)
+    return more
 
 
 def _entries_max(tiers: Tiers) -> int:

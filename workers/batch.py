@@ -38,6 +38,9 @@ ERRORS_HEADER = "__loyalty.errors."
 OVERSIZE_KEPT_BYTES = 65_536
 """How much of a record over the size limit goes with its dead letter."""
 
+HEADERS_BYTES_MAX = 65_536
+"""How much of a sender's headers goes with a dead letter or a forwarded event."""
+
 MESSAGE_BYTES_MAX = 4_096
 
 
@@ -332,21 +335,35 @@ def type_of(fact: Fact) -> str:
     return AWARD_TYPE if isinstance(fact, Award) else fact.cause.type
 
 
+def _kept(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The sender's headers, as many as fit, and how many do not: nothing that comes in may make a write too large."""
+    kept: list[tuple[str, bytes]] = []
+    room = HEADERS_BYTES_MAX
+    for name, value in headers:
+        room -= len(name.encode()) + len(value or b"")
+        if room < 0:
+            omitted = len(headers) - len(kept)
+            return [*kept, (f"{ERRORS_HEADER}headers_omitted", str(omitted).encode())]
+        kept.append((name, value or b""))
+    return kept
+
+
 def forwarded(record: Record, member: str, partitions: int) -> Out:
     """The record again, for the partition that its member belongs to; its origin goes with it."""
     origin = f"{record.topic}/{record.partition}/{record.offset}".encode()
-    headers = (*record.headers, (FORWARDED_HEADER, origin))
-    return Out(INBOX, partition_of(member, partitions), member.encode(), record.value, headers)
+    headers = [*_kept(record.headers), (FORWARDED_HEADER, origin)]
+    return Out(INBOX, partition_of(member, partitions), member.encode(), record.value, tuple(headers))
 
 
 def dead_letter(record: Record, partition: int, dead: DeadLetter, record_bytes_max: int) -> Out:
     """The record's own bytes, key and headers, and why it was refused.
 
-    Of a record over the size limit the first bytes are kept, with the sha256 and length of the whole.
+    Of a value over the size limit, and of a key over 64 KiB, the first bytes are kept, with the sha256 and length of
+    the whole.
     """
-    value = record.value
+    value, key = record.value, record.key
     headers = [
-        *record.headers,
+        *_kept(record.headers),
         (f"{ERRORS_HEADER}topic", record.topic.encode()),
         (f"{ERRORS_HEADER}partition", str(record.partition).encode()),
         (f"{ERRORS_HEADER}offset", str(record.offset).encode()),
@@ -359,4 +376,8 @@ def dead_letter(record: Record, partition: int, dead: DeadLetter, record_bytes_m
         headers.append((f"{ERRORS_HEADER}sha256", hashlib.sha256(value).hexdigest().encode()))
         headers.append((f"{ERRORS_HEADER}bytes", str(len(value)).encode()))
         value = value[:OVERSIZE_KEPT_BYTES]
-    return Out(DEAD_LETTERS, partition, record.key, value, tuple(headers))
+    if key is not None and len(key) > OVERSIZE_KEPT_BYTES:
+        headers.append((f"{ERRORS_HEADER}key_sha256", hashlib.sha256(key).hexdigest().encode()))
+        headers.append((f"{ERRORS_HEADER}key_bytes", str(len(key)).encode()))
+        key = key[:OVERSIZE_KEPT_BYTES]
+    return Out(DEAD_LETTERS, partition, key, value, tuple(headers))

@@ -57,15 +57,16 @@ def test_a_worker_killed_while_it_starts_ends_with_the_same_books(kafka: str, pr
     messages = to_send(sent for sent in mixed(700, members=50, seed=12) if sent.word == "purchases")
     with EngineCluster(kafka, prefix, tmp_path, GROCERY) as cluster:
         cluster.create_topics()
-        cluster.publish(messages)
-        for _ in range(KILLS):
+        share = len(messages) // KILLS + 1
+        for kill in range(KILLS):
+            cluster.publish(messages[kill * share : (kill + 1) * share])
             worker = cluster.start(BATCH_RECORDS_MAX="10")
             cluster.wait("it to reach the cluster", lambda worker=worker: worker.logged("serving metrics") is not None)  # type: ignore[misc]
             # From joining the group over restoring to the first batches: the moment is the point of the test.
-            time.sleep(moments.uniform(0, 2.5))
+            time.sleep(moments.uniform(0.3, 2))
             worker.signal(signal.SIGKILL)
             assert worker.ended() == -signal.SIGKILL
-        cluster.start(BATCH_RECORDS_MAX="10")
+        cluster.start(BATCH_RECORDS_MAX="10").wait_ready()
         cluster.wait_taken()
         cluster.stop()
         unharmed = replayed_by_time(GROCERY, [message.value or b"" for message in messages], tmp_path / "unharmed")

@@ -225,6 +225,18 @@ def test_an_account_too_large_to_be_written_costs_its_events_and_not_the_worker(
     assert all(len(value or b"") < RECORD_BYTES_MAX for value in result.writes.values())
 
 
+@pytest.mark.parametrize("partitions", [1, 64])
+def test_what_a_sender_adds_to_a_record_is_bounded(partitions: int) -> None:
+    """Compressed, a header of megabytes fits where its dead letter or forwarded copy would not."""
+    large = record(purchase("p", 100) if partitions > 1 else b"junk", key=b"k" * 1_000_000)
+    large = large._replace(headers=(("note", b"kept"), ("large", b"x" * 5_000_000)), partition=63 % partitions)
+    (out,) = Engine(Programs([program()]), partitions=partitions).decide_batch(63 % partitions, [large], {}, 0).outputs
+    assert sum(len(name) + len(value) for name, value in out.headers) < 100_000
+    assert len(out.key or b"") <= 65_536
+    assert dict(out.headers)["note"] == b"kept"
+    assert dict(out.headers)[f"{ERRORS_HEADER}headers_omitted"] == b"1"
+
+
 def test_outputs_fit_their_topics_whatever_comes_in() -> None:
     rules = "".join(f'  - {{id: rule-{i:055d}, on: purchase, give: {{points: 1, per: "1.00"}}}}\n' for i in range(500))
     lines = [line(f"{i:03d}" + "\u00e4" * 100, 100 + i) for i in range(400)]
