@@ -3,7 +3,8 @@
 Why: Faust spends two tasks on each message; a poll at a time it moves as fast as the client can read. And a poll
 carries where it starts and ends, so that a hole is seen.
 
-Everything that depends on the inside of Faust 0.15.3 and aiokafka 0.14 about reading is in this module.
+Everything that depends on the inside of Faust 0.15.3 and aiokafka 0.14 about reading is in this module, but for the
+parsing of records (tolerant_records.py).
 
 Invariants:
   T1 start, end and seek number of a poll are taken in the consumer's thread, in the same step as the pop
@@ -23,6 +24,7 @@ from faust.types import TP, AppT
 from typing_extensions import override
 
 from workers.lanes import NO_SEEK, Poll
+from workers.tolerant_records import read_any_header_name
 
 _FULL_WAIT_SECONDS = 0.01
 """How long a poll waits while some lane is full: as soon as it has room, its partition has to be in a poll again."""
@@ -196,3 +198,4 @@ class PollTransport(driver.Transport):
     def __init__(self, url: Any, app: AppT, *, intake: Intake) -> None:
         super().__init__(url, app)
         self.intake = intake
+        read_any_header_name()

@@ -53,6 +53,7 @@ class Books:
         self.balances: list[BalanceChange] = []
         self.tiers: list[TierChange] = []
         self.awards: list[Award] = []
+        self.spent: Counter[tuple[str, str]] = Counter()
 
     def take(self, event: bytes | Fact, now_us: int | None = None) -> Decision:
         """Decide an event, write what it changes, then decide the awards that follow from it."""
@@ -137,9 +138,10 @@ class Books:
         available, pending = head.balances[currency]
         assert sum(part for _, part in parts) == amount
         head.balances[currency] = (available - amount, pending)
+        self.spent[member, currency] += amount
         self.state[head_key(member)] = head
 
-    def check_books(self, spent: int = 0) -> None:
+    def check_books(self) -> None:
         """The ledger adds up to the balances, the balances to lots and debt, and sequences have no gaps."""
         for head in self.heads():
             mine = [entry for entry in self.entries if entry.member == head.member]
@@ -156,7 +158,7 @@ class Books:
                 booked[currency] += amount
             for currency in {*booked, *head.balances}:
                 available, pending = head.balances.get(currency, (0, 0))
-                assert booked[currency] - spent == available + pending
+                assert booked[currency] - self.spent[head.member, currency] == available + pending
                 left = left_total(head.lots.get(currency, ""))
                 assert available + pending == left - head.debts.get(currency, 0)
                 assert not (left and head.debts.get(currency, 0)), "a debt is paid before a lot is made"
