@@ -46,7 +46,8 @@ class Metrics:
         self._tiers, self._currencies = Bounded(), Bounded()
         self._events = Counter(
             "loyalty_events",
-            "Events decided, by type and outcome. When `dead_letter` rises: loyalty topics export --out DIR dead-letters shows which and why. "
+            "Events decided, by type and outcome. When `dead_letter` rises: loyalty "
+            "topics export --out DIR dead-letters shows which and why. "
             "When all stop: look at loyalty_lag_records and the log.",
             ["type", "outcome"],
             registry=registry,
@@ -78,8 +79,9 @@ class Metrics:
         )
         self._dead_letters = Counter(
             "loyalty_dead_letters",
-            "Events refused, by code. Any steady rate means a sender breaks the contract: loyalty topics export "
-            "--out DIR dead-letters shows it; fix the sender, then publish them again. `engine_fault` is a fault of ours: report it.",
+            "Events refused, by code. Any steady rate means a sender breaks the contract: "
+            "loyalty topics export --out DIR dead-letters shows it; fix the sender, then publish them again. "
+            "`engine_fault` is a fault of ours: report it.",
             ["code"],
             registry=registry,
         )

@@ -13,6 +13,7 @@ from typing import Any, Final
 import aiokafka.consumer.fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
+from typing_extensions import override
 
 _MAGIC_WITH_HEADERS: Final = 2
 
@@ -26,10 +27,12 @@ def read_any_header_name() -> None:
 class _Replacing(bytearray):
     """Bytes whose slices decode with replacement characters."""
 
+    @override
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
         return _Replacing(found) if isinstance(key, slice) else found
 
+    @override
     def decode(self, *_: Any) -> str:
         """Never raises."""
         return bytes(self).decode("utf-8", "replace")
@@ -38,6 +41,9 @@ class _Replacing(bytearray):
 class _ReplacingBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # Final for type checkers only.
     """aiokafka's own pure-Python reader, over bytes that decode whatever they are."""
 
+    _buffer: bytearray
+
+    @override
     def _maybe_uncompress(self) -> None:
         if not self._decompressed:
             super()._maybe_uncompress()
@@ -66,6 +72,7 @@ class _TolerantBatch:
 class TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]  # Final for type checkers only.
     """The batches of one response."""
 
+    @override
     def next_batch(self, *args: Any) -> Any:
         """The next batch; those of formats without headers as they are."""
         raw = self._next_slice

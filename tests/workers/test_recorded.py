@@ -25,7 +25,8 @@ def program(version: str, effective_from: str, points: int) -> Program:
     """Gives so many points for each dollar."""
     return parse_program(
         f"program: club\nversion: '{version}'\neffective_from: {effective_from}\nzone: UTC\nmoney: USD\n"
-        f'points: {{points: {{name: Points}}}}\nearn: [{{id: base, on: purchase, give: {{points: {points}, per: "1.00"}}}}]\n'
+        f"points: {{points: {{name: Points}}}}\n"
+        f'earn: [{{id: base, on: purchase, give: {{points: {points}, per: "1.00"}}}}]\n'
         "stream: {max_late: none, max_future: P1Y}\n"
     )
 
