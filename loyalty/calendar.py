@@ -57,7 +57,12 @@ def bound_us(bound: datetime, zone: ZoneInfo) -> int:
 
 def length_us(duration: Duration) -> int:
     """The length of a duration as a limit of lateness: days of 24 hours, months of 31 days."""
-    return (duration.months * 31 + duration.days) * DAY_US + duration.seconds * SECOND_US
+    return length_days(duration) * DAY_US + duration.seconds * SECOND_US
+
+
+def length_days(duration: Duration) -> int:
+    """The most days that a duration of months and days can have."""
+    return duration.months * 31 + duration.days
 
 
 def shifted_us(time_us: int, duration: Duration, zone: ZoneInfo, sign: int = 1) -> int:

@@ -33,13 +33,14 @@ class Basket(NamedTuple):
     """Lines to be valued.
 
     masks: the class of each line (plan.py). groups: class -> (amount_minor, quantity_micro), without excluded lines.
-    money: what one minor unit of a line counts for in the program's money, net of what was paid with points.
+    exchange: what one minor unit paid counts for in the program's money. money: of a line's, that is net of points.
     """
 
     lines: tuple[Line, ...]
     masks: list[int]
     groups: dict[int, tuple[int, int]]
     tenders: tuple[Tender, ...]
+    exchange: Exact
     money: Exact
 
 
@@ -62,7 +63,9 @@ def basket_of(plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line
     """The basket of a purchase, or what is left of it when `lines` are given."""
     of_lines = purchase.lines if lines is None else lines
     masks = plan.classes_of(of_lines)
-    return Basket(of_lines, masks, _groups(of_lines, masks), purchase.tenders, _money(plan, purchase))
+    exchange = _exchange(plan, purchase.currency)
+    money = _net_of_points(purchase, exchange) if purchase.tenders else exchange
+    return Basket(of_lines, masks, _groups(of_lines, masks), purchase.tenders, exchange, money)
 
 
 def _groups(lines: Sequence[Line], masks: list[int]) -> dict[int, tuple[int, int]]:
@@ -74,17 +77,19 @@ def _groups(lines: Sequence[Line], masks: list[int]) -> dict[int, tuple[int, int
     return found
 
 
-def _money(plan: Plan, purchase: Purchase | PurchaseRecord) -> Exact:
-    num, den = ONE
-    if purchase.tenders:
-        paid_with_points = sum(t.amount_minor for t in purchase.tenders if t.type == POINTS_TENDER)
-        amount = sum(line.amount_minor for line in purchase.lines) if paid_with_points else 0
-        if amount:
-            num, den = max(amount - paid_with_points, 0), amount
-    if purchase.currency != plan.program.money:
-        rate = plan.program.exchange[purchase.currency]
-        num, den = num * rate.numerator, den * rate.denominator
-    return num, den
+def _exchange(plan: Plan, currency: str) -> Exact:
+    if currency == plan.program.money:
+        return ONE
+    rate = plan.program.exchange[currency]
+    return rate.numerator, rate.denominator
+
+
+def _net_of_points(purchase: Purchase | PurchaseRecord, exchange: Exact) -> Exact:
+    paid_with_points = sum(t.amount_minor for t in purchase.tenders if t.type == POINTS_TENDER)
+    amount = sum(line.amount_minor for line in purchase.lines) if paid_with_points else 0
+    if not amount:
+        return exchange
+    return max(amount - paid_with_points, 0) * exchange[0], amount * exchange[1]
 
 
 def counted_spend(basket: Basket) -> Exact:

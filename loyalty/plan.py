@@ -12,7 +12,7 @@ from math import prod
 from operator import itemgetter
 from typing import NamedTuple
 
-from loyalty.calendar import DAY_US, length_us
+from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Predicate, predicate
 from loyalty.facts import Line
 from loyalty.program import ALL_LINES, ActivityRule, LineFilter, Multiplier, Program, PurchaseRule
@@ -137,9 +137,7 @@ class Plan:
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
-        self.rolling_days_max = max(
-            (cap.rolling.months * 31 + cap.rolling.days for cap in capped if cap.rolling is not None), default=0
-        )
+        self.rolling_days_max = max((length_days(cap.rolling) for cap in capped if cap.rolling is not None), default=0)
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
     def classes_of(self, lines: Sequence[Line]) -> list[int]:

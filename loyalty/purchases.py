@@ -130,12 +130,12 @@ def qualified(
 ) -> int:
     """What the basket adds to the tier basis: base points without multipliers after their caps' share, or spend."""
     if tiers.basis == "spend":
-        num, den = counted_spend(basket)
-        spend = num // den
-        if basket.lines and tiers.spend_includes:
+        spend = counted_spend(basket)
+        if basket.groups and tiers.spend_includes:  # tax on nothing that counts does not count either
             extras = {"tax": purchase.tax_minor, "shipping": purchase.shipping_minor, "tip": purchase.tip_minor}
-            spend += sum(extras[name] for name in tiers.spend_includes)
-        return spend
+            included = sum(extras[name] for name in tiers.spend_includes)
+            spend = plus(spend, (included * basket.exchange[0], basket.exchange[1]))
+        return spend[0] // spend[1]
     total = ZERO
     for one, part, grant in zip(earned, points, grants, strict=True):
         if one.rule.qualifies and one.rule.currency == tiers.currency:

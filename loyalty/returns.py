@@ -53,8 +53,10 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
     returned = _returned(record, fact.lines)
     if isinstance(returned, Refusal):
         return returned
-    held, qualified_held = _worth(plan, record, _remaining(record.lines, returned))
+    held, room, qualified_held = _worth(plan, record, _remaining(record.lines, returned))
     _give_back(work, plan, record, held)
+    if any(plan.rule_named[rule_id].caps for rule_id in record.granted):
+        _free_caps(work, plan, record, _worth(plan, record, _remaining(record.lines, record.returned))[1], room)
     _lower_basis(work, plan, record, qualified_held)
     return replace(record, held=held, qualified_held=qualified_held, returned=returned)
 
@@ -98,8 +100,8 @@ def _remaining(lines: tuple[Line, ...], returned: dict[str, tuple[int, int]]) ->
     return tuple(left)
 
 
-def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple[dict[str, int], int]:
-    """Points by rule and the tier basis that the remaining lines justify."""
+def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple[dict[str, int], dict[str, int], int]:
+    """What the remaining lines justify: points by rule, the most that each rule may come to, the tier basis."""
     local = local_time(record.time_us, plan.program.zone)
 
     # Conditions and windows are those of the purchase: only the lines and the minimum spend are asked again.
@@ -118,7 +120,7 @@ def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple
         one.rule.id: _limit(one.exact, points, record.granted.get(one.rule.id, 0))
         for one, points in zip(then, points_then, strict=True)
     }
-    held = _held(plan, now, limits, record.granted)
+    held, room = _held(plan, now, limits, record.granted)
     amount = 0
     tiers = plan.program.tiers
     if tiers is not None:
@@ -132,7 +134,7 @@ def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple
             [record.granted.get(one.rule.id, 0) for one in now],
         )
         amount = min(amount, record.qualified_held)
-    return held, amount
+    return held, room, amount
 
 
 def _limit(exact: Exact, points: int, granted: int) -> Exact:
@@ -140,8 +142,11 @@ def _limit(exact: Exact, points: int, granted: int) -> Exact:
     return plus((granted, 1), max((exact[0] - points * exact[1], exact[1]), ZERO, key=lambda e: e[0]))
 
 
-def _held(plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: dict[str, int]) -> dict[str, int]:
+def _held(
+    plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: dict[str, int]
+) -> tuple[dict[str, int], dict[str, int]]:
     held: dict[str, int] = {}
+    room: dict[str, int] = {}
     for currency in plan.program.currencies:
         mine = [one for one in now if one.rule.currency == currency.id]
         worth = [lesser(one.exact, limits[one.rule.id]) for one in mine]
@@ -150,15 +155,15 @@ def _held(plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: dict
         for m in worth:
             total = plus(total, m)
         target = min(rounded(total, currency.rounding), sum(bounds))
-        for one, part in zip(mine, largest_remainder(target, worth, bounds), strict=True):
+        for one, part, bound in zip(mine, largest_remainder(target, worth, bounds), bounds, strict=True):
+            room[one.rule.id] = bound
             if part:
                 held[one.rule.id] = part
-    return held
+    return held, room
 
 
 def _give_back(work: Work, plan: Plan, record: PurchaseRecord, held: dict[str, int]) -> None:
-    """Book the difference between what rules held and hold, and free their caps."""
-    local = local_time(record.time_us, plan.program.zone)
+    """Book the difference between what rules held and hold."""
     cause = Cause(record.source, record.event_id, PURCHASE_TYPE)
     steps = []
     # Rules that hold more than before come first: a point that moves between rules must not touch other lots.
@@ -178,9 +183,22 @@ def _give_back(work: Work, plan: Plan, record: PurchaseRecord, held: dict[str, i
             missing = _take_back(work, plan, rule.currency, rule_id, before - after, lot_id)
             if missing:
                 said["not_recouped"] = missing
-        caps.freed(work.head.counters, rule_id, rule.caps, before - after, bool(before) - bool(after), local, record)
         steps.append(said)
     work.book(KIND, "return", steps, plan)
+
+
+def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str, int], after: dict[str, int]) -> None:
+    """Give caps back what no rule can come to again.
+
+    A point may move to another rule and back as lines go. Room is therefore kept for the most that what is left may
+    give, which only falls; else a later purchase could take the room and the point come back into it.
+    """
+    local = local_time(record.time_us, plan.program.zone)
+    for rule_id in record.granted:
+        had, has = before.get(rule_id, 0), after.get(rule_id, 0)
+        if had != has:
+            rule = plan.rule_named[rule_id]
+            caps.freed(work.head.counters, rule_id, rule.caps, had - has, bool(had) - bool(has), local, record)
 
 
 def _take_back(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> int:

@@ -16,8 +16,10 @@ Not here: the end of tier periods.
 
 from typing import Any, NamedTuple
 
-from loyalty.calendar import Local, window_start_ordinal
+from loyalty.calendar import Local, length_days, window_start_ordinal
 from loyalty.program import Duration, Program, Tiers
+
+_KEPT_AT_LEAST = Duration(months=24)
 
 
 class Sums(NamedTuple):
@@ -65,8 +67,9 @@ def added(sums: Sums, number: int, amount: int, tiers: Tiers) -> Sums:
 
 
 def _entries_max(tiers: Tiers) -> int:
-    rolling = tiers.rolling or Duration(months=12)
-    return 100 + 4 * (rolling.months * 31 + rolling.days)
+    """When to compact: at twice the entries that compaction may leave."""
+    kept = tiers.rolling or _KEPT_AT_LEAST
+    return 2 * max(2 * length_days(kept), length_days(_KEPT_AT_LEAST))
 
 
 def _by_period(sums: Sums) -> dict[int, int]:
@@ -88,7 +91,9 @@ def _first_kept(tiers: Tiers, newest: int) -> int:
     """The first period that is kept: twice a rolling window, so that a late event sees its own window whole."""
     if tiers.rolling is None or not newest:
         return 0
-    return window_start_ordinal(window_start_ordinal(newest, tiers.rolling), tiers.rolling)
+    twice = window_start_ordinal(window_start_ordinal(newest, tiers.rolling), tiers.rolling)
+    # A later version may have a longer window, and what is forgotten here is forgotten for it as well.
+    return min(twice, window_start_ordinal(newest, _KEPT_AT_LEAST))
 
 
 def qualifying_sum(tiers: Tiers, sums: Sums, number: int) -> int:

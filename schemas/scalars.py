@@ -33,7 +33,9 @@ SEGMENTS_MAX = 64
 
 _NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f]"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_US = 253_402_300_800_000_000 - 1
+_LAST_US = (
+    32_503_680_000_000_000 - 1
+)  # The end of 2999: no zone and no period leads from there beyond what calendars hold.
 _DAY_US = 86_400_000_000
 _SECOND_US = 1_000_000
 
@@ -145,7 +147,7 @@ def quantity_micro(text: str) -> int:
 def instant_us(text: str) -> int:
     """Return a `Time` as microseconds since 1970-01-01T00:00:00Z.
 
-    Raises `NotAnInstantError` for a date that does not exist, or outside of the years 1970 to 9999 in UTC.
+    Raises `NotAnInstantError` for a date that does not exist, or outside of the years 1970 to 2999 in UTC.
     """
     try:
         passed = datetime.fromisoformat(text.upper()) - _EPOCH
@@ -153,7 +155,7 @@ def instant_us(text: str) -> int:
         raise NotAnInstantError(why_no_instant(text)) from None
     time_us = passed.days * _DAY_US + passed.seconds * _SECOND_US + passed.microseconds
     if not 0 <= time_us <= _LAST_US:
-        message = "is outside of the years 1970 to 9999 in UTC"
+        message = "is outside of the years 1970 to 2999 in UTC"
         raise NotAnInstantError(message)
     return time_us
 

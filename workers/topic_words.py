@@ -9,8 +9,11 @@ from typing import Final
 INBOX: Final = "inbox"
 """Events for members of another partition: awards, and what came in on a wrong partition."""
 
-INPUTS: Final = ("purchases", "reviews", "shares", "referrals", "members", "engagements", INBOX)
-"""What the worker consumes. The order decides between records of the same millisecond: never change it."""
+INPUTS: Final = ("members", "referrals", "purchases", "reviews", "shares", "engagements", INBOX)
+"""What the worker consumes. The order decides between records of the same millisecond: never change it.
+
+Who somebody is comes before what they did: an enrollment or a sign-up before the purchase of the same moment.
+"""
 
 ACCOUNTS: Final = "accounts"
 """The changelog: the state of every account and, in each partition, the positions that it stands at."""

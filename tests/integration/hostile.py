@@ -304,8 +304,8 @@ KINDS: Final[tuple[tuple[str, str, Make], ...]] = (
     ("leap second", "invalid_event", changed("time", "2016-12-31T23:59:60Z")),
     ("time as a number", "invalid_event", changed("time", 1_511_179_200)),
     ("Arabic digits", "invalid_event", changed("time", "\u0662\u0660\u0661\u0667-11-20T12:00:00Z")),
-    ("year 9999 and beyond UTC", "invalid_event", changed("time", "9999-12-31T23:59:59-12:00")),
-    ("far ahead", "too_early", changed("time", "9999-12-31T23:59:59Z")),
+    ("year 2999 and beyond UTC", "invalid_event", changed("time", "2999-12-31T23:59:59-12:00")),
+    ("far ahead", "too_early", changed("time", "2999-12-31T23:59:59Z")),
     ("before the program", "no_program_in_force", changed("time", "2016-12-31T12:00:00Z")),
     # money and quantities
     ("money as a float", "invalid_event", changed("data.lines.0.amount_minor", 10.5)),
