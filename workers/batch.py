@@ -41,6 +41,8 @@ OVERSIZE_KEPT_BYTES = 65_536
 HEADERS_BYTES_MAX = 65_536
 """How much of a sender's headers goes with a dead letter or a forwarded event."""
 
+_HEADER_BYTES = 16
+
 MESSAGE_BYTES_MAX = 4_096
 
 
@@ -198,8 +200,13 @@ class Engine:
             try:
                 outputs = [out for record, answer in taken for out in self._outputs(partition, record, answer)]
                 writes = encoded_writes(overlay.changed())
-            except Exception as fault:  # noqa: BLE001 as in decide_fact
-                faults[self._first_at_fault(partition, taken)] = engine_fault(fault)
+            except MemoryError:
+                raise
+            except Exception as fault:
+                at = self._first_at_fault(partition, taken)
+                if at in faults:
+                    raise  # not even its dead letter can be made
+                faults[at] = engine_fault(fault)
                 overlay.undo()
                 continue
             overlay.keep()
@@ -214,7 +221,12 @@ class Engine:
         if value is not None and len(value) > self._record_bytes_max:
             message = f"the record has {len(value)} bytes, more than {self._record_bytes_max}: send smaller events"
             return DeadLetter("decode", "too_large", message)
-        decoded = decode(value, topic=record.topic)
+        try:
+            decoded = decode(value, topic=record.topic)
+        except MemoryError:
+            raise
+        except Exception as fault:  # noqa: BLE001 as in decide_fact
+            return engine_fault(fault)
         if isinstance(decoded, Undecodable):
             return DeadLetter("decode", decoded.code, decoded.message)
         return decoded
@@ -268,6 +280,8 @@ class Engine:
                 state[key] = found
         try:
             decision = decide(self._programs, state, fact, now_us)
+        except MemoryError:
+            raise  # the machine's fault and not the event's: start again
         except Exception as fault:  # noqa: BLE001 whatever it is, the event is kept and the worker goes on
             return engine_fault(fault)
         if decision.refusal is not None:
@@ -340,7 +354,7 @@ def _kept(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     kept: list[tuple[str, bytes]] = []
     room = HEADERS_BYTES_MAX
     for name, value in headers:
-        room -= len(name.encode()) + len(value or b"")
+        room -= _HEADER_BYTES + len(name.encode()) + len(value or b"")  # millions of empty ones are large, too
         if room < 0:
             omitted = len(headers) - len(kept)
             return [*kept, (f"{ERRORS_HEADER}headers_omitted", str(omitted).encode())]

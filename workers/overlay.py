@@ -46,12 +46,17 @@ class Overlay:
     def write(self, writes: Mapping[str, Record | None]) -> None:
         """Put records under their keys."""
         for key, record in writes.items():
-            self._before.setdefault(key, self._records.get(key))
+            if key not in self._before:
+                self._before[key] = self.get(key)
             self._records[key] = record
 
     def changed(self) -> dict[str, Record | None]:
         """What was written since the latest `keep`."""
         return {key: self._records[key] for key in self._before}
+
+    def forget(self, key: str) -> None:
+        """Let go of a record that is kept elsewhere; `read` will be asked for it again."""
+        del self._records[key]
 
     def keep(self) -> None:
         """Make the changes so far final."""

@@ -21,11 +21,13 @@ from typing import NamedTuple, Self, TypeAlias
 
 import orjson
 
-from loyalty.account import Head
+from loyalty.account import Head, PurchaseRecord
+from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.facts import Fact
 from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
+from schemas.state import decode_record, encode_record
 from workers.accounts import account_lines
 from workers.batch import UNKNOWN, Counts, DeadLetter, Engine, engine_fault, messages_of, type_of
 from workers.ndjson import Source
@@ -139,7 +141,8 @@ class Replay:
         self._reset()
 
     def _reset(self) -> None:
-        self._overlay = Overlay(lambda _: None)
+        self._packed: dict[str, bytes] = {}
+        self._overlay = Overlay(self._unpacked)
         self.counts = Counts()
         self._events = 0
         self._entries = 0
@@ -164,12 +167,25 @@ class Replay:
             except Exception as fault:  # noqa: BLE001 whatever it is, the event is kept and the run goes on
                 faults[len(messages)] = engine_fault(fault)
                 self._overlay.undo()
-        self._overlay.keep()
+        self._keep()
         self.counts.unknown_fields += sum(
             len(line.decoded.unknown_fields) for line in lines if isinstance(line.decoded, Known)
         )
         for each, of_event in zip(taken, messages, strict=True):
             self._write(each, of_event)
+
+    def _unpacked(self, key: str) -> StateRecord | None:
+        packed = self._packed.get(key)
+        return None if packed is None else decode_record(packed)
+
+    def _keep(self) -> None:
+        """Make what was decided final. Purchases are packed: as objects they take three times the memory."""
+        changed = self._overlay.changed()
+        self._overlay.keep()
+        for key, record in changed.items():
+            if isinstance(record, PurchaseRecord):
+                self._packed[key] = encode_record(record)
+                self._overlay.forget(key)
 
     def _decide(self, line: Line, taken: "list[_Taken]", faults: Mapping[int, DeadLetter]) -> None:
         """Add what becomes of an event and its awards; `faults` says at which places not to try again."""

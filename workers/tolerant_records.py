@@ -74,9 +74,9 @@ class TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]  # Final for type
 
     @override
     def next_batch(self, *args: Any) -> Any:
-        """The next batch; those of formats without headers as they are."""
+        """The next batch; transaction markers and those of formats without headers as they are."""
         raw = self._next_slice
         batch = super().next_batch(*args)
-        if raw is None or batch is None or raw[self.MAGIC_OFFSET] < _MAGIC_WITH_HEADERS:
-            return batch
+        if raw is None or batch is None or raw[self.MAGIC_OFFSET] < _MAGIC_WITH_HEADERS or batch.is_control_batch:
+            return batch  # A transaction marker is the broker's own, and the fetcher reads it by `next`.
         return _TolerantBatch(batch, raw)

@@ -35,7 +35,7 @@ def purchase(number: int) -> bytes:
             "id": f"event-{number}",
             "source": "/pos/store-12",
             "type": "loyalty.purchase.v1",
-            "time": "2026-11-21T10:15:00-05:00",
+            "time": "2020-11-21T10:15:00-05:00",
             "subject": "member-raw",
             "datacontenttype": "application/json",
             "data": {

@@ -60,6 +60,16 @@ def test_a_name_that_is_no_text_costs_its_name_only() -> None:
     ]
 
 
+def test_a_transaction_marker_is_read_by_aiokafka_itself() -> None:
+    """The fetcher takes the marker's one record by `next`."""
+    marker = bytearray(batch([], NONE))
+    marker[21:23] = (0x30).to_bytes(2, "big")  # transactional, control
+    marker[17:21] = calc_crc32c(bytes(marker[21:])).to_bytes(4, "big")
+    following = TolerantRecords(bytes(marker)).next_batch()
+    assert following.is_control_batch
+    assert next(following).value == b"value 0"
+
+
 def test_the_fetcher_reads_through_it() -> None:
     read_any_header_name()
     assert aiokafka.consumer.fetcher.MemoryRecords is TolerantRecords

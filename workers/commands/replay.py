@@ -51,6 +51,7 @@ def replay(
         from loyalty.plan import Programs
         from schemas.program_load import load_programs
         from workers.batch import Engine
+        from workers.collector import collect_rarely
         from workers.ndjson import Source
         from workers.recorded import recording_source, replay_journal
         from workers.replay import Files
@@ -59,6 +60,7 @@ def replay(
         versions = load_programs(program)
         named = {each.version: each for each in versions}
         names = [*events, *(more_events or [])]
+        collect_rarely()
         with Files(out) as files:
             if journal is not None:
                 recordings = [recording_source(name) for name in names]

@@ -24,6 +24,7 @@ def run() -> int:
     from schemas.program_load import load_programs
     from schemas.program_source import ProgramError
     from workers.batch import Engine
+    from workers.collector import collect_rarely
     from workers.fatal import EXIT_REFUSED, Refusal, end_process
     from workers.logs import configure_logs
     from workers.wire import wire
@@ -35,6 +36,7 @@ def run() -> int:
         typer.echo(f"loyalty: {error}", err=True)
         return EXIT_REFUSED
     configure_logs(settings.log_level, json=settings.log_json)
+    collect_rarely()
     try:
         engine = Engine(
             Programs(load_programs(settings.programs)),
