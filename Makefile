@@ -31,11 +31,11 @@ demo: setup ## a local Kafka, a worker and a year of real baskets, live (make de
 
 test: test-fast test-kafka ## all tests
 
-test-fast: setup ## the tests that need no broker, in parallel
-	$(BIN)/pytest -m "not kafka" -n auto --dist loadfile $(ARGS)
+test-fast: setup ## the quick tests, which need no broker, in parallel
+	$(BIN)/pytest -m "not kafka and not slow" -n auto --dist loadfile $(ARGS)
 
-test-kafka: setup ## the tests on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
-	$(BIN)/pytest -m kafka $(ARGS)
+test-kafka: setup ## the slow tests and those on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
+	$(BIN)/pytest -m "kafka or slow" $(ARGS)
 
 lint: setup ## style, types, and whether what is made from the code is fresh
 	$(BIN)/ruff check

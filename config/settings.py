@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     data_directory: Path = Path(".local/worker")
     """Where the worker may keep files of its own. Losing it costs a longer restore, nothing else."""
 
-    batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
+    batch_records_max: int = Field(default=2_000, ge=1, le=50_000)
     """The most records that one transaction takes. More is faster and makes each wait longer."""
 
     max_record_bytes: int = Field(default=262_144, ge=1_024, le=262_144)

@@ -26,6 +26,7 @@ class ReferralLink:
     referral_id: str
     referrer: str
     code: str
+    attributes: Mapping[str, Scalar]
     linked_us: int
     paid: tuple[str, ...] = ()
     transaction_id: str = ""
@@ -123,6 +124,8 @@ class PurchaseRecord:
     raised_to: str = ""
     """The tier that this purchase raised the member to, or ""."""
     returned: dict[str, tuple[int, int]] = field(default_factory=dict)
+    returns: bytes = b""
+    """Memory (memory.py) of the returns that were taken, by return_id: kept as long as the purchase."""
 
 
 def _escaped(part: str) -> str:

@@ -7,15 +7,17 @@ Not here: referrals (referrals.py).
 """
 
 from loyalty import caps
-from loyalty.apportion import ZERO, Exact, largest_remainder, plus, rounded
+from loyalty.apportion import Exact, whole_by_currency
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
 from loyalty.contexts import event_context, member_context
-from loyalty.facts import Engagement, Review, Share
+from loyalty.explanation import reduced
+from loyalty.facts import Engagement, MemberUpdate, Review, Share
 from loyalty.ledger import Work, lot_id_of
+from loyalty.members import decide_member
 from loyalty.plan import Plan
 from loyalty.program import ALL_LINES, ActivityRule
-from loyalty.standing import qualify, raise_tier
+from loyalty.standing import counts, qualify, raise_tier
 
 ENROLLMENT = "enrollment"
 PUBLISHED = "published"
@@ -29,7 +31,12 @@ def decide_activity(work: Work, fact: Review | Share | Engagement, on: str) -> N
 
 
 def enroll(work: Work, fact: object) -> None:
-    """Open the account: its first tier, and the welcome that the program gives."""
+    """Open the account: its first tier, and the welcome that the program gives.
+
+    What the enrolling event says of the member comes first, so that a welcome may depend on it.
+    """
+    if isinstance(fact, MemberUpdate):
+        decide_member(work, fact)
     local = local_time(work.time_us, work.plan.program.zone)
     raise_tier(work, local, ENROLLMENT)
     _give(work, fact, ENROLLMENT)
@@ -47,20 +54,20 @@ def _give(work: Work, fact: object, on: str) -> None:
     ]
     steps = []
     qualifying = 0
-    for (rule, _, multipliers), points in zip(giving, _whole(plan, giving), strict=True):
+    shares = [(rule.currency, exact) for rule, exact, _ in giving]
+    for (rule, exact, which), points in zip(giving, whole_by_currency(shares, plan.program.currencies), strict=True):
         grant = caps.granted(head.counters, rule.id, rule.caps, points, local, fact)
         step: dict[str, object] = {"rule": rule.id, "kind": "fixed", "fixed": rule.points, "points": points}
-        if multipliers:
-            step["multipliers"] = {
-                plan.program.multipliers[i].id: str(plan.program.multipliers[i].factor) for i in multipliers
-            }
+        if which:
+            step["multipliers"] = dict(plan.counted(which))
+            step["exact"] = reduced(exact)
         if grant != points:
             step |= {"granted": grant, "forfeited": points - grant}
         steps.append(step)
         work.credit(rule.currency, [(rule.id, grant)], lot_id_of(work.cause, head.member, on, rule.currency))
         tiers = plan.program.tiers
-        if tiers is not None and tiers.basis == "points" and rule.qualifies and rule.currency == tiers.currency:
-            qualifying += min(grant, rule.points)
+        if tiers is not None and points and counts(tiers, rule):
+            qualifying += rule.points * grant // points  # without multipliers, after the caps' share
     work.book(on, on, steps)
     if plan.program.tiers is not None and qualifying:
         qualify(work, plan.program.tiers, local, qualifying)
@@ -76,8 +83,6 @@ def event_circumstances(work: Work, fact: object, local: Local) -> Circumstances
         segments=head.segments,
         fact=fact,
         context_of=lambda tier: event_context(fact, member_context(tier, head.segments, head.attributes)),
-        store_id=getattr(fact, "store_id", ""),
-        channel=getattr(fact, "channel", ""),
     )
 
 
@@ -92,16 +97,3 @@ def _worth(plan: Plan, rule: ActivityRule, circumstances: Circumstances) -> tupl
     )
     factor = plan.factor(which)
     return (rule.points * factor[0], factor[1]), which
-
-
-def _whole(plan: Plan, giving: list[tuple[ActivityRule, Exact, tuple[int, ...]]]) -> list[int]:
-    points = [0] * len(giving)
-    for currency in plan.program.currencies:
-        mine = [i for i, (rule, _, _) in enumerate(giving) if rule.currency == currency.id]
-        shares = [giving[i][1] for i in mine]
-        total = ZERO
-        for share in shares:
-            total = plus(total, share)
-        for i, part in zip(mine, largest_remainder(rounded(total, currency.rounding), shares), strict=True):
-            points[i] = part
-    return points

@@ -9,6 +9,8 @@ Source of the method: the largest-remainder (Hamilton) apportionment, ties by po
 from collections.abc import Sequence
 from math import lcm
 
+from loyalty.program import Currency
+
 Exact = tuple[int, int]
 ZERO: Exact = (0, 1)
 
@@ -66,3 +68,18 @@ def largest_remainder(total: int, shares: Sequence[Exact], at_most: Sequence[int
     for i in candidates[:extra]:
         parts[i] += 1
     return parts
+
+
+def whole_by_currency(shares: Sequence[tuple[str, Exact]], currencies: Sequence[Currency]) -> list[int]:
+    """Whole points for (currency, exact) shares: one rounding for each currency, then the largest remainder."""
+    points = [0] * len(shares)
+    for currency in currencies:
+        mine = [i for i, (of, _) in enumerate(shares) if of == currency.id]
+        if mine:
+            exact = [shares[i][1] for i in mine]
+            total = ZERO
+            for share in exact:
+                total = plus(total, share)
+            for i, part in zip(mine, largest_remainder(rounded(total, currency.rounding), exact), strict=True):
+                points[i] = part
+    return points

@@ -7,7 +7,9 @@ on with the same counter.
 Not here: what happens with what is over (it is forfeited and recorded, purchases.py and activities.py).
 """
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 
 from loyalty.calendar import Local, period_key, period_last_ordinal, window_start_ordinal
 from loyalty.program import Cap, Duration
@@ -28,27 +30,35 @@ def _counter(rule_id: str, cap: Cap, period: str, value: str) -> str:
 def _used(counters: dict[str, int], rule_id: str, cap: Cap, local: Local, value: str) -> int:
     if cap.rolling is None:
         return counters.get(_counter(rule_id, cap, period_key(cap.per, local), value), 0)
-    return _used_rolling(
-        cap.rolling, local.ordinal, lambda day: counters.get(_counter(rule_id, cap, f"d{day}", value), 0)
-    )
+    by_day = _used_by_day(counters, _counter(rule_id, cap, "d", value))
+    return _used_rolling(by_day, cap.rolling, local.ordinal)
 
 
-def _used_rolling(rolling: Duration, today: int, used_on: Callable[[int], int]) -> int:
+def _used_by_day(counters: dict[str, int], counter: str) -> list[tuple[int, int]]:
+    """(day, used) of the days that have a counter, in order; `counter` is its name without the day."""
+    *before, day, each = counter.split("|", 3)
+    start = "|".join([*before, day])
+    found = []
+    for name, used in counters.items():
+        if name.startswith(start):
+            number, _, of = name[len(start) :].partition("|")
+            if of == each:
+                found.append((int(number), used))
+    return sorted(found)
+
+
+def _used_rolling(by_day: list[tuple[int, int]], rolling: Duration, today: int) -> int:
     """What the fullest of the windows that hold this day has used.
 
     A late event lies in windows that others began to fill: looking back alone would let one of them overflow.
+    Few days have a counter, so those are looked for, and not all the days of the windows.
     """
-
-    def used(first: int, last: int) -> int:
-        return sum(used_on(day) for day in range(first, last + 1))
-
-    end, first = today, window_start_ordinal(today, rolling)
-    most = used(first, end)
-    while window_start_ordinal(end + 1, rolling) <= today:
-        end += 1
-        if used_on(end):  # only a day that holds something can make a later window fuller
-            most = max(most, used(window_start_ordinal(end, rolling), end))
-    return most
+    days = [day for day, _ in by_day]
+    sums = [0, *accumulate(used for _, used in by_day)]
+    ends = [today, *(day for day in days if day > today and window_start_ordinal(day, rolling) <= today)]
+    return max(
+        sums[bisect_right(days, end)] - sums[bisect_left(days, window_start_ordinal(end, rolling))] for end in ends
+    )
 
 
 def granted(

@@ -12,6 +12,7 @@ Not here: decoding and partitions, which come before; writing, which comes after
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from loyalty import caps
@@ -73,12 +74,14 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
             return answer
     plan = programs.named(fact.version) if isinstance(fact, Award) else programs.at(fact.time_us)
     if plan is None:
+        if isinstance(fact, Award):
+            return _refused(Code.UNKNOWN_RULE, f"the award is of program version {fact.version!r}: load that version")
         return _refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
     refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     draft = Head(fact.member, fact.time_us) if head is None else head.draft()
-    leg = fact.rule if isinstance(fact, Award) else ""
+    leg = fact.award_id if isinstance(fact, Award) else ""
     work = Work(plan, draft, fact.cause, fact.time_us, now_us, leg)
     if head is None and not _closes(fact):
         enroll(work, fact)
@@ -130,7 +133,8 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     changed = decide_return(work, fact, record, plan)
     if isinstance(changed, Refusal):
         return changed
-    work.writes[key] = changed
+    taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
+    work.writes[key] = replace(changed, returns=taken)
     return None
 
 
@@ -163,13 +167,14 @@ def _taken_before(
     body = recall(head.seen, event_key)
     if body is not None:
         return DUPLICATE if body == fact.body else _conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
-    if isinstance(fact, Purchase):
+    name = f"the {fact.cause.type} with this business key"
+    content = recall(head.seen, business_key) if business_key is not None else None
+    if isinstance(fact, Purchase | Return):
         record = state.get(purchase_key(fact.member, fact.transaction_id))
-        content = record.content if isinstance(record, PurchaseRecord) else None
-        name = f"transaction {fact.transaction_id!r}"
-    else:
-        content = recall(head.seen, business_key) if business_key is not None else None
-        name = f"the {fact.cause.type} with this business key"
+        if isinstance(record, PurchaseRecord) and isinstance(fact, Purchase):
+            content, name = record.content, f"transaction {fact.transaction_id!r}"
+        elif isinstance(record, PurchaseRecord) and content is None and business_key is not None:
+            content = recall(record.returns, business_key)
     if content is None:
         return None
     return DUPLICATE if content == fact.content else _conflict(name)
@@ -241,7 +246,9 @@ def _finished(
     if business_key is not None:
         seen = remember(seen, business_key, fact.content, work.now_us)
     head.seen = seen
-    if _chars(head) > ACCOUNT_CHARS_MAX:
+    # Returns and closing go on for a while: points of an account that is too full must still be taken back.
+    limit = 2 * ACCOUNT_CHARS_MAX if isinstance(fact, Return) or _closes(fact) else ACCOUNT_CHARS_MAX
+    if _chars(head) > limit:
         return _refused(
             Code.ACCOUNT_FULL,
             "the account has taken more events than an account can hold: is one member id shared by many?",

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from loyalty.account import PurchaseRecord
-from loyalty.apportion import ZERO, Exact, largest_remainder, plus, rounded
+from loyalty.apportion import ZERO, Exact, plus, rounded, whole_by_currency
 from loyalty.circumstances import Circumstances
 from loyalty.facts import Line, Purchase, Tender
 from loyalty.plan import EXCLUDED, Plan, RulePlan
@@ -186,14 +186,4 @@ def whole_points(plan: Plan, earned: Sequence[Earned]) -> list[int]:
     if len(earned) == 1:
         only = earned[0]
         return [rounded(only.exact, plan.currencies[only.rule.currency].rounding)]
-    points = [0] * len(earned)
-    for currency in plan.program.currencies:
-        mine = [i for i, one in enumerate(earned) if one.rule.currency == currency.id]
-        if mine:
-            shares = [earned[i].exact for i in mine]
-            total = ZERO
-            for share in shares:
-                total = plus(total, share)
-            for i, part in zip(mine, largest_remainder(rounded(total, currency.rounding), shares), strict=True):
-                points[i] = part
-    return points
+    return whole_by_currency([(one.rule.currency, one.exact) for one in earned], plan.program.currencies)

@@ -2,22 +2,24 @@
 
 A step of a purchase says what the rule counted (`amount_minor`, for items `quantity_micro`), its `rate`, what a
 minor unit counted for when that is not one (`counts`), the `multipliers` that applied, the `exact` value before
-rounding, the `points` after it, spread over the `lines`, and what caps left (`granted`) and cut (`forfeited`).
+rounding, the `points` after it, spread over the `lines`, and what caps left (`granted`) and cut (`forfeited`). A last
+step for each currency says how the sum over the rules was rounded.
 
 Not here: the arithmetic (earning.py).
 """
 
+from collections.abc import Sequence
 from itertools import compress
 from math import gcd, lcm
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from loyalty.apportion import Exact
+from loyalty.apportion import ZERO, Exact, plus
 from loyalty.earning import ONE, Basket, Earned
 from loyalty.plan import EXCLUDED, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
 
     from loyalty.facts import Line
 
@@ -32,11 +34,11 @@ def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int, *, 
     if rule.kind == "per_item":
         said["quantity_micro"] = one.quantity_micro
     said["rate"] = one.of.rate_text
-    if one.counts != ONE:
-        said["counts"] = _reduced(one.counts)
+    if one.counts != ONE and one.of.line_field is not None:
+        said["counts"] = reduced(one.counts)
     if one.factors:
         said["multipliers"] = _multipliers(plan, one.factors.values())
-    said["exact"] = _reduced(one.exact)
+    said["exact"] = reduced(one.exact)
     said["points"] = points
     if granted != points:
         said["granted"] = granted
@@ -53,7 +55,23 @@ def _multipliers(plan: Plan, applied: "Collection[tuple[int, ...]]") -> dict[str
     return counted
 
 
-def _reduced(exact: Exact) -> str:
+def roundings(plan: Plan, earned: Sequence[Earned], points: Sequence[int]) -> list[dict[str, Any]]:
+    """A step for each currency of which there are points: the exact sum over its rules, and how it was rounded."""
+    said = []
+    for currency in plan.program.currencies:
+        mine = [i for i, one in enumerate(earned) if one.rule.currency == currency.id]
+        whole = sum([points[i] for i in mine])
+        if whole:
+            total = ZERO
+            for i in mine:
+                total = plus(total, earned[i].exact)
+            said.append(
+                {"currency": currency.id, "exact": reduced(total), "rounding": currency.rounding, "points": whole}
+            )
+    return said
+
+
+def reduced(exact: Exact) -> str:
     """In lowest terms: "1999/100", or "20" when it is whole."""
     divisor = gcd(*exact)
     num, den = exact[0] // divisor, exact[1] // divisor

@@ -141,7 +141,7 @@ class Work:
         head.ledger_sequence += 1
         program = (version or self.plan).program
         entry = Entry(
-            derived_id(self.cause, "entry", head.member, kind, reason),
+            derived_id(self.cause, "entry", head.member, kind, reason, self.leg),
             kind,
             reason,
             head.member,

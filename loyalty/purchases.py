@@ -3,24 +3,24 @@
 Not here: what the rules give (earning.py), returns (returns.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty import caps, referrals
 from loyalty.account import PurchaseRecord, purchase_key
-from loyalty.apportion import ZERO, plus
+from loyalty.apportion import ZERO, Exact, plus
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
 from loyalty.contexts import member_context, purchase_context
 from loyalty.decisions import Code, Refusal
 from loyalty.earning import Basket, Earned, basket_of, counted_spend, evaluate, whole_points
-from loyalty.explanation import LINES_MAX, step
+from loyalty.explanation import LINES_MAX, roundings, step
 from loyalty.facts import Purchase, Scalar
 from loyalty.ledger import Work, lot_id_of
 from loyalty.plan import Plan
-from loyalty.program import Tiers
-from loyalty.standing import qualify, raise_tier, tier_with
+from loyalty.program import PurchaseRule, Tiers
+from loyalty.standing import counts, qualify, raise_tier, tier_with
 from loyalty.tiers import qualifying_key
 
 KIND = "earn"
@@ -41,7 +41,7 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
     tiers = plan.program.tiers
     if tiers is not None and tiers.crossing == "same":
         would_grant = _capped(dict(head.counters), earned, points, local, fact)
-        reached = tier_with(work, tiers, local, qualified(tiers, fact, basket, earned, points, would_grant))
+        reached = tier_with(work, tiers, local, qualified(tiers, fact, basket, _parts(earned, points, would_grant)))
         if reached != head.tier:
             tier_before = reached
             earned = evaluate(plan, basket, circumstances.with_tier(reached))
@@ -59,10 +59,11 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
             by_currency.setdefault(one.rule.currency, []).append((one.rule.id, grant))
     for currency, parts in by_currency.items():
         work.credit(currency, parts, lot_id_of(fact.cause, head.member, KIND, currency))
+    steps += roundings(plan, earned, points)
     work.book(KIND, "purchase", steps)
     key, amount = "", 0
     if tiers is not None:
-        key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, earned, points, grants)
+        key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
         qualify(work, tiers, local, amount)
     raised_to = raise_tier(work, local, "qualified")
     record = _record(fact, work, tier_before, granted, key, amount, raised_to)
@@ -120,15 +121,16 @@ def purchase_circumstances(
     )
 
 
+def qualifying_part(one: Earned, points: int, granted: int) -> Exact:
+    """What a rule adds to a tier basis of points: its base without multipliers, after its caps' share."""
+    num, den = one.base
+    return (num, den) if granted == points else (num * granted, den * points)
+
+
 def qualified(
-    tiers: Tiers,
-    purchase: Purchase | PurchaseRecord,
-    basket: Basket,
-    earned: list[Earned],
-    points: list[int],
-    grants: list[int],
+    tiers: Tiers, purchase: Purchase | PurchaseRecord, basket: Basket, parts: Iterable[tuple[PurchaseRule, Exact]]
 ) -> int:
-    """What the basket adds to the tier basis: base points without multipliers after their caps' share, or spend."""
+    """What the basket adds to the tier basis: the parts of the rules that qualify, or spend."""
     if tiers.basis == "spend":
         spend = counted_spend(basket)
         if basket.groups and tiers.spend_includes:  # tax on nothing that counts does not count either
@@ -137,11 +139,16 @@ def qualified(
             spend = plus(spend, (included * basket.exchange[0], basket.exchange[1]))
         return spend[0] // spend[1]
     total = ZERO
-    for one, part, grant in zip(earned, points, grants, strict=True):
-        if one.rule.qualifies and one.rule.currency == tiers.currency:
-            num, den = one.base
-            total = plus(total, (num, den) if grant == part else (num * grant, den * part))
+    for rule, part in parts:
+        if counts(tiers, rule):
+            total = plus(total, part)
     return total[0] // total[1]
+
+
+def _parts(earned: list[Earned], points: list[int], grants: list[int]) -> Iterator[tuple[PurchaseRule, Exact]]:
+    return (
+        (one.rule, qualifying_part(one, part, grant)) for one, part, grant in zip(earned, points, grants, strict=True)
+    )
 
 
 def _record(

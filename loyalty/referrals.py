@@ -7,6 +7,7 @@ Not here: taking rewards back when the qualifying purchase is returned.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from loyalty import caps
 from loyalty.account import ReferralLink
@@ -18,10 +19,9 @@ from loyalty.facts import Award, Purchase, Referral
 from loyalty.ledger import Work, lot_id_of
 from loyalty.memory import key_digest
 from loyalty.program import ReferralRule
-from loyalty.standing import qualify, raise_tier
+from loyalty.standing import counts, qualify, raise_tier
 
 KIND = "referral"
-SIGNED_UP = "signed_up"
 QUALIFIED = "qualified"
 
 
@@ -34,12 +34,14 @@ def decide_referral(work: Work, fact: Referral) -> Refusal | None:
     head = work.head
     link = head.referral
     if link is None:
-        link = ReferralLink(fact.referral_id, fact.referrer_id, fact.code, fact.time_us)
+        link = ReferralLink(fact.referral_id, fact.referrer_id, fact.code, fact.attributes, fact.time_us)
     elif (link.referral_id, link.referrer) != (fact.referral_id, fact.referrer_id):
         return Refusal(
             Code.ALREADY_REFERRED,
             f"the member was referred before, in referral {link.referral_id!r}: a member is referred once",
         )
+    if fact.time_us < link.linked_us:  # the stages may come in any order
+        link = replace(link, linked_us=fact.time_us)
     head.referral = link
     local = local_time(fact.time_us, work.plan.program.zone)
     circumstances = event_circumstances(work, fact, local)
@@ -65,7 +67,7 @@ def qualify_by_purchase(work: Work, link: ReferralLink, fact: Purchase, spend: E
         link.code,
         QUALIFIED,
         fact.transaction_id,
-        {},
+        link.attributes,
     )
     circumstances = event_circumstances(work, asked, local)
     for rule, holds in zip(work.plan.program.referral_rules, work.plan.referral_holds, strict=True):
@@ -87,7 +89,7 @@ def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> N
     head.referral = replace(link, paid=(*link.paid, rule.id), transaction_id=link.transaction_id or transaction_id)
     _book(work, rule, rule.referee_points, rule.referee_points, "referee", local)
     if rule.referrer_points:
-        award_id = derived_id(work.cause, "award", rule.id, link.referrer)
+        award_id = derived_id(work.cause, "award", rule.id, head.member, link.referrer)
         digest = key_digest("award", award_id)
         version = work.plan.program.version
         work.awards.append(
@@ -106,20 +108,22 @@ def decide_award(work: Work, fact: Award) -> Refusal | None:
     local = local_time(fact.time_us, work.plan.program.zone)
     points = rule.referrer_points
     grant = caps.granted(work.head.counters, rule.id, rule.referrer_caps, points, local, fact)
-    _book(work, rule, points, grant, "referrer", local)
+    _book(work, rule, points, grant, "referrer", local, fact.from_member)
     return None
 
 
-def _book(work: Work, rule: ReferralRule, points: int, grant: int, side: str, local: Local) -> None:
+def _book(work: Work, rule: ReferralRule, points: int, grant: int, side: str, local: Local, referee: str = "") -> None:
     if not points:
         return
-    step = {"rule": rule.id, "kind": "fixed", "side": side, "fixed": points, "points": points}
+    step: dict[str, Any] = {"rule": rule.id, "kind": "fixed", "side": side, "fixed": points, "points": points}
     if grant != points:
         step |= {"granted": grant, "forfeited": points - grant}
+    if referee:
+        step["referee"] = referee
     lot_id = lot_id_of(work.cause, work.head.member, KIND, rule.currency)
     work.credit(rule.currency, [(rule.id, grant)], lot_id)
     work.book(KIND, f"{side}:{rule.id}", [step])
     tiers = work.plan.program.tiers
-    if tiers is not None and tiers.basis == "points" and rule.qualifies and rule.currency == tiers.currency:
+    if tiers is not None and counts(tiers, rule):
         qualify(work, tiers, local, grant)
         raise_tier(work, local, "qualified")

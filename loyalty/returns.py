@@ -18,6 +18,7 @@ Not here: blind returns, returns before their purchase.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from loyalty import caps
 from loyalty.account import PurchaseRecord
@@ -29,7 +30,7 @@ from loyalty.facts import Cause, Line, Return, ReturnLine
 from loyalty.ledger import DEBT, RETURNED, Work, lot_id_of
 from loyalty.plan import Plan
 from loyalty.purchases import KIND as EARN
-from loyalty.purchases import purchase_circumstances, qualified
+from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
 from loyalty.standing import NO_SUMS
 from loyalty.tiers import added, period_number, qualifying_key
 
@@ -54,7 +55,7 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
     if isinstance(returned, Refusal):
         return returned
     held, room, qualified_held = _worth(plan, record, _remaining(record.lines, returned))
-    _give_back(work, plan, record, held)
+    _give_back(work, plan, record, held, fact.lines)
     if any(plan.rule_named[rule_id].caps for rule_id in record.granted):
         _free_caps(work, plan, record, _worth(plan, record, _remaining(record.lines, record.returned))[1], room)
     _lower_basis(work, plan, record, qualified_held)
@@ -120,31 +121,31 @@ def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple
         one.rule.id: _limit(one.exact, points, record.granted.get(one.rule.id, 0))
         for one, points in zip(then, points_then, strict=True)
     }
-    held, room = _held(plan, now, limits, record.granted)
-    amount = 0
+    cut: dict[str, int] = {}
+    for one, points in zip(then, points_then, strict=True):
+        currency = one.rule.currency
+        cut[currency] = cut.get(currency, 0) + points - record.granted.get(one.rule.id, 0)
+    held, room = _held(plan, now, limits, record.granted, cut)
     tiers = plan.program.tiers
-    if tiers is not None:
-        points_of = {one.rule.id: points for one, points in zip(then, points_then, strict=True)}
-        amount = qualified(
-            tiers,
-            record,
-            basket,
-            now,
-            [points_of.get(one.rule.id, 0) for one in now],
-            [record.granted.get(one.rule.id, 0) for one in now],
-        )
-        amount = min(amount, record.qualified_held)
-    return held, room, amount
+    if tiers is None:
+        return held, room, 0
+    most = {
+        one.rule.id: qualifying_part(one, points, record.granted.get(one.rule.id, 0))
+        for one, points in zip(then, points_then, strict=True)
+    }
+    parts = [(one.rule, lesser(one.base, most[one.rule.id])) for one in now]
+    return held, room, min(qualified(tiers, record, basket, parts), record.qualified_held)
 
 
 def _limit(exact: Exact, points: int, granted: int) -> Exact:
-    """G + max(p - a, 0): what caps left of a rule, and the fraction that its rounding cut off."""
+    """The most that a rule may be worth: what caps left of it, and the fraction that its rounding cut off."""
     return plus((granted, 1), max((exact[0] - points * exact[1], exact[1]), ZERO, key=lambda e: e[0]))
 
 
 def _held(
-    plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: dict[str, int]
+    plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: dict[str, int], cut: dict[str, int]
 ) -> tuple[dict[str, int], dict[str, int]]:
+    """Points that each rule holds, and the most that it may come to. `cut` is what caps took at the purchase."""
     held: dict[str, int] = {}
     room: dict[str, int] = {}
     for currency in plan.program.currencies:
@@ -154,7 +155,9 @@ def _held(
         total = ZERO
         for m in worth:
             total = plus(total, m)
-        target = min(rounded(total, currency.rounding), sum(bounds))
+        # Rounded with what caps cut, as at the purchase: half_even depends on the integer that it rounds from.
+        off = cut.get(currency.id, 0)
+        target = min(rounded(plus(total, (off, 1)), currency.rounding) - off, sum(bounds))
         for one, part, bound in zip(mine, largest_remainder(target, worth, bounds), bounds, strict=True):
             room[one.rule.id] = bound
             if part:
@@ -162,10 +165,12 @@ def _held(
     return held, room
 
 
-def _give_back(work: Work, plan: Plan, record: PurchaseRecord, held: dict[str, int]) -> None:
+def _give_back(
+    work: Work, plan: Plan, record: PurchaseRecord, held: dict[str, int], lines: tuple[ReturnLine, ...]
+) -> None:
     """Book the difference between what rules held and hold."""
     cause = Cause(record.source, record.event_id, PURCHASE_TYPE)
-    steps = []
+    steps: list[dict[str, Any]] = []
     # Rules that hold more than before come first: a point that moves between rules must not touch other lots.
     moves = sorted(
         ((rule_id, record.held.get(rule_id, 0), held.get(rule_id, 0)) for rule_id in record.granted),
@@ -184,6 +189,9 @@ def _give_back(work: Work, plan: Plan, record: PurchaseRecord, held: dict[str, i
             if missing:
                 said["not_recouped"] = missing
         steps.append(said)
+    if steps:
+        back = {line.line_id: [line.quantity_micro, line.amount_minor] for line in lines}
+        steps.insert(0, {"transaction_id": record.transaction_id, "returned": back})
     work.book(KIND, "return", steps, plan)
 
 

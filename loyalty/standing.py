@@ -7,7 +7,7 @@ from loyalty import tiers as sums
 from loyalty.calendar import Local
 from loyalty.decisions import TierChange, derived_id
 from loyalty.ledger import Work
-from loyalty.program import Tiers
+from loyalty.program import ActivityRule, PurchaseRule, ReferralRule, Tiers
 
 NO_SUMS = sums.Sums()
 
@@ -21,6 +21,8 @@ def qualify(work: Work, tiers: Tiers, local: Local, amount: int) -> None:
 
 def tier_with(work: Work, tiers: Tiers, local: Local, amount: int) -> str:
     """The tier that the member would have with `amount` more."""
+    if _is_foreign(work):
+        return work.head.tier
     number = sums.period_number(tiers, local)
     held = work.head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
     index = sums.level_reached(tiers, sums.added(held, number, amount, tiers), number, _index(work))
@@ -30,7 +32,7 @@ def tier_with(work: Work, tiers: Tiers, local: Local, amount: int) -> str:
 def raise_tier(work: Work, local: Local, reason: str) -> str:
     """Move the member up to the level that the sums reach; answers the new tier, or "" when nothing changed."""
     tiers = work.plan.program.tiers
-    if tiers is None:
+    if tiers is None or _is_foreign(work):
         return ""
     head = work.head
     held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
@@ -62,6 +64,16 @@ def raise_tier(work: Work, local: Local, reason: str) -> str:
     return level.id
 
 
+def counts(tiers: Tiers, rule: PurchaseRule | ActivityRule | ReferralRule) -> bool:
+    """Whether what the rule gives adds to a tier basis of points."""
+    return tiers.basis == "points" and rule.qualifies and rule.currency == tiers.currency
+
+
+def _is_foreign(work: Work) -> bool:
+    """Whether the member has a tier that the event's version does not know: a late event must not take it away."""
+    return bool(work.head.tier) and work.head.tier not in work.plan.level_index
+
+
 def _index(work: Work) -> int:
-    """The level that the member is in; the lowest when a version no longer knows the member's tier."""
+    """The level that the member is in; the lowest before the first."""
     return work.plan.level_index.get(work.head.tier, 0)

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from loyalty.program import Program
+from loyalty.program import Level, Program
 from schemas.program import ProgramFile
 from schemas.program_compile import compile_program
 from schemas.program_explain import explain
@@ -201,6 +201,14 @@ def _clashes(later: _Loaded, earlier: _Loaded) -> Iterable[Problem]:
     if mine.effective_from_us == other.effective_from_us:
         message = f"version {other.version} in {file} starts at the same time"
         yield _problem(later.source, "effective_from", message, "a version is replaced by one that starts later")
+    gone = {level.id for level in _levels(other)} - {level.id for level in _levels(mine)}
+    if gone and _levels(mine):
+        message = f"tier {min(gone)} of version {other.version} in {file} is missing"
+        yield _problem(later.source, "tiers", message, "members may be in it: keep its id, and change the name")
+
+
+def _levels(program: Program) -> tuple[Level, ...]:
+    return program.tiers.levels if program.tiers is not None else ()
 
 
 def _problem(source: Source, key: str, message: str, hint: str) -> Problem:

@@ -73,7 +73,15 @@ def _head_fields(head: Head) -> list[Any]:
 
 
 def _link_fields(link: ReferralLink) -> list[Any]:
-    return [link.referral_id, link.referrer, link.code, link.linked_us, link.paid, link.transaction_id]
+    return [
+        link.referral_id,
+        link.referrer,
+        link.code,
+        link.attributes,
+        link.linked_us,
+        link.paid,
+        link.transaction_id,
+    ]
 
 
 def _head(fields: list[Any]) -> Head:
@@ -93,7 +101,7 @@ def _head(fields: list[Any]) -> Head:
         fields[13],
         {name: Sums(*sums) for name, sums in fields[14].items()},
         fields[15],
-        None if link is None else ReferralLink(link[0], link[1], link[2], link[3], tuple(link[4]), link[5]),
+        None if link is None else ReferralLink(link[0], link[1], link[2], link[3], link[4], tuple(link[5]), link[6]),
         b64decode(fields[17]),
         fields[18],
         fields[19],
@@ -131,6 +139,7 @@ def _purchase_fields(record: PurchaseRecord) -> list[Any]:
         record.qualified_held,
         record.raised_to,
         record.returned,
+        b64encode(record.returns).decode(),
     ]
 
 
@@ -162,4 +171,5 @@ def _purchase(fields: list[Any]) -> PurchaseRecord:
         fields[25],
         fields[26],
         {line_id: (quantity, amount) for line_id, (quantity, amount) in fields[27].items()},
+        b64decode(fields[28]),
     )

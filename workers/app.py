@@ -167,7 +167,7 @@ class Process(faust.Worker):
         watchdog = threading.Timer(_STOP_SECONDS_MAX, self._stuck)
         watchdog.daemon = True
         watchdog.start()
-        await self._ownership.revoked()
+        await self._ownership.stop()
         await super().on_stop()
 
     async def _beat(self) -> None:

@@ -15,8 +15,9 @@ from enum import IntEnum
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
+from schemas.state import UnknownFormat
 from workers.batch import BatchResult, Decider, Out
-from workers.fatal import TooManyDeadLetters
+from workers.fatal import Refusal, TooManyDeadLetters
 from workers.lanes import Taken
 from workers.metrics import Metrics
 from workers.partition import Partition
@@ -139,9 +140,15 @@ class Checkpoint:
 
     async def _decide(self) -> None:
         partition = self._partition
-        self._result = self._protocol.decider.decide_batch(
-            partition.number, self._taken.records, partition.store, self._after.now_us
-        )
+        try:
+            self._result = self._protocol.decider.decide_batch(
+                partition.number, self._taken.records, partition.store, self._after.now_us
+            )
+        except UnknownFormat as error:
+            raise Refusal(
+                f"the state of partition {partition.number} cannot be read: {error}",
+                hint="run the release that wrote it, or a newer one",
+            ) from error
 
     async def _judge(self) -> None:
         share, events = self._protocol.dead_letter_stop_share, len(self._taken.records)

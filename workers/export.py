@@ -19,10 +19,11 @@ from workers.accounts import account_lines
 from workers.batch import Record
 from workers.cluster import ClusterError, client_options
 from workers.recorded import record_line
+from workers.store.port import ACCOUNT_KEY
 from workers.topic_words import ACCOUNTS, INPUTS, JOURNAL
 
-RECORDED: Final = (*INPUTS, JOURNAL)
-"""What a replay by journal needs."""
+RECORDED: Final = (JOURNAL, *INPUTS)
+"""What a replay by journal needs. The journal comes first: what it names is in the inputs by then."""
 
 _FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 _POLL_MS: Final = 500
@@ -36,9 +37,10 @@ def export(settings: Settings, words: Sequence[str], directory: Path, progress: 
     """Write one file for each topic word into `directory`; answers the number of lines in each.
 
     `accounts` comes out as accounts, sorted by member; every other topic as a recording.
+    A folder that is made is for its owner alone: it holds what members did.
     Raises ClusterError when a topic is missing or its records stop coming.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     counts: dict[str, int] = {}
     for word in words:
         records = committed(settings, word, progress)
@@ -55,7 +57,7 @@ def heads(records: Iterator[Record]) -> Iterator[Head]:
     """The accounts that these records of the changelog leave behind."""
     latest: dict[bytes, bytes | None] = {}
     for record in records:
-        if record.key is not None and record.key.startswith(b"m|"):
+        if record.key is not None and record.key.startswith(ACCOUNT_KEY):
             latest[record.key] = record.value
     for value in latest.values():
         found = None if value is None else decode_record(value)

@@ -15,9 +15,10 @@ Invariants:
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from time import monotonic
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from workers.batch import Record
@@ -167,7 +168,7 @@ class Lane:
                 async with asyncio.timeout(self._idle_seconds):
                     await self._wake.wait()
             except TimeoutError:
-                return True
+                pass
         return not self._closing
 
 
@@ -230,11 +231,10 @@ class Lanes:
         self._end_process = end_process
         self._lanes: dict[int, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way: dict[int, float] = {}
         self._room = asyncio.Event()
 
-    def open(
-        self, partition: int, positions: Mapping[str, int], process: Callable[[Lane, Taken], Awaitable[None]]
-    ) -> None:
+    def open(self, partition: int, positions: Mapping[str, int], process: Callable[[Taken], Awaitable[None]]) -> None:
         """Start the lane of a partition whose state ends at `positions`."""
         lane = Lane(
             partition,
@@ -294,13 +294,22 @@ class Lanes:
         """End the process because reading failed."""
         self._end_process(what, error)
 
-    def lag_records(self) -> Iterable[tuple[int, int]]:
-        """For each open lane its partition and how many records wait."""
-        return [(lane.partition, lane.lag_records()) for lane in self._lanes.values()]
+    def lag_records(self) -> list[tuple[int, int]]:
+        """For each open lane its partition and how many records wait. May be asked from any thread."""
+        return [(lane.partition, lane.lag_records()) for lane in list(self._lanes.values())]
 
-    async def _work(self, lane: Lane, process: Callable[[Lane, Taken], Awaitable[None]]) -> None:
+    def batch_age_seconds(self) -> float:
+        """For how long the oldest batch has been under way; 0 without one. May be asked from any thread."""
+        now = monotonic()
+        return max((now - began for began in list(self._under_way.values())), default=0.0)
+
+    async def _work(self, lane: Lane, process: Callable[[Taken], Awaitable[None]]) -> None:
         async def one(taken: Taken) -> None:
-            await process(lane, taken)
+            self._under_way[lane.partition] = monotonic()
+            try:
+                await process(taken)
+            finally:
+                del self._under_way[lane.partition]
 
         try:
             await lane.work(one)

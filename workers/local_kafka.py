@@ -93,7 +93,7 @@ class LocalKafka:
             raise LocalKafkaError(f"a broker already runs in {self.directory} (process {self.pid}, {self.bootstrap})")
         deadline = time.monotonic() + timeout_seconds
         java, jars = _java(), kafka_jars()
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # The topics lie there as plain files.
         self._configure()
         if not (self._data / "meta.properties").exists():
             self._run_tool(java, jars, "kafka.tools.StorageTool", "format", "-t", cluster_id(self.directory))
@@ -158,8 +158,8 @@ class LocalKafka:
 
     def _configure(self) -> None:
         earlier = self._configured()
-        port = self._port or _port_of(earlier.get("advertised.listeners", "")) or _free_port()
-        controller_port = _port_of(earlier.get("controller.quorum.bootstrap.servers", "")) or _free_port()
+        port = self._port or _port_of(earlier.get("advertised.listeners", "")) or free_port()
+        controller_port = _port_of(earlier.get("controller.quorum.bootstrap.servers", "")) or free_port()
         for wanted in (port, controller_port):
             _check_free(wanted)
         properties = server_properties(self._data, port, controller_port) | self._properties
@@ -363,7 +363,8 @@ def _port_of(address: str) -> int:
     return int(address.partition(",")[0].rpartition(":")[2] or 0)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]

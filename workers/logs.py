@@ -2,7 +2,7 @@
 
 A terminal gets lines to read, anything else one JSON object a line; both on stderr, so that stdout stays data.
 No member data above debug: log positions, counts and codes, never an event. Tracebacks come without the values of
-local variables, which would be whole batches of events.
+local variables, which would be whole batches of events. No password at any level.
 """
 
 import logging
@@ -56,3 +56,5 @@ def configure_logs(level: str, *, json: bool | None = None) -> None:
         library.propagate = True
         # Their info is about their inside.
         library.setLevel(max(logging.WARNING, root.level) if root.level > logging.DEBUG else root.level)
+    # At debug it logs each request as it is: that of logging in holds the password.
+    logging.getLogger("aiokafka.conn").setLevel(max(logging.INFO, root.level))

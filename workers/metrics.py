@@ -6,12 +6,15 @@ Invariants:
   M3 what a batch did is counted after its commit, so that the counters agree with the ledger up to a crash
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from platform import python_version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from typing_extensions import override
 
 from workers.batch import Counts, Record
 
@@ -35,6 +38,26 @@ class Bounded:
             return "other"
         self._seen.add(value)
         return value
+
+
+class _LagRecords(Collector):
+    """Counted at the scrape, so that it is true of a worker that is stuck, too."""
+
+    def __init__(self, lag_records: Callable[[], Iterable[tuple[int, int]]]) -> None:
+        self._lag_records = lag_records
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """The gauge without a value."""
+        about = "Records that wait to be decided. Rising for minutes: add workers, or find what blocks in the log."
+        return [GaugeMetricFamily("loyalty_lag_records", about, labels=["partition"])]
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        """The gauge now."""
+        [gauge] = self.describe()
+        for partition, records in self._lag_records():
+            gauge.add_metric([str(partition)], records)
+        yield gauge
 
 
 class Metrics:
@@ -137,12 +160,6 @@ class Metrics:
             ["partition"],
             registry=registry,
         )
-        self._lag_records = Gauge(
-            "loyalty_lag_records",
-            "Records that wait to be decided. Rising for minutes: add workers, or find what blocks in the log.",
-            ["partition"],
-            registry=registry,
-        )
         self._restore_seconds = Histogram(
             "loyalty_restore_seconds",
             "Duration of taking over partitions: fencing, restoring, settling positions. When it nears the rebalance "
@@ -161,9 +178,19 @@ class Metrics:
         self._build.info({"version": _version(), "python": python_version()})
 
     def watch(
-        self, *, accounts: Callable[[], float], partitions: Callable[[], float], ready: Callable[[], float]
+        self,
+        *,
+        accounts: Callable[[], float],
+        partitions: Callable[[], float],
+        ready: Callable[[], float],
+        batch_age_seconds: Callable[[], float],
+        lag_records: Callable[[], Iterable[tuple[int, int]]],
     ) -> None:
-        """Add the gauges that are read when scraped. The functions are called from the server's thread."""
+        """Add the gauges that are read when scraped. The functions are called from the server's thread.
+
+        `lag_records` says for each partition how many records wait.
+        """
+        self.registry.register(_LagRecords(lag_records))
         for name, help_text, read in (
             (
                 "loyalty_accounts",
@@ -174,6 +201,11 @@ class Metrics:
                 "loyalty_partitions",
                 "Partition numbers this worker owns. 0 for long: more workers than partitions.",
                 partitions,
+            ),
+            (
+                "loyalty_batch_age_seconds",
+                "Age of the oldest batch under way, 0 without one. Over some seconds: it waits for the brokers.",
+                batch_age_seconds,
             ),
             ("loyalty_ready", "1 when restored, assigned and able to write. 0 for minutes: /readyz says why.", ready),
         ):
@@ -194,10 +226,6 @@ class Metrics:
         if counts.event_time_us_max:
             self._event_lag.labels(str(partition)).set(max(0.0, (now_us - counts.event_time_us_max) / 1e6))
 
-    def waiting(self, partition: int, records: int) -> None:
-        """So many records wait behind the latest batch."""
-        self._lag_records.labels(str(partition)).set(records)
-
     def taken_over(self, *, records: int, seconds: float) -> None:
         """Partitions have been taken over."""
         self._restored.inc(records)
@@ -205,7 +233,7 @@ class Metrics:
 
     def given_up(self) -> None:
         """All partitions have been given up: what was said about them is the next owner's to say."""
-        for gauge in (self._event_lag, self._broker_lag, self._lag_records):
+        for gauge in (self._event_lag, self._broker_lag):
             gauge.clear()
 
     def _count(self, counts: Counts) -> None:

@@ -6,9 +6,12 @@ Invariants:
 """
 
 import gzip
+import shutil
 import sys
+import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
 
@@ -35,6 +38,19 @@ class Line(NamedTuple):
     def where(self) -> str:
         """`file:line`."""
         return f"{self.source}:{self.number}"
+
+
+@contextmanager
+def copied_input(names: Sequence[str]) -> Iterator[Path | None]:
+    """A copy of standard input if it is among `names`, else None: it comes only once, and is read twice."""
+    if STANDARD_INPUT not in names:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="loyalty-") as folder:
+        copy = Path(folder) / "stdin.ndjson"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield copy
 
 
 class Source:

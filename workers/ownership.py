@@ -15,15 +15,16 @@ from time import perf_counter
 import structlog
 from faust.types import TP
 
+from config.topics import topic_name
 from workers.checkpoint import Clock, Protocol
 from workers.connection import Connection
 from workers.fatal import EndProcess, Refusal
-from workers.lanes import Lane, Lanes, Taken
+from workers.lanes import Lanes, Taken
 from workers.metrics import Metrics
 from workers.partition import Partition
 from workers.producer import TransactionalProducer
 from workers.programs_check import check_programs
-from workers.restore import locate, reader, restore
+from workers.restore import check_state, locate, reader, restore
 from workers.store.port import StoreFactory
 from workers.topic_words import ACCOUNTS
 
@@ -35,7 +36,8 @@ class Terms:
     """What ownership needs to know, as plain values."""
 
     prefix: str
-    group: str
+    app: str
+    """App id: the state remembers whose it is."""
     topics: Mapping[str, str]
     """Input word -> full name, in their order."""
     partition_count: int
@@ -71,6 +73,7 @@ class Ownership:
         self._end_process = end_process
         self._partitions: dict[int, Partition] = {}
         self._taking_over: asyncio.Task[None] | None = None
+        self._stopped = False
         self._not_ready: str | None = "starting: no assignment yet"
 
     def not_ready(self) -> str | None:
@@ -78,14 +81,21 @@ class Ownership:
         if self._not_ready is not None:
             return self._not_ready
         sick = [partition.number for partition in self.partitions() if not _healthy(partition)]
-        return f"the producers of partitions {sick} have failed" if sick else None
+        if sick:
+            return f"the producers of partitions {sick} have failed"
+        age = self._lanes.batch_age_seconds()
+        # By then the broker has ended its transaction: whatever it waits for, it cannot commit any more.
+        too_old = age > 2 * self._terms.transaction_timeout_seconds
+        return f"a batch has been under way for {age:.0f} s" if too_old else None
 
     def partitions(self) -> list[Partition]:
         """The partitions whose state is held."""
         return list(self._partitions.values())
 
     async def assigned(self, tps: Iterable[TP]) -> None:
-        """Take over the assigned partitions. Ends the process when that fails."""
+        """Take over the assigned partitions, unless stopped. Ends the process when that fails."""
+        if self._stopped:
+            return
         try:
             numbers = co_partitioned(tps, self._terms.topics.values())
             self._taking_over = asyncio.create_task(self._take_over(numbers))
@@ -98,6 +108,11 @@ class Ownership:
             self._end_process("taking over partitions", error)
         else:
             self._taking_over = None
+
+    async def stop(self) -> None:
+        """Give everything up for good: a rebalance on the way out brings nothing back."""
+        self._stopped = True
+        await self.revoked()
 
     async def revoked(self) -> None:
         """Give up the right to write to all partitions; keep their state. Ends the process when that fails."""
@@ -120,6 +135,10 @@ class Ownership:
         for number in [number for number in self._partitions if number not in numbers]:
             await self._partitions.pop(number).release()
         partitions = [self._held(number) for number in numbers]
+        for partition in partitions:
+            if partition.missing:
+                # A gap that was accepted and not written down: another owner may have, or gone on behind it.
+                partition.forget()
         await asyncio.gather(*(self._fence(partition) for partition in partitions))
         restored = await self._restore(partitions) if partitions else 0
         for partition in partitions:
@@ -145,7 +164,8 @@ class Ownership:
         await partition.release()
         partition.producer = TransactionalProducer(
             self._connection,
-            transactional_id=f"{self._terms.group}-{partition.number}",
+            # Of the prefix, whatever the app: who writes to these topics under another app id is fenced, too.
+            transactional_id=topic_name(self._terms.prefix, f"partition-{partition.number}"),
             prefix=self._terms.prefix,
             transaction_timeout_seconds=self._terms.transaction_timeout_seconds,
         )
@@ -153,24 +173,27 @@ class Ownership:
 
     async def _restore(self, partitions: list[Partition]) -> int:
         terms = self._terms
+        now_us = self._clock()
         async with reader(self._connection) as consumer:
-            count = await restore(
-                consumer, terms.prefix + ACCOUNTS, partitions, now_us=self._clock(), held_max_us=terms.held_max_us
-            )
+            changelog = topic_name(terms.prefix, ACCOUNTS)
+            count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=terms.held_max_us)
             for partition in partitions:
+                check_state(
+                    partition.positions, partition_count=terms.partition_count, app=terms.app, now_us=self._clock()
+                )
                 await locate(
                     consumer,
                     partition,
                     topics=terms.topics,
                     partition_count=terms.partition_count,
+                    app=terms.app,
                     accept_missing_range=terms.accept_missing_range,
                 )
         return count
 
-    def _process(self, partition: Partition) -> Callable[[Lane, Taken], Awaitable[None]]:
-        async def process(lane: Lane, taken: Taken) -> None:
+    def _process(self, partition: Partition) -> Callable[[Taken], Awaitable[None]]:
+        async def process(taken: Taken) -> None:
             await self._protocol.run(partition, taken)
-            self._metrics.waiting(partition.number, lane.lag_records())
 
         return process
 

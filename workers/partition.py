@@ -41,6 +41,7 @@ class Partition:
         self.positions = None
         self.changelog_next = 0
         self.current_at_us = 0
+        self.missing.clear()
 
     async def release(self) -> None:
         """Give up the right to write; keep the state."""

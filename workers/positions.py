@@ -60,6 +60,8 @@ class Positions:
     """Version -> digest, of every program version that the state was decided under."""
     partitions: int
     """How many partitions each topic had: another number would send members elsewhere."""
+    app: str = ""
+    """App id of the workers that the state belongs to; empty where it was not written down."""
 
     def encode(self) -> bytes:
         """As the value under `POSITIONS_KEY`."""
@@ -71,6 +73,7 @@ class Positions:
                 "sequence": self.sequence,
                 "programs": self.programs,
                 "partitions": self.partitions,
+                "app": self.app,
             }
         )
 
@@ -85,6 +88,7 @@ class Positions:
             sequence=record["sequence"],
             programs=record["programs"],
             partitions=record["partitions"],
+            app=record.get("app", ""),
         )
 
 

@@ -16,6 +16,7 @@ import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from config.topics import topic_name
 from workers.batch import Out
 from workers.connection import Connection
 
@@ -82,7 +83,7 @@ class TransactionalProducer:
     async def write(self, target: Target, records: Sequence[Out], *, timestamp_ms: int) -> list[Future[Any]]:
         """Hand over records for one topic and partition. The futures have to be awaited before the commit (W1)."""
         producer = self._started
-        topic = self._prefix + target.topic
+        topic = topic_name(self._prefix, target.topic)
         futures: list[Future[Any]] = []
         batch = producer.create_batch()
         for record in records:

@@ -6,7 +6,11 @@ each version by digest, and a worker that differs refuses to start unless it is 
 
 from collections.abc import Mapping
 
+import structlog
+
 from workers.fatal import Refusal
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 def check_programs(
@@ -19,7 +23,9 @@ def check_programs(
     version that is missing, changed, or new and starts in the past, unless `accept_change`.
     """
     problems = list(_differences(recorded, held, now_us)) if recorded else []
-    if problems and not accept_change:
+    if problems and accept_change:
+        _log.warning("accepted other programs", problems=problems)
+    elif problems:
         raise Refusal(
             "the programs are not those that the state was decided under: " + "; ".join(problems),
             hint="put the old files back and add a new version that starts in the future, "

@@ -22,6 +22,7 @@ from workers.batch import Counts, Engine, Out, Record
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
 from workers.replay import Files, Summary, summed_up
+from workers.store.port import ACCOUNT_KEY
 from workers.topic_words import DEAD_LETTERS, JOURNAL
 
 LINE_BYTES_MAX = 16 * 1024 * 1024
@@ -153,7 +154,7 @@ class _Run:
             for out in result.outputs:
                 self._write(out)
             self._counts.merge(result.counts)
-        decoded = (decode_record(value) for key, value in state.items() if key.startswith(b"m|"))
+        decoded = (decode_record(value) for key, value in state.items() if key.startswith(ACCOUNT_KEY))
         self._heads += [head for head in decoded if isinstance(head, Head)]
 
     def _engine(self, partition: int, batch: JournalRecord) -> Engine:

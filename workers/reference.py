@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import typer
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
 from typing_extensions import override
 
 from config.settings import PREFIX, Settings
@@ -167,12 +168,19 @@ _SUFFIX: Final[Mapping[str, str]] = {"counter": "_total", "info": "_info"}
 
 def _metrics() -> str:
     registry = _Listening()
-    Metrics(registry).watch(accounts=lambda: 0.0, partitions=lambda: 0.0, ready=lambda: 0.0)
+    Metrics(registry).watch(
+        accounts=lambda: 0.0,
+        partitions=lambda: 0.0,
+        ready=lambda: 0.0,
+        batch_age_seconds=lambda: 0.0,
+        lag_records=list,
+    )
     rows = []
     for collector in registry.kept:
         [family] = collector.describe()
-        # Without children a collector tells its labels to nobody else.
-        labels = ", ".join(f"`{name}`" for name in collector._labelnames)  # noqa: SLF001
+        # Without children a collector tells its labels to nobody else; what is read when scraped has no other place.
+        knows = family if isinstance(family, GaugeMetricFamily) else collector
+        labels = ", ".join(f"`{name}`" for name in knows._labelnames)  # noqa: SLF001
         name = f"`{family.name}{_SUFFIX.get(family.type, '')}`"
         rows.append((name, family.type, labels, family.documentation))
     return _page(

@@ -75,7 +75,7 @@ class Files:
 
     def __init__(self, directory: Path) -> None:
         """Open (and empty) the files of all streams in `directory`, which is made if missing."""
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # What members did is for its owner alone.
         self.directory = directory
         self._stack = ExitStack()
         self._files = {name: self._stack.enter_context((directory / f"{name}.ndjson").open("wb")) for name in STREAMS}

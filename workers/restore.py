@@ -11,8 +11,9 @@ Invariants:
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from workers.connection import Connection
@@ -22,6 +23,11 @@ from workers.positions import POSITIONS_KEY, Gap, Positions
 
 _PARTITION_FETCH_BYTES = 8 << 20
 _FETCH_BYTES = 64 << 20
+
+CLOCK_AHEAD_US_MAX: Final = 5 * 60 * 1_000_000
+"""How far the state may be ahead of this machine's clock."""
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -95,20 +101,16 @@ async def locate(
     *,
     topics: Mapping[str, str],
     partition_count: int,
+    app: str,
     accept_missing_range: bool,
 ) -> None:
     """Settle where each input goes on, and keep it in `partition.positions`.
 
     `topics` maps topic words to full names, in their order. A topic that the state does not know starts at its
-    earliest record. Raises Refusal when a stored position is not in its log any more (`accept_missing_range` goes on
-    behind the gap and notes it), or when the number of partitions is another than the state's.
+    earliest record. Raises Refusal when a stored position is not in its log any more: `accept_missing_range` goes on
+    behind the gap and notes it.
     """
     stored = partition.positions
-    if stored is not None and stored.partitions != partition_count:
-        raise Refusal(
-            f"the state was written with {stored.partitions} partitions a topic, now there are {partition_count}",
-            hint="members would move to other partitions: go back to the old number, or start under a new prefix",
-        )
     tps = {word: TopicPartition(name, partition.number) for word, name in topics.items()}
     first = await consumer.beginning_offsets(list(tps.values()))
     end = await consumer.end_offsets(list(tps.values()))
@@ -122,6 +124,9 @@ async def locate(
                     _missing_sentence(tp, gap),
                     hint="bring the records back, or set LOYALTY_ACCEPT_MISSING_RANGE=true once to go on without them",
                 )
+            _log.warning(
+                "accepted a missing range", topic=tp.topic, partition=tp.partition, first=gap.first, next=gap.next
+            )
             partition.missing.append(gap)
             position = gap.next
         positions[word] = position
@@ -131,7 +136,33 @@ async def locate(
         sequence=stored.sequence if stored else 0,
         programs=stored.programs if stored else {},
         partitions=partition_count,
+        app=app,
     )
+
+
+def check_state(stored: Positions | None, *, partition_count: int, app: str, now_us: int) -> None:
+    """Raises Refusal when a partition's state is not for this worker to go on with.
+
+    That is: it was written with another number of partitions, by workers of another app, or under a clock that is
+    ahead of ours, whose `now` would decide everything until ours has come there.
+    """
+    if stored is None:
+        return
+    if stored.partitions != partition_count:
+        raise Refusal(
+            f"the state was written with {stored.partitions} partitions a topic, now there are {partition_count}",
+            hint="members would move to other partitions: go back to the old number, or start under a new prefix",
+        )
+    if stored.app not in {"", app}:
+        raise Refusal(
+            f"the state under this prefix belongs to the app {stored.app}, this worker is of the app {app}",
+            hint=f"set LOYALTY_APP_ID={stored.app}, or start another engine under another LOYALTY_PREFIX",
+        )
+    if stored.now_us - now_us > CLOCK_AHEAD_US_MAX:
+        raise Refusal(
+            f"the state was written {(stored.now_us - now_us) // 1_000_000} s ahead of this machine's clock",
+            hint="set the clocks of all workers by the same time server; if another one was wrong, wait until then",
+        )
 
 
 def _missing(topic: str, position: int, first: int, end: int) -> Gap | None:

@@ -96,11 +96,12 @@ def differences(admin: KafkaAdminClient, *, prefix: str, partitions: int) -> lis
             continue
         if counts[name] != partitions:
             found.append(Difference(name, "partitions", str(partitions), str(counts[name])))
-        found += _config_differences(name, topic, configs[name])
+        found += config_differences(name, topic, configs[name])
     return found
 
 
-def _config_differences(name: str, topic: Topic, found: Mapping[str, str]) -> Iterator[Difference]:
+def config_differences(name: str, topic: Topic, found: Mapping[str, str]) -> Iterator[Difference]:
+    """Where one topic's configuration is not what it should be; `found` is what the cluster has."""
     for key, wanted in topic.broker_config().items():
         value = found.get(key, "")
         if key not in _NOT_COMPARED and not _serves(key, wanted, value):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from prometheus_client import CollectorRegistry
 
-from config.topics import load_topics
+from config.topics import load_topics, topic_name
 from workers.app import FaustTerms, build_app, run_process
 from workers.batch import Decider
 from workers.checkpoint import Clock, Probe, Protocol
@@ -72,13 +72,13 @@ def wire(
     connection = connection_of(settings)
     connection.ssl_context()  # Files that cannot be read are seen now.
     group = f"{settings.prefix}{settings.app_id}"
-    topics = {word: settings.prefix + word for word in INPUTS}
+    topics = {word: topic_name(settings.prefix, word) for word in INPUTS}
     metrics = Metrics(CollectorRegistry() if registry is None else registry)
     lanes = Lanes(records_max=settings.batch_records_max, idle_seconds=settings.idle_batch_seconds, end_process=end)
     ownership = Ownership(
         Terms(
             prefix=settings.prefix,
-            group=group,
+            app=settings.app_id,
             topics=topics,
             partition_count=settings.partitions,
             transaction_timeout_seconds=settings.transaction_timeout_seconds,
@@ -106,12 +106,14 @@ def wire(
         accounts=lambda: sum(partition.store.accounts for partition in ownership.partitions()),
         partitions=lambda: sum(partition.producer is not None for partition in ownership.partitions()),
         ready=lambda: float(ownership.not_ready() is None),
+        batch_age_seconds=lanes.batch_age_seconds,
+        lag_records=lanes.lag_records,
     )
 
     def check() -> None:
         settings.data_directory.mkdir(parents=True, exist_ok=True)
-        names = [settings.prefix + word for word in REQUIRED]
-        asyncio.run(check_cluster(connection, names, partition_count=settings.partitions))
+        wanted = {topic_name(settings.prefix, word): load_topics()[word] for word in REQUIRED}
+        asyncio.run(check_cluster(connection, wanted, partition_count=settings.partitions))
 
     def process() -> int:
         terms = FaustTerms(

@@ -104,6 +104,8 @@ def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
         if posting.account.startswith("member:"):
             given[posting.rule, posting.currency] += posting.amount
     for step in entry.steps:
+        if "rule" not in step:
+            continue
         rule = step["rule"]
         mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
         words = [f"{units.number(amount, currency):+f} {currency}" for currency, amount in mine] or ["0"]

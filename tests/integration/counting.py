@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from workers.batch import BatchResult, Counts, Out, Record, StateReader
+from workers.store.port import ACCOUNT_KEY
 
 INVALID = b"not json"
 
@@ -37,7 +38,7 @@ class CountingDecider:
     @staticmethod
     def _add(partition: int, record: Record, state: StateReader, now_us: int, result: BatchResult) -> None:
         member = record.key or b""
-        key = b"m|" + member
+        key = ACCOUNT_KEY + member
         event = orjson.loads(record.value or b"{}")
         account = orjson.loads(result.writes.get(key) or state.get(key) or b'{"balance":0,"events":0}')
         account = {"balance": account["balance"] + event["amount"], "events": account["events"] + 1}

@@ -22,10 +22,9 @@ from config.settings import Settings
 from tests.integration.engine_events import Message
 from tests.integration.harness import ROOT, WorkerProcess
 from workers.batch import Record
-from workers.topic_words import INBOX
 from workers.cluster import admin_client
 from workers.positions import POSITIONS_KEY, JournalRecord, Positions
-from workers.topic_words import ACCOUNTS, JOURNAL
+from workers.topic_words import ACCOUNTS, INBOX, JOURNAL
 from workers.topics import create_topics
 
 LOYALTY = (sys.executable, "-c", "from workers.cli import main; main()")

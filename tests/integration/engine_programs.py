@@ -42,7 +42,10 @@ def written(text: str, path: Path) -> Path:
 def coffee_club_of_2017(path: Path) -> Path:
     """The coffee club as shipped, but from 2017 on and for old events, so that what it gives depends on no clock."""
     text = (PROGRAMS / "coffee-club.yaml").read_text()
-    for shipped, ours in (("effective_from: 2026-01-01", "effective_from: 2017-01-01"), ("max_late: P30D", "max_late: none")):
+    for shipped, ours in (
+        ("effective_from: 2026-01-01", "effective_from: 2017-01-01"),
+        ("max_late: P30D", "max_late: none"),
+    ):
         assert shipped in text
         text = text.replace(shipped, ours)
     return written(text, path)

@@ -21,7 +21,8 @@ from kafka.admin import NewTopic
 
 from tests.integration.worker_process import VERSIONS
 from workers.positions import POSITIONS_KEY, JournalRecord, Positions
-from workers.topic_words import REQUIRED
+from workers.store.port import ACCOUNT_KEY
+from workers.topic_words import ACCOUNTS, REQUIRED
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 3
@@ -127,14 +128,20 @@ class Cluster:
             if kind is not None:
                 sys.stderr.write(f"--- {worker.log}\n{worker.log.read_text()[-6000:]}\n")
 
-    def create_topics(self, words: Iterable[str] = REQUIRED, partitions: int = PARTITIONS) -> None:
+    def create_topics(
+        self,
+        words: Iterable[str] = REQUIRED,
+        partitions: int = PARTITIONS,
+        *,
+        compacted: Iterable[str] = (ACCOUNTS,),
+    ) -> None:
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         topics = [
             NewTopic(
                 name=self.prefix + word,
                 num_partitions=partitions,
                 replication_factor=1,
-                topic_configs={"cleanup.policy": "compact"} if word == "accounts" else {},
+                topic_configs={"cleanup.policy": "compact"} if word in compacted else {},
             )
             for word in words
         ]
@@ -234,7 +241,7 @@ class Cluster:
         """The state of each member."""
         state: dict[str, dict[str, int]] = {}
         for record in self.read("accounts"):
-            if record.key.startswith(b"m|"):
+            if record.key.startswith(ACCOUNT_KEY):
                 state[record.key[2:].decode()] = orjson.loads(record.value)
         return state
 

@@ -362,7 +362,7 @@ KINDS: Final[tuple[tuple[str, str, Make], ...]] = (
         cause={"source": "x", "id": "y", "type": "loyalty.referral.v1"},
     )),
     *(
-        (f"sale on {word}", "wrong_topic", (lambda word: lambda target: target.message(orjson.dumps(target.sale), word))(word))
+        (f"sale on {word}", "wrong_topic", carried(word=word))
         for word in INPUTS if word not in {"purchases", "inbox"}
     ),
     # records that are odd themselves
@@ -375,7 +375,9 @@ KINDS: Final[tuple[tuple[str, str, Make], ...]] = (
     ("key that is no text", COUNTED, carried(key=b"\xff\x00\xfe")),
     ("key of somebody else", COUNTED, carried(key=b"member-1")),
     ("key of 50 KiB", COUNTED, carried(key=b"k" * 50 * KIB)),
-    ("headers that are no text", COUNTED, carried(headers=(("a", b"\xff\x00"), ("", b""), ("\u20ac", b"\n"), ("a", b"2")))),
+    ("headers that are no text", COUNTED, carried(
+        headers=(("a", b"\xff\x00"), ("", b""), ("\u20ac", b"\n"), ("a", b"2"))
+    )),
     ("200 headers", COUNTED, carried(headers=tuple((f"h{number}", b"x") for number in range(200)))),
     ("50 KiB of a header", COUNTED, carried(headers=(("trace", b"t" * 50 * KIB),))),
     ("pretends to be a dead letter", COUNTED, carried(headers=(("__loyalty.errors.code", b"not_json"),))),

@@ -28,8 +28,7 @@ from tests.integration.engine_events import Message, gone_astray, mixed, to_send
 from tests.integration.engine_programs import GROCERY, coffee_club_of_2017
 from tests.integration.harness import ROOT
 from workers.batch import FORWARDED_HEADER
-from workers.topic_words import INBOX
-from workers.topic_words import INPUTS
+from workers.topic_words import INBOX, INPUTS
 
 
 class Case(NamedTuple):
@@ -103,10 +102,10 @@ def ran(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mappin
             cluster.publish(messages[: len(messages) // 2])
             cluster.start(BATCH_RECORDS_MAX=str(case.batch_records_max))
             engines[name] = Ran(cluster, messages)
-        for cluster, messages in engines.values():
-            cluster.publish(messages[len(messages) // 2 :])
-        for cluster, _ in engines.values():
-            cluster.wait_taken()
+        for engine in engines.values():
+            engine.cluster.publish(engine.messages[len(engine.messages) // 2 :])
+        for engine in engines.values():
+            engine.cluster.wait_taken()
         yield engines
 
 

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -22,7 +22,7 @@ from tests.integration.engine_books import (
     replayed_by_time,
     same_lines,
 )
-from tests.integration.engine_cluster import EngineCluster, LoyaltyWorker, Place
+from tests.integration.engine_cluster import WAIT_SECONDS, EngineCluster, LoyaltyWorker, Place
 from tests.integration.engine_events import Message, mixed, sale, to_send
 from tests.integration.engine_programs import GROCERY
 from tests.integration.hostile import AS_DECODED, COUNTED, IGNORED, LIMIT_BYTES, Attack, attacks
@@ -46,7 +46,7 @@ class Siege(NamedTuple):
     letters: Mapping[Place, Record]
     """Dead letters by where the record that was refused came in at first."""
     taken: Mapping[str, int]
-    """Id of an event -> how many entries of a purchase it caused; what else it caused, an enrollment, is not counted."""
+    """Id of an event -> how many entries of a purchase it caused; an enrollment beside it is not counted."""
     forwarded: frozenset[Place]
     stored: int
     """How many dead letters there are."""
@@ -244,7 +244,7 @@ def at_the_limit_of_the_inbox() -> Message:
     return Message("purchases", b"member-1", value, wrong, (("h", b"x" * (1_048_576 - len(value) - 110)),))
 
 
-FOREIGN = {
+FOREIGN: Mapping[str, tuple[dict[str, str], dict[str, Any], Message]] = {
     # what, how its topic is kept, the client's options, the record
     "a header name that is no text": ({}, {}, Message("purchases", b"k", b"junk", 0, ((NoText("x"), b"1"),))),
     "a key of 5 MB, compressed": ({}, GZIP, Message("purchases", b"k" * MANY, b"junk", 0)),
@@ -278,3 +278,29 @@ def test_a_record_that_only_another_client_sends_stops_nobody(
         assert all(given[f"g{n}"] == 1 for n in range(20))
         letters = {refused_at(letter): letter for letter in cluster.read("dead-letters")}
         assert given["astray"] + (place in letters) == 1
+
+
+def test_what_a_sender_took_back_counts_for_nobody(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """Senders may use transactions too: an aborted one never happened, and its markers are no records."""
+    with EngineCluster(kafka, prefix, tmp_path, GROCERY, partitions=2) as cluster:
+        cluster.create_topics()
+        worker = cluster.start(BATCH_RECORDS_MAX="3")
+        with cluster.producer(transactional_id=f"{prefix}sender") as producer:
+            producer.init_transactions()
+            for number in range(24):
+                producer.begin_transaction()
+                value = orjson.dumps(sale(f"s{number}", f"m{number % 5}"))
+                sent = producer.send(f"{prefix}purchases", key=f"m{number % 5}".encode(), value=value)
+                if number % 3 == 0:
+                    producer.flush()
+                    producer.abort_transaction()
+                    continue
+                producer.commit_transaction()
+                placed = sent.get(timeout=WAIT_SECONDS)
+                cluster.published["purchases", placed.partition] = placed.offset + 1
+        cluster.wait_taken()
+        assert worker.running
+        cluster.stop()
+        assert bought(cluster) == {f"s{number}": 1 for number in range(24) if number % 3}
+        check_books(cluster)
+        check_journal_replay(cluster)

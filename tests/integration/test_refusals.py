@@ -13,6 +13,9 @@ from kafka import KafkaAdminClient, TopicPartition
 from tests.integration.harness import PARTITIONS, PROGRAM, Cluster, WorkerProcess, wait_for
 from workers.topic_words import REQUIRED
 
+FETCH_WAIT_SECONDS = 1.5
+"""How long the broker may keep a fetch of Faust's consumer before it answers: its `fetch_max_wait_ms`."""
+
 LATE = 4_000_000_000_000_000  # Far in the future, in microseconds.
 
 
@@ -69,6 +72,29 @@ def test_other_programs_than_the_state_was_decided_under_are_refused_unless_acce
     cluster.check_exactly_once()
 
 
+def test_workers_of_another_app_cannot_decide_the_same_events_again(cluster: Cluster) -> None:
+    cluster.publish(60)
+    ours = cluster.start()
+    cluster.wait_decided()
+    other = cluster.start(APP_ID="typo")
+    assert other.ended() == 1
+    assert "belongs to the app loyalty, this worker is of the app typo" in refusal(other)["reason"]
+    assert refusal(other)["hint"].startswith("set LOYALTY_APP_ID=loyalty")
+    # It fenced ours before it could see whose the state is: ours ends over its next batch, and is started again.
+    cluster.publish(60)
+    assert ours.ended() == 70
+    decided_by(cluster, cluster.start())
+    cluster.check_exactly_once()
+
+
+def test_accounts_that_would_be_deleted_by_age_are_refused(bare: Cluster) -> None:
+    bare.create_topics([word for word in REQUIRED if word != "accounts"])
+    bare.create_topics(["accounts"], compacted=())
+    worker = bare.start()
+    assert worker.ended() == 1
+    assert f"{bare.prefix}accounts has cleanup.policy=delete" in refusal(worker)["reason"]
+
+
 def test_a_version_that_starts_in_the_future_may_be_added(cluster: Cluster) -> None:
     cluster.publish(20)
     decided_by(cluster, cluster.start())
@@ -94,6 +120,10 @@ def test_records_that_are_gone_before_they_were_taken_stop_the_worker_until_that
     accepting = cluster.start(ACCEPT_MISSING_RANGE="true")
     wait_for("what is left", lambda: len(cluster.read("ledger")) == 120 - 5 * PARTITIONS)
     assert accepting.stop() == 0
+    accepted = [line for line in accepting.lines() if line.get("event") == "accepted a missing range"]
+    assert {line["partition"]: (line["first"], line["next"]) for line in accepted} == {
+        number: (stored.next["purchases"], gone_to[number]) for number, stored in before.items()
+    }
     for number, batches in cluster.journal().items():
         missing = [tuple(run) for batch in batches for run in batch.missing]
         assert missing == [("purchases", before[number].next["purchases"], gone_to[number])]
@@ -105,7 +135,7 @@ def test_records_that_vanish_under_a_running_worker_end_it(cluster: Cluster) -> 
     worker = cluster.start(SESSION_TIMEOUT_SECONDS="30")
     cluster.wait_decided()
     worker.signal(signal.SIGSTOP)
-    time.sleep(2)  # The poll that waits at the broker ends, so that it cannot be answered with what comes now.
+    time.sleep(FETCH_WAIT_SECONDS + 0.5)  # The fetch in flight is answered, so it cannot bring what comes now.
     before = cluster.positions()
     cluster.publish(60, words=("purchases",))
     delete_records(cluster, "purchases", {number: stored.next["purchases"] + 5 for number, stored in before.items()})

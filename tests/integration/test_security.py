@@ -1,24 +1,16 @@
 """A cluster that asks for a password: the worker, its producers and its restores log in, or say that they cannot."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.harness import Cluster
-from workers.local_kafka import LocalKafka
+from workers.local_kafka import LocalKafka, free_port
 
 pytestmark = pytest.mark.kafka
 
 PASSWORD, WRONG = "correct horse", "wrong horse"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +56,10 @@ def test_the_worker_logs_in_or_says_that_it_cannot(guarded: tuple[str, str], pre
         assert "as SASL_PLAINTEXT: " in refused["reason"]
         assert WRONG not in wrong.log.read_text()
 
-        right = cluster.start(login, SASL_PASSWORD=PASSWORD)
+        right = cluster.start(login, SASL_PASSWORD=PASSWORD, LOG_LEVEL="debug")
         cluster.wait_decided()
         assert right.stop() == 0
-        assert PASSWORD not in right.log.read_text()
+        log = right.log.read_text()
+        assert '"logger":"aiokafka' in log.replace('": "', '":"'), "the clients log at debug as well"
+        assert PASSWORD not in log
         cluster.check_exactly_once()

@@ -127,7 +127,7 @@ def test_points_that_are_spent_become_debt_or_are_let_go(
     books.take(back("r", "p", [("1", "1", 10000)]))
     assert books.balance() == left
     assert books.head().debts.get("points", 0) == debt
-    assert books.entries[-1].steps[0].get("not_recouped") == not_recouped
+    assert books.entries[-1].steps[-1].get("not_recouped") == not_recouped
     books.check_books()
 
 

@@ -44,6 +44,7 @@ HEADS = st.builds(
             paid=st.lists(TEXT, max_size=2).map(tuple),
             transaction_id=TEXT,
             code=TEXT,
+            attributes=SCALARS,
         ),
     ),
     seen=st.binary(max_size=60),
@@ -79,6 +80,7 @@ PURCHASES = st.builds(
     qualified_held=WHOLE,
     raised_to=TEXT,
     returned=PAIRS,
+    returns=st.binary(max_size=40),
 )
 
 

@@ -1,6 +1,7 @@
 """Lanes: what is accepted, in which order it is taken, and what a hole does."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
@@ -192,7 +193,7 @@ def end(what: str, error: BaseException) -> NoReturn:
     raise Ended(what) from error
 
 
-async def nothing(_lane: Lane, _taken: Taken) -> None:
+async def nothing(_taken: Taken) -> None:
     """Decide nothing."""
 
 
@@ -205,8 +206,9 @@ def test_stale_polls_are_dropped_and_holes_end_the_process() -> None:
         lanes.offer("purchases", 0, poll(0, 4, (0, 1), seek=1), lambda: None)  # Popped before the seek.
         lanes.offer("purchases", 1, poll(0, 4, (0, 1), seek=2), lambda: None)  # Not ours.
         assert lanes.position("purchases", 0) == 5
-        lanes.offer("purchases", 0, poll(5, 7, (5, 1), seek=2), lambda: None)
+        lanes.offer("purchases", 0, poll(5, 7, (5, 1), seek=2, behind=40), lambda: None)
         assert lanes.position("purchases", 0) == 7
+        assert lanes.lag_records() == [(0, 41)]
         with pytest.raises(Ended, match="a hole"):
             lanes.offer("purchases", 0, poll(8, 9, (8, 1), seek=2), lambda: None)
         await lanes.close()
@@ -221,7 +223,7 @@ def test_closing_waits_for_the_batch_in_flight_and_takes_no_more() -> None:
         done: list[int] = []
         begun = asyncio.Event()
 
-        async def slow(_lane: Lane, batch: Taken) -> None:
+        async def slow(batch: Taken) -> None:
             begun.set()
             await asyncio.sleep(0.05)
             done.append(len(batch.records))
@@ -245,7 +247,7 @@ def test_a_batch_that_fails_ends_the_process() -> None:
             ends.append(f"{what}: {error}")
             raise Ended from error
 
-        async def failing(_lane: Lane, _taken: Taken) -> None:
+        async def failing(_taken: Taken) -> None:
             raise OSError("no broker")
 
         lanes = Lanes(records_max=2, idle_seconds=60, end_process=noted)
@@ -263,15 +265,60 @@ def test_an_idle_lane_makes_batches_of_nothing() -> None:
     async def scenario() -> list[int]:
         sizes: list[int] = []
 
-        async def note(_lane: Lane, batch: Taken) -> None:
+        async def note(batch: Taken) -> None:
             sizes.append(len(batch.records))
+            if len(sizes) == 2:
+                two.set()
 
+        two = asyncio.Event()
         lanes = Lanes(records_max=2, idle_seconds=0.02, end_process=end)
         lanes.open(0, dict.fromkeys(TOPICS, 0), note)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            await two.wait()
         await lanes.close()
         return sizes
 
-    sizes = asyncio.run(scenario())
-    assert len(sizes) >= 2
-    assert set(sizes) == {0}
+    assert set(asyncio.run(scenario())) == {0}
+
+
+def test_a_lane_that_is_closed_as_its_idle_time_ends_makes_no_batch() -> None:
+    async def scenario() -> list[int]:
+        sizes: list[int] = []
+
+        async def note(batch: Taken) -> None:
+            sizes.append(len(batch.records))
+
+        subject = Lane(0, dict.fromkeys(TOPICS, 0), records_max=2, room=asyncio.Event(), idle_seconds=0.01)
+        working = asyncio.create_task(subject.work(note))
+        await asyncio.sleep(0)  # The lane waits now.
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.02, subject.close)
+        loop.call_soon(time.sleep, 0.05)  # So both are due at the same turn of the loop: first the end of the wait.
+        await working
+        return sizes
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_the_age_of_a_batch_is_known_while_it_is_under_way() -> None:
+    async def scenario() -> tuple[float, float, float]:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def stuck(_taken: Taken) -> None:
+            begun.set()
+            await go_on.wait()
+
+        lanes = Lanes(records_max=2, idle_seconds=0.01, end_process=end)
+        idle = lanes.batch_age_seconds()
+        lanes.open(0, dict.fromkeys(TOPICS, 0), stuck)
+        await begun.wait()
+        closing = asyncio.create_task(lanes.close())
+        await asyncio.sleep(0.05)
+        under_way = lanes.batch_age_seconds()  # Also of a lane that is being given up.
+        go_on.set()
+        await closing
+        return idle, under_way, lanes.batch_age_seconds()
+
+    idle, under_way, after = asyncio.run(scenario())
+    assert (idle, after) == (0, 0)
+    assert 0.05 <= under_way < 30

@@ -1,12 +1,16 @@
 """The positions record and the journal survive being written, and a newer format is refused."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
 from workers.fatal import Refusal
 from workers.positions import Gap, JournalRecord, Positions, Run
 
-POSITIONS = Positions(next={"purchases": 7, "inbox": 0}, now_us=5, sequence=3, programs={"1": "digest"}, partitions=4)
+POSITIONS = Positions(
+    next={"purchases": 7, "inbox": 0}, now_us=5, sequence=3, programs={"1": "digest"}, partitions=4, app="loyalty"
+)
 BATCH = JournalRecord(
     sequence=3,
     now_us=5,
@@ -18,6 +22,12 @@ BATCH = JournalRecord(
 
 def test_positions_are_read_as_they_were_written() -> None:
     assert Positions.decode(POSITIONS.encode()) == POSITIONS
+
+
+def test_positions_from_before_they_knew_their_app_are_read() -> None:
+    record = orjson.loads(POSITIONS.encode())
+    del record["app"]
+    assert Positions.decode(orjson.dumps(record)) == replace(POSITIONS, app="")
 
 
 def test_a_journal_record_is_read_as_it_was_written() -> None:

@@ -69,7 +69,13 @@ def test_every_setting_named_exists(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_metric_named_exists(page: str) -> None:
     metrics = Metrics(CollectorRegistry())
-    metrics.watch(accounts=lambda: 0, partitions=lambda: 0, ready=lambda: 0)
+    metrics.watch(
+        accounts=lambda: 0,
+        partitions=lambda: 0,
+        ready=lambda: 0,
+        batch_age_seconds=lambda: 0,
+        lag_records=lambda: [(0, 0)],
+    )
     known = set(re.findall(r"^# TYPE (\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
     assert set(re.findall(r"\bloyalty_[a-z_]+\b", PAGES[page])) <= known
 

@@ -1,15 +1,19 @@
 """What is checked before and at taking over partitions, as tables."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+import structlog
 from faust.types import TP
 
+from config.topics import load_topics
 from workers.fatal import EXIT_REFUSED, EXIT_STOPPED, BrokenChain, Refusal, exit_code
 from workers.ownership import co_partitioned
-from workers.preflight import check_topics
+from workers.positions import Positions
+from workers.preflight import check_configs, check_topics
 from workers.programs_check import check_programs
-from workers.restore import _missing
+from workers.restore import CLOCK_AHEAD_US_MAX, _missing, check_state
 
 NOW = 1_000
 
@@ -92,6 +96,69 @@ def test_topics_exist_with_equal_partitions(counts: Mapping[str, int], problem: 
     else:
         with pytest.raises(Refusal, match=problem):
             check_topics(["a", "b"], counts, partition_count=3)
+
+
+LARGE = {"cleanup.policy": "compact", "max.message.bytes": "9999999", "delete.retention.ms": "-1"}
+
+
+@pytest.mark.parametrize(
+    ("config", "refused", "said"),
+    [
+        (LARGE, None, None),
+        ({**LARGE, "cleanup.policy": "delete"}, "accounts has cleanup.policy=delete", None),
+        ({**LARGE, "cleanup.policy": "compact,delete"}, "accounts has cleanup.policy=compact,delete", None),
+        ({**LARGE, "max.message.bytes": "1048588"}, None, "accounts: max.message.bytes=1048588, wanted 4194304"),
+        (None, None, "'topics': ['accounts']"),
+    ],
+    ids=["as it should be", "deletes by age", "does both", "too small", "not shown to us"],
+)
+def test_the_changelog_keeps_what_is_the_latest_of_a_key(
+    config: Mapping[str, str] | None, refused: str | None, said: str | None
+) -> None:
+    wanted = {"accounts": load_topics()["accounts"]}
+    configs = {} if config is None else {"accounts": config}
+    if refused is not None:
+        with pytest.raises(Refusal, match=f"^{refused}: "):
+            check_configs(wanted, configs)
+        return
+    with structlog.testing.capture_logs() as logs:
+        check_configs(wanted, configs)
+    assert (said is None and not logs) or (said is not None and said in str(logs))
+
+
+STORED = Positions(next={}, now_us=NOW, sequence=1, programs={}, partitions=3, app="loyalty")
+
+
+@pytest.mark.parametrize(
+    ("stored", "problem"),
+    [
+        (None, None),
+        (STORED, None),
+        (replace(STORED, app=""), None),
+        (replace(STORED, now_us=NOW + CLOCK_AHEAD_US_MAX), None),
+        (replace(STORED, partitions=4), "written with 4 partitions a topic, now there are 3"),
+        (replace(STORED, app="loyalti"), "belongs to the app loyalti, this worker is of the app loyalty"),
+        (replace(STORED, now_us=NOW + CLOCK_AHEAD_US_MAX + 1), "300 s ahead of this machine's clock"),
+    ],
+    ids=["none", "ours", "of nobody", "a little ahead", "other partitions", "another app's", "far ahead"],
+)
+def test_only_state_of_this_engine_and_of_a_right_clock_is_gone_on_with(
+    stored: Positions | None, problem: str | None
+) -> None:
+    if problem is None:
+        check_state(stored, partition_count=3, app="loyalty", now_us=NOW)
+        return
+    with pytest.raises(Refusal, match=problem):
+        check_state(stored, partition_count=3, app="loyalty", now_us=NOW)
+
+
+def test_what_was_accepted_of_programs_is_logged() -> None:
+    with structlog.testing.capture_logs() as logs:
+        check_programs({"1": "a"}, {"1": ("b", 0)}, now_us=NOW, accept_change=True)
+        check_programs({"1": "a"}, {"1": ("a", 0)}, now_us=NOW, accept_change=True)
+    (accepted,) = logs
+    assert accepted["log_level"] == "warning"
+    assert accepted["problems"] == ["version 1 was changed (digest a became b)"]
 
 
 @pytest.mark.parametrize(

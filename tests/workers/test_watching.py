@@ -25,7 +25,13 @@ COUNTED_THINGS = {"loyalty_accounts", "loyalty_partitions", "loyalty_ready", "lo
 
 def metrics() -> Metrics:
     made = Metrics(CollectorRegistry())
-    made.watch(accounts=lambda: 7, partitions=lambda: 2, ready=lambda: 1)
+    made.watch(
+        accounts=lambda: 7,
+        partitions=lambda: 2,
+        ready=lambda: 1,
+        batch_age_seconds=lambda: 1.5,
+        lag_records=lambda: [(1, 11)],
+    )
     return made
 
 
@@ -49,7 +55,6 @@ def test_a_batch_moves_the_counters() -> None:
     )
     record = Record("purchases", 1, 0, NOW_US // 1000 - 2_000, None, None)
     made.batch(1, [record], counts, now_us=NOW_US, seconds=0.5)
-    made.waiting(1, 11)
     made.taken_over(records=100, seconds=2.0)
     found = samples(made)
     for name, value in {
@@ -69,6 +74,7 @@ def test_a_batch_moves_the_counters() -> None:
         "loyalty_accounts": 7,
         "loyalty_partitions": 2,
         "loyalty_ready": 1,
+        "loyalty_batch_age_seconds": 1.5,
     }.items():
         assert float(found[name]) == value, name
 

@@ -2,9 +2,6 @@
 
 import contextlib
 import json
-import shutil
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,11 +48,12 @@ def publish(
     """
     with explained(), contextlib.ExitStack() as cleanup:
         from config.settings import load_settings
+        from workers.ndjson import copied_input
         from workers.publish import Publisher, Tally
 
         _check_topic(topic)
         settings = load_settings()
-        copy = _copy_of_input(cleanup) if strict and "-" in files else None
+        copy = cleanup.enter_context(copied_input(files if strict else ()))  # Validated first, published then.
         run = _Run(files, copy, topic, strict=strict, quiet=as_json)
         started = time.monotonic()
         tally = Tally()
@@ -161,14 +159,6 @@ def _check_topic(word: str | None) -> None:
     words = sorted(set(TOPIC_OF_TYPE.values()) - {INBOX})
     if word is not None and word not in words:
         raise typer.BadParameter(f"{word!r} is no input topic; one of {', '.join(words)}", param_hint="--topic")
-
-
-def _copy_of_input(cleanup: contextlib.ExitStack) -> Path:
-    """Standard input comes only once; a copy of it can be validated first and published then."""
-    copy = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="loyalty-publish-")), "stdin.ndjson")
-    with copy.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    return copy
 
 
 def _readable(lines: "Iterator[Valid | Invalid]", publisher: "Publisher | None") -> "Iterator[Valid | Invalid]":

@@ -2,9 +2,6 @@
 
 import contextlib
 import json
-import shutil
-import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,8 +14,6 @@ from workers.commands.failures import EXIT_CODES, explained
 if TYPE_CHECKING:
     from workers.ndjson import Source
     from workers.replay import Summary
-
-STANDARD_INPUT = "-"
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +47,7 @@ def replay(
         from schemas.program_load import load_programs
         from workers.batch import Engine
         from workers.collector import collect_rarely
-        from workers.ndjson import Source
+        from workers.ndjson import Source, copied_input
         from workers.recorded import recording_source, replay_journal
         from workers.replay import Files
         from workers.replay import replay as replay_by_time
@@ -74,7 +69,7 @@ def replay(
                     files,
                 )
             else:
-                copy = _copied_input(names, cleanup)
+                copy = cleanup.enter_context(copied_input(names))  # Events that are out of order are read twice.
                 summary = replay_by_time(
                     Engine(Programs(versions), partitions=1),
                     lambda: [Source(name, copy) for name in names],
@@ -83,17 +78,6 @@ def replay(
                 )
         cleanup.close()
         _show(summary, out, as_json=as_json)
-
-
-def _copied_input(names: Sequence[str], cleanup: contextlib.ExitStack) -> Path | None:
-    """Standard input as a file, since events that are out of order have to be read twice."""
-    if STANDARD_INPUT not in names:
-        return None
-    folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="loyalty-"))
-    copy = Path(folder) / "stdin"
-    with copy.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    return copy
 
 
 @contextlib.contextmanager

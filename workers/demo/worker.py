@@ -9,7 +9,6 @@ import contextlib
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import Final
 from prometheus_client.parser import text_string_to_metric_families
 
 from config.settings import PREFIX, Settings
+from workers.local_kafka import free_port
 
 _HOST: Final = "127.0.0.1"
 _LOG_LINES_SHOWN: Final = 15
@@ -43,7 +43,7 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings, directory: Path, number: int) -> None:
         self.log = directory / f"worker-{number}.log"
-        self._port = _free_port()
+        self._port = free_port()
         self._settings = settings
         self._data = directory / f"worker-{number}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -137,10 +137,3 @@ def _get(port: int, path: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
     finally:
         connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

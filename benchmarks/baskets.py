@@ -1,0 +1,38 @@
+"""The baskets that every measurement here uses: the public data set, as purchase events, made once.
+
+The file lies in `.local/bench`, so that runs side by side read the same bytes from the same cache.
+"""
+
+from itertools import islice
+from pathlib import Path
+
+from loyalty.plan import Programs
+from schemas.program_load import load_programs
+from workers.completejourney import Journey
+
+ROOT = Path(__file__).parent.parent
+SCRATCH = ROOT / ".local" / "bench"
+PROGRAMS = ROOT / "config" / "programs"
+BASKETS_ALL = 155_848
+
+
+def baskets_file(count: int = BASKETS_ALL) -> Path:
+    """NDJSON of the first `count` baskets by time. Raises DataSetError without the extra `data`."""
+    path = SCRATCH / f"baskets-{count}.ndjson"
+    if not path.exists():
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        with unfinished.open("wb") as file:
+            file.writelines(basket.raw + b"\n" for basket in islice(Journey().events(), count))
+        unfinished.rename(path)
+    return path
+
+
+def program_file(name: str) -> Path:
+    """A shipped program."""
+    return PROGRAMS / f"{name}.yaml"
+
+
+def programs_named(name: str) -> Programs:
+    """A shipped program, ready to decide with."""
+    return Programs(load_programs([program_file(name)]))
