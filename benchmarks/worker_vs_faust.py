@@ -22,7 +22,7 @@ from statistics import median
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.baskets import ROOT, SCRATCH, baskets_file, program_file, programs_named
-from benchmarks.faust_agent import accounts_of
+from benchmarks.faust_agent import ACCOUNTS_FILE, REPORT, accounts_of
 from config.settings import Settings
 from workers.batch import Engine
 from workers.cluster import admin_client
@@ -123,25 +123,19 @@ def faust_rate(settings: Settings, directory: Path, program: str, events: int) -
     command = (sys.executable, "-m", "benchmarks.faust_agent", *map(str, fields))
     log = directory / "faust.log"
     with log.open("wb") as errors:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors)
-        try:
-            said = process.stdout.read() if process.stdout is not None else b""
-        finally:
-            process.kill()
-            process.wait()
-    try:
-        report = json.loads(said.splitlines()[-1])  # before it stands what Faust says of itself
-    except (IndexError, ValueError):
+        subprocess.run(command, cwd=ROOT, stdout=errors, stderr=errors, timeout=WAIT_SECONDS, check=False)
+    if not (directory / REPORT).exists():
         last = log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
-        raise RuntimeError("\n".join(["the Faust agent ended before its last event; its log ends:", *last])) from None
-    return report["events"] / report["seconds"], (directory / "accounts.ndjson").read_bytes()
+        raise RuntimeError("\n".join(["the Faust agent ended before its last event; its log ends:", *last]))
+    report = json.loads((directory / REPORT).read_bytes())
+    return report["events"] / report["seconds"], (directory / ACCOUNTS_FILE).read_bytes()
 
 
 def replayed_accounts(events: Path, program: str, directory: Path) -> bytes:
     """What the accounts must be."""
     with Files(directory) as files:
         replay(Engine(programs_named(program), partitions=1), lambda: [Source(str(events))], files, lambda _: None)
-    return (directory / "accounts.ndjson").read_bytes()
+    return (directory / ACCOUNTS_FILE).read_bytes()
 
 
 def measure(

@@ -8,6 +8,7 @@ Invariants:
 
 import os
 import uuid
+import zoneinfo
 from collections.abc import Iterator
 
 import hypothesis
@@ -15,6 +16,7 @@ import pytest
 
 from workers.local_kafka import LocalKafka
 
+zoneinfo.reset_tzpath(())  # As the commands do: the zones of the pinned package.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("explore", max_examples=2_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("explore" if os.environ.get("LOYALTY_TEST_EXPLORE") else "repeatable")

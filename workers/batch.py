@@ -339,6 +339,14 @@ def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
     return messages
 
 
+def as_received(award: Award) -> Award:
+    """The award as the member's partition reads it from the inbox: with the digests of its bytes."""
+    received = decode(encode_award(award))
+    if not (isinstance(received, Known) and isinstance(received.fact, Award)):
+        raise TypeError(f"an award of ours cannot be read: {received}")
+    return received.fact
+
+
 AWARD_TYPE = "loyalty.award.v1"
 UNKNOWN = "unknown"
 """Stands for the type of what could not be read."""

@@ -1,6 +1,7 @@
 """`loyalty`: puts the commands together, and nothing else."""
 
 import logging
+import zoneinfo
 
 import typer
 
@@ -28,6 +29,8 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script."""
+    # The time zones of the pinned package and not the machine's: two workers must never disagree about an hour.
+    zoneinfo.reset_tzpath(())
     # What goes wrong with a cluster reaches us as an exception; the client would say it twice, and less clearly.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     build_app()()

@@ -29,7 +29,7 @@ from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record, encode_record
 from workers.accounts import account_lines
-from workers.batch import UNKNOWN, Counts, DeadLetter, Engine, engine_fault, messages_of, type_of
+from workers.batch import UNKNOWN, Counts, DeadLetter, Engine, as_received, engine_fault, messages_of, type_of
 from workers.ndjson import Source
 from workers.overlay import PART_EVENTS, Overlay, parts_of
 from workers.topic_words import INPUTS
@@ -202,7 +202,7 @@ class Replay:
         taken.append(_Taken(line, type_of(fact), fact.time_us, answer))
         if isinstance(answer, Decision):
             for award in answer.awards:
-                self._decide_fact(award, line, taken, faults)
+                self._decide_fact(as_received(award), line, taken, faults)
 
     def _write(self, taken: "_Taken", messages: Sequence[tuple[str, bytes, bytes]]) -> None:
         line, event_type, time_us, answer = taken

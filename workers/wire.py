@@ -17,7 +17,7 @@ from workers.app import FaustTerms, build_app, run_process
 from workers.batch import Decider
 from workers.checkpoint import Clock, Probe, Protocol
 from workers.connection import Connection
-from workers.fatal import EndProcess, end_process
+from workers.fatal import EndProcess, Refusal, end_process
 from workers.health import Health, HealthServer
 from workers.lanes import Lanes
 from workers.metrics import Metrics
@@ -111,7 +111,13 @@ def wire(
     )
 
     def check() -> None:
-        settings.data_directory.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.data_directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refusal(
+                f"cannot keep files in {settings.data_directory}: {error.strerror or error}",
+                hint="set LOYALTY_DATA_DIRECTORY to a directory that this user may write to",
+            ) from error
         wanted = {topic_name(settings.prefix, word): load_topics()[word] for word in REQUIRED}
         asyncio.run(check_cluster(connection, wanted, partition_count=settings.partitions))
 

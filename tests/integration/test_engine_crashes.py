@@ -23,7 +23,7 @@ from tests.integration.engine_cluster import EngineCluster, LoyaltyWorker
 from tests.integration.engine_events import Message, gone_astray, mixed, to_send
 from tests.integration.engine_programs import GROCERY, PLAIN, written
 
-KILLS = 5
+KILLS = 4
 """After each the next worker waits until the group has given up the dead one: most of these tests is that."""
 FROZEN_SECONDS_MAX = 120.0
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.integration.engine_cluster import EngineCluster
+from tests.integration.engine_events import Message
 from tests.integration.harness import PARTITIONS, ROOT, Cluster, wait_for
 
 ONE_PER_UNIT = ROOT / "config" / "programs" / "one-per-unit.yaml"
@@ -65,6 +67,24 @@ def test_it_decides_purchases_under_a_shipped_program_until_sigterm(cluster: Clu
     ]
     assert [letter.value for letter in cluster.read("dead-letters")] == [b"{"]
     assert b"member-raw" not in log
+
+
+def test_it_goes_on_where_it_stopped_on_topics_as_the_command_makes_them(
+    kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    with EngineCluster(kafka, prefix, tmp_path, ONE_PER_UNIT) as cluster:
+        cluster.create_topics()
+        for numbers in ((1, 2), (3, 4), ()):  # The third start finds nothing to do but to restore.
+            cluster.publish([Message("purchases", b"member-raw", purchase(number)) for number in numbers])
+            worker = cluster.start()
+            worker.wait_ready()
+            cluster.wait_taken()
+            cluster.stop()
+        assert worker.logged("ready")["restored_records"] > 0  # type: ignore[index]
+        balances = [orjson.loads(value)["data"] for value in cluster.values("balances")]
+        assert [(each["available"], each["sequence"]) for each in balances] == [(11, 1), (22, 2), (33, 3), (44, 4)]
+        lines = [line for each in cluster.workers for line in each.lines()]
+        assert [line for line in lines if line["level"] != "info" and line["logger"].startswith("workers.")] == []
 
 
 @pytest.mark.parametrize(
