@@ -1,9 +1,9 @@
 """Events a second: our worker against an idiomatic Faust agent that makes the same decisions (faust_agent.py).
 
 One real broker on this machine, the same baskets in topics of their own for each run, published before the run
-begins. The two take turns. Counted is from the first event taken to the last; for our worker as its journal shows
-it to a read_committed consumer, so that the last transaction is complete, and without the events of the first batch,
-whose beginning cannot be seen from outside.
+begins. The two take turns. Counted is from the first event taken to the last: for the agent as it says itself, so
+that what it has sent need not have arrived; for our worker until a read_committed consumer of its journal sees the
+last transaction complete.
 
 The accounts of every run must be those of the offline replay, to the byte: what is fast and wrong does not count.
 """
@@ -80,28 +80,26 @@ def our_rate(settings: Settings, directory: Path, events: int) -> tuple[float, b
     with (directory / "worker.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=others | own, stdout=log, stderr=log)
         try:
-            seconds, counted = followed(process, journal, events)
+            seconds = followed(process, journal, events)
         finally:
             journal.close()
             process.terminate()
             process.wait(WAIT_SECONDS)
-    return counted / seconds, committed_accounts(settings)
+    return events / seconds, committed_accounts(settings)
 
 
-def followed(process: subprocess.Popen[bytes], journal: KafkaConsumer, events: int) -> tuple[float, int]:
-    """Seconds from the first batch committed to the last, and the events committed in between."""
-    taken = first = 0
-    first_at = 0.0
+def followed(process: subprocess.Popen[bytes], journal: KafkaConsumer, events: int) -> float:
+    """Seconds from when the worker took its first batch, as it wrote down itself, to when the last is committed."""
+    taken = 0
+    first_us: list[int] = []
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         for records in journal.poll(timeout_ms=20).values():
-            for record in records:
-                taken += sum(run.records for run in JournalRecord.decode(record.value).runs)
-        now = time.monotonic()
-        if taken and not first:
-            first, first_at = taken, now
+            for batch in (JournalRecord.decode(record.value) for record in records):
+                taken += sum(run.records for run in batch.runs)
+                first_us += [batch.now_us] if batch.runs else []
         if taken >= events:
-            return now - first_at, taken - first
+            return time.time() - min(first_us) / 1_000_000
     raise TimeoutError(f"the worker ended, or took {taken} of {events} events in {WAIT_SECONDS} s")
 
 

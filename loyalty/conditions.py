@@ -9,7 +9,7 @@ Invariants:
   K2 no binary floating-point number can arise: such literals and `double` are refused when compiled
   K3 conditions with the same source and variables are equal, and survive pickling
 
-Not here: which fields a rule may read (schemas), what the values are (context.py of whoever asks).
+Not here: which fields a rule may read (schemas), what the values are (contexts.py).
 """
 
 import copyreg

@@ -1,6 +1,6 @@
 """A program made ready for speed: what can be worked out once for a version is worked out here.
 
-Lines are classed by the set of line filters that they pass (`classify`, memoized by sku, category and brand),
+Lines are classed by the set of line filters that they pass (`classes_of`, memoized by sku, category and brand),
 so that a basket is a handful of groups and not a list of lines.
 
 Not here: what the rules give (earning.py).

@@ -16,13 +16,14 @@ from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 from schemas.state import UnknownFormat
-from workers.batch import BatchResult, Decider, Out
+from workers.batch import BatchResult, Decider
 from workers.fatal import Refusal, TooManyDeadLetters
 from workers.lanes import Taken
 from workers.metrics import Metrics
 from workers.partition import Partition
 from workers.positions import POSITIONS_KEY, JournalRecord, Positions
 from workers.producer import Target, TransactionalProducer
+from workers.records import Out
 from workers.topic_words import ACCOUNTS, DEAD_LETTERS, JOURNAL
 
 Clock: TypeAlias = Callable[[], int]

@@ -16,9 +16,9 @@ from config.topics import topic_name
 from loyalty.account import Head
 from schemas.state import decode_record
 from workers.accounts import account_lines
-from workers.batch import Record
 from workers.cluster import ClusterError, client_options
 from workers.recorded import record_line
+from workers.records import Record
 from workers.store.port import ACCOUNT_KEY
 from workers.topic_words import ACCOUNTS, INPUTS, JOURNAL
 

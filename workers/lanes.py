@@ -21,9 +21,9 @@ from operator import attrgetter
 from time import monotonic
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
-from workers.batch import Record
 from workers.fatal import BrokenChain, EndProcess
 from workers.positions import Run
+from workers.records import Record
 
 Acknowledge: TypeAlias = Callable[[], object]
 

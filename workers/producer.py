@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from config.topics import topic_name
-from workers.batch import Out
 from workers.connection import Connection
+from workers.records import Out
 
 _BATCH_BYTES: Final = 900 * 1024
 """Of one record batch: below what a topic takes by default (1 MiB). A larger record travels alone."""

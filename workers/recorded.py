@@ -18,9 +18,10 @@ import orjson
 
 from loyalty.account import Head
 from schemas.state import decode_record
-from workers.batch import Counts, Engine, Out, Record
+from workers.batch import Counts, Engine
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
+from workers.records import Out, Record
 from workers.replay import Files, Summary, summed_up
 from workers.store.port import ACCOUNT_KEY
 from workers.topic_words import DEAD_LETTERS, JOURNAL

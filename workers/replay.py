@@ -29,9 +29,10 @@ from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record, encode_record
 from workers.accounts import account_lines
-from workers.batch import UNKNOWN, Counts, DeadLetter, Engine, as_received, engine_fault, messages_of, type_of
+from workers.batch import UNKNOWN, Counts, Engine, as_received, messages_of, type_of
 from workers.ndjson import Source
 from workers.overlay import PART_EVENTS, Overlay, parts_of
+from workers.records import DeadLetter, engine_fault
 from workers.topic_words import INPUTS
 
 STREAMS = ("ledger", "balances", "tiers", "dead-letters")

@@ -14,10 +14,11 @@ import orjson
 from loyalty.plan import Programs
 from schemas.program_load import load_programs
 from tests.integration.engine_cluster import EngineCluster
-from workers.batch import ERRORS_HEADER, Engine, Record
+from workers.batch import Engine
 from workers.export import RECORDED, export
 from workers.ndjson import Source
 from workers.recorded import recording_source, replay_journal
+from workers.records import ERRORS_HEADER, Record
 from workers.replay import Files, replay
 from workers.topic_words import ACCOUNTS, DEAD_LETTERS, INPUTS, JOURNAL
 

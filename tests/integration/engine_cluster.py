@@ -21,9 +21,9 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from config.settings import Settings
 from tests.integration.engine_events import Message
 from tests.integration.harness import ROOT, WorkerProcess
-from workers.batch import Record
 from workers.cluster import admin_client
 from workers.positions import POSITIONS_KEY, JournalRecord, Positions
+from workers.records import Record
 from workers.topic_words import ACCOUNTS, INBOX, JOURNAL
 from workers.topics import create_topics
 

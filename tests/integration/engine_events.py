@@ -13,8 +13,8 @@ import orjson
 
 from schemas.encode import instant_text
 from schemas.scalars import instant_us
-from workers.batch import partition_of
 from workers.demo.generator import Sent, derive
+from workers.records import partition_of
 
 START_US = instant_us("2017-11-20T12:00:00Z")
 """Two weeks before December, so that the streams run into the multipliers of that month and out of some weeks."""

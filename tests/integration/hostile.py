@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from tests.integration.engine_events import Message, event, sale
-from workers.batch import partition_of
+from workers.records import partition_of
 from workers.topic_words import INPUTS
 
 COUNTED: Final = "counted"

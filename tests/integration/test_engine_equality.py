@@ -27,7 +27,7 @@ from tests.integration.engine_cluster import LOYALTY, EngineCluster
 from tests.integration.engine_events import Message, gone_astray, mixed, to_send
 from tests.integration.engine_programs import GROCERY, coffee_club_of_2017
 from tests.integration.harness import ROOT
-from workers.batch import FORWARDED_HEADER
+from workers.records import FORWARDED_HEADER
 from workers.topic_words import INBOX, INPUTS
 
 

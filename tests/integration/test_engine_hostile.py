@@ -26,7 +26,7 @@ from tests.integration.engine_cluster import WAIT_SECONDS, EngineCluster, Loyalt
 from tests.integration.engine_events import Message, mixed, sale, to_send
 from tests.integration.engine_programs import GROCERY
 from tests.integration.hostile import AS_DECODED, COUNTED, IGNORED, LIMIT_BYTES, Attack, attacks
-from workers.batch import FORWARDED_HEADER, OVERSIZE_KEPT_BYTES, Record, partition_of
+from workers.records import FORWARDED_HEADER, OVERSIZE_KEPT_BYTES, Record, partition_of
 
 ATTACKS = 10_000
 GOOD = 500

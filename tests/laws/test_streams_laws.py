@@ -21,10 +21,11 @@ from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books
 from tests.loyalty.events import fact
 from workers.accounts import account_lines
-from workers.batch import Engine, Out, Record, partition_of
+from workers.batch import Engine
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
 from workers.recorded import record_line, recording_source, replay_journal
+from workers.records import Out, Record, partition_of
 from workers.replay import Files, replay
 from workers.topic_words import INBOX
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from loyalty.plan import Programs
 from tests.laws.worlds import World, examples, worlds
-from workers.batch import Engine, Record, partition_of
+from workers.batch import Engine
+from workers.records import Record, partition_of
 from workers.topic_words import DEAD_LETTERS, INBOX
 
 NOW_US = 4_000_000_000_000_000

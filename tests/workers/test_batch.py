@@ -25,16 +25,8 @@ from tests.loyalty.events import (
     referral,
     wire,
 )
-from workers.batch import (
-    ERRORS_HEADER,
-    FORWARDED_HEADER,
-    OVERSIZE_KEPT_BYTES,
-    BatchResult,
-    Engine,
-    Out,
-    Record,
-    partition_of,
-)
+from workers.batch import BatchResult, Engine
+from workers.records import ERRORS_HEADER, FORWARDED_HEADER, OVERSIZE_KEPT_BYTES, Out, Record, partition_of
 from workers.topic_words import DEAD_LETTERS, INBOX
 
 NOW_US = micros("2026-03-02T12:00:00+00:00")

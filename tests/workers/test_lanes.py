@@ -9,10 +9,10 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from workers.batch import Record
 from workers.fatal import BrokenChain
 from workers.lanes import NO_SEEK, Lane, Lanes, Poll, Taken
 from workers.positions import Run
+from workers.records import Record
 
 TOPICS = ("purchases", "reviews", "inbox")
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from loyalty.plan import Programs
 from tests.loyalty.books import program
 from tests.loyalty.events import NOON, micros, purchase
-from workers.batch import Engine, Record
+from workers.batch import Engine
 from workers.checkpoint import Protocol
 from workers.connection import Connection
 from workers.fatal import Refusal
@@ -19,6 +19,7 @@ from workers.metrics import Metrics
 from workers.ownership import Ownership, Terms
 from workers.partition import Partition
 from workers.positions import Gap, Positions
+from workers.records import Record
 from workers.store.memory import MemoryStore
 
 NOW_US = micros(NOON)

@@ -8,10 +8,11 @@ import pytest
 from loyalty.plan import Programs
 from loyalty.program import Program
 from schemas.program_load import parse_program
-from workers.batch import Engine, Record
+from workers.batch import Engine
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
 from workers.recorded import BadRecording, record_line, recording_source, replay_journal
+from workers.records import Record
 from workers.replay import Files, Summary
 
 PURCHASE = (

@@ -12,11 +12,12 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
-from workers.batch import Counts, Record
+from workers.batch import Counts
 from workers.fatal import Refusal
 from workers.health import Health, HealthServer
 from workers.logs import configure_logs
 from workers.metrics import Metrics
+from workers.records import Record
 
 NOW_US = 1_700_000_000_000_000
 UNITS = ("events", "points", "back", "forfeited", "changes", "letters", "fields", "records", "seconds", "transactions")

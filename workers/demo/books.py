@@ -16,7 +16,7 @@ import orjson
 from loyalty.activities import ENROLLMENT
 from loyalty.ledger import EARNED, RETURNED
 from loyalty.purchases import KIND as PURCHASE
-from workers.batch import ERRORS_HEADER
+from workers.records import ERRORS_HEADER
 from workers.topic_words import DEAD_LETTERS
 
 WORDS: Final = ("ledger", "balances", "tiers", DEAD_LETTERS)
