@@ -23,7 +23,7 @@ from workers.publish import NOT_PUBLIC
 DOCS = reference.ROOT / "docs"
 PAGES = {str(path.relative_to(DOCS)): path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md"))}
 ENGINE_CODES = {"engine_fault", "wrong_partition"}
-"""Codes that stand in workers/batch.py and in no enumeration."""
+"""Codes that stand in workers/batch.py and records.py and in no enumeration."""
 
 
 def test_the_generated_pages_are_fresh() -> None:
@@ -56,7 +56,7 @@ def test_no_code_is_explained_that_does_not_exist() -> None:
 
 
 def test_the_codes_outside_of_enumerations_are_those_of_the_worker() -> None:
-    source = (reference.ROOT / "workers" / "batch.py").read_text("utf-8")
+    source = "".join((reference.ROOT / "workers" / name).read_text("utf-8") for name in ("batch.py", "records.py"))
     assert set(re.findall(r'DeadLetter\("\w+", "(\w+)"', source)) == {*ENGINE_CODES, DecodeCode.TOO_LARGE}
 
 
