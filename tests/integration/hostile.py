@@ -357,7 +357,7 @@ KINDS: Final[tuple[tuple[str, str, Make], ...]] = (
         "award", "inbox", from_member="x", rule="riches", version="2017.1",
         cause={"source": "x", "id": "y", "type": "loyalty.referral.v1"},
     )),
-    ("award of no version", "no_program_in_force", other(
+    ("award of no version", "unknown_rule", other(
         "award", "inbox", from_member="x", rule="neighbours", version="1",
         cause={"source": "x", "id": "y", "type": "loyalty.referral.v1"},
     )),

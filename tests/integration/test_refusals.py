@@ -117,7 +117,8 @@ def test_records_that_are_gone_before_they_were_taken_stop_the_worker_until_that
         f"goes on at offset {stored.next['purchases']}" in refusal(refused)["reason"] for stored in before.values()
     )
 
-    accepting = cluster.start(ACCEPT_MISSING_RANGE="true")
+    accept = refusal(refused)["hint"].rpartition("LOYALTY_ACCEPT_MISSING_RANGE=")[2]
+    accepting = cluster.start(ACCEPT_MISSING_RANGE=accept)
     wait_for("what is left", lambda: len(cluster.read("ledger")) == 120 - 5 * PARTITIONS)
     assert accepting.stop() == 0
     accepted = [line for line in accepting.lines() if line.get("event") == "accepted a missing range"]
@@ -127,6 +128,12 @@ def test_records_that_are_gone_before_they_were_taken_stop_the_worker_until_that
     for number, batches in cluster.journal().items():
         missing = [tuple(run) for batch in batches for run in batch.missing]
         assert missing == [("purchases", before[number].next["purchases"], gone_to[number])]
+
+    # What was accepted once does not accept the next loss.
+    cluster.publish(60, words=("purchases",))
+    gone_again = {number: stored.next["purchases"] + 5 for number, stored in cluster.positions().items()}
+    delete_records(cluster, "purchases", gone_again)
+    assert cluster.start(ACCEPT_MISSING_RANGE=accept).ended() == 1
 
 
 def test_records_that_vanish_under_a_running_worker_end_it(cluster: Cluster) -> None:
