@@ -32,6 +32,7 @@ TESTS_PREFIX: Final = "LOYALTY_TEST_"
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+MissingRange = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*-\d+:\d+-\d+$")]
 TopicText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,100}$")]
 
 
@@ -111,8 +112,8 @@ class Settings(BaseSettings):
     accept_program_change: bool = False
     """Start although a program version in use has changed, is missing, or begins in the past. Look twice."""
 
-    accept_missing_range: bool = False
-    """Start although records that were never taken are gone from an input topic. What is missing is recorded."""
+    accept_missing_range: Annotated[tuple[MissingRange, ...], NoDecode] = ()
+    """Start although these records are gone from input topics: as the refusal names them, comma-separated."""
 
     # ------------------------------------------------------------------ watching it
     metrics_host: str = "127.0.0.1"
@@ -127,7 +128,7 @@ class Settings(BaseSettings):
     log_json: bool | None = None
     """Log one JSON object a line. Default: when standard error is not a terminal."""
 
-    @field_validator("bootstrap_servers", "programs", mode="before")
+    @field_validator("accept_missing_range", "bootstrap_servers", "programs", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):

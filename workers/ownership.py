@@ -8,7 +8,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -24,7 +24,7 @@ from workers.metrics import Metrics
 from workers.partition import Partition
 from workers.producer import TransactionalProducer
 from workers.programs_check import check_programs
-from workers.restore import check_state, locate, reader, restore
+from workers.restore import Lost, check_state, locate, reader, refuse_lost, restore
 from workers.store.port import StoreFactory
 from workers.topic_words import ACCOUNTS
 
@@ -42,7 +42,8 @@ class Terms:
     """Input word -> full name, in their order."""
     partition_count: int
     transaction_timeout_seconds: float
-    accept_missing_range: bool
+    accept_missing_range: Collection[str]
+    """By name: see Gap.named."""
     accept_program_change: bool
     held_max_us: int
     """How old held state may be before it is thrown away."""
@@ -177,11 +178,12 @@ class Ownership:
         async with reader(self._connection) as consumer:
             changelog = topic_name(terms.prefix, ACCOUNTS)
             count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=terms.held_max_us)
+            lost: list[Lost] = []
             for partition in partitions:
                 check_state(
                     partition.positions, partition_count=terms.partition_count, app=terms.app, now_us=self._clock()
                 )
-                await locate(
+                lost += await locate(
                     consumer,
                     partition,
                     topics=terms.topics,
@@ -189,6 +191,7 @@ class Ownership:
                     app=terms.app,
                     accept_missing_range=terms.accept_missing_range,
                 )
+        refuse_lost(lost)
         return count
 
     def _process(self, partition: Partition) -> Callable[[Taken], Awaitable[None]]:

@@ -45,6 +45,10 @@ class Gap(NamedTuple):
     first: int
     next: int
 
+    def named(self, partition: int) -> str:
+        """As an operator accepts it: `purchases-3:41-90`."""
+        return f"{self.topic}-{partition}:{self.first}-{self.next}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Positions:

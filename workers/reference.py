@@ -107,7 +107,7 @@ def _settings() -> str:
 
 def _default(value: object) -> str:
     match value:
-        case None:
+        case None | ():
             return ""
         case bool():
             return f"`{str(value).lower()}`"

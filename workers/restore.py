@@ -9,9 +9,9 @@ Invariants:
   R3 a stored position that its log does not hold is never moved silently
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -95,6 +95,14 @@ def _apply(partition: Partition, records: Sequence[Any]) -> None:
     partition.store.apply(writes)
 
 
+class Lost(NamedTuple):
+    """A gap that was not accepted."""
+
+    name: str
+    """By which it is accepted."""
+    sentence: str
+
+
 async def locate(
     consumer: AIOKafkaConsumer,
     partition: Partition,
@@ -102,33 +110,32 @@ async def locate(
     topics: Mapping[str, str],
     partition_count: int,
     app: str,
-    accept_missing_range: bool,
-) -> None:
+    accept_missing_range: Collection[str],
+) -> list[Lost]:
     """Settle where each input goes on, and keep it in `partition.positions`.
 
     `topics` maps topic words to full names, in their order. A topic that the state does not know starts at its
-    earliest record. Raises Refusal when a stored position is not in its log any more: `accept_missing_range` goes on
-    behind the gap and notes it.
+    earliest record. Where a log does not hold a stored position any more, it goes on behind the gap: it notes those
+    that `accept_missing_range` names, and answers the others, with which nobody may go on (see refuse_lost).
     """
     stored = partition.positions
     tps = {word: TopicPartition(name, partition.number) for word, name in topics.items()}
     first = await consumer.beginning_offsets(list(tps.values()))
     end = await consumer.end_offsets(list(tps.values()))
     positions: dict[str, int] = {}
+    lost: list[Lost] = []
     for word, tp in tps.items():
         position = first[tp] if stored is None else stored.next.get(word, first[tp])
         gap = _missing(word, position, first[tp], end[tp])
         if gap is not None:
-            if not accept_missing_range:
-                raise Refusal(
-                    _missing_sentence(tp, gap),
-                    hint="bring the records back, or set LOYALTY_ACCEPT_MISSING_RANGE=true once to go on without them",
-                )
-            _log.warning(
-                "accepted a missing range", topic=tp.topic, partition=tp.partition, first=gap.first, next=gap.next
-            )
-            partition.missing.append(gap)
             position = gap.next
+            if gap.named(tp.partition) in accept_missing_range:
+                _log.warning(
+                    "accepted a missing range", topic=tp.topic, partition=tp.partition, first=gap.first, next=gap.next
+                )
+                partition.missing.append(gap)
+            else:
+                lost.append(Lost(gap.named(tp.partition), _missing_sentence(tp, gap)))
         positions[word] = position
     partition.positions = Positions(
         next=positions,
@@ -138,6 +145,18 @@ async def locate(
         partitions=partition_count,
         app=app,
     )
+    return lost
+
+
+def refuse_lost(lost: Sequence[Lost]) -> None:
+    """Raises Refusal when anything is lost that nobody has accepted by its name."""
+    if lost:
+        more = f" (and {len(lost) - 1} more like it)" if len(lost) > 1 else ""
+        names = ",".join(each.name for each in lost)
+        raise Refusal(
+            f"{lost[0].sentence}{more}",
+            hint=f"bring the records back, or go on without them with LOYALTY_ACCEPT_MISSING_RANGE={names}",
+        )
 
 
 def check_state(stored: Positions | None, *, partition_count: int, app: str, now_us: int) -> None:

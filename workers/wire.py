@@ -82,7 +82,7 @@ def wire(
             topics=topics,
             partition_count=settings.partitions,
             transaction_timeout_seconds=settings.transaction_timeout_seconds,
-            accept_missing_range=settings.accept_missing_range,
+            accept_missing_range=frozenset(settings.accept_missing_range),
             accept_program_change=settings.accept_program_change,
             held_max_us=_held_max_us(),
         ),

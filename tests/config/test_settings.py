@@ -50,7 +50,12 @@ def test_nothing_has_to_be_set() -> None:
         ("LOYALTY_LOG_JSON", "true", "log_json", True),
         ("LOYALTY_SECURITY_PROTOCOL", "ssl", "security_protocol", "SSL"),
         ("LOYALTY_METRICS_PORT", "0", "metrics_port", 0),
-        ("LOYALTY_ACCEPT_MISSING_RANGE", "1", "accept_missing_range", True),
+        (
+            "LOYALTY_ACCEPT_MISSING_RANGE",
+            "inbox-0:1-9,dead-b-12:41-0",
+            "accept_missing_range",
+            ("inbox-0:1-9", "dead-b-12:41-0"),
+        ),
     ],
 )
 def test_a_variable_sets_a_field(
@@ -66,6 +71,7 @@ def test_a_variable_sets_a_field(
         ({"LOYALTY_PARTITIONS": "many"}, r"LOYALTY_PARTITIONS: .*integer.*\(is 'many'\)"),
         ({"LOYALTY_PARTITIONS": "0"}, r"LOYALTY_PARTITIONS: .*greater than or equal to 1"),
         ({"LOYALTY_BOOTSTRAP_SERVERS": " ,"}, r"LOYALTY_BOOTSTRAP_SERVERS: .*at least 1"),
+        ({"LOYALTY_ACCEPT_MISSING_RANGE": "true"}, r"LOYALTY_ACCEPT_MISSING_RANGE: .*pattern"),
         ({"LOYALTY_PREFIX": "a b"}, r"LOYALTY_PREFIX: .*pattern"),
         ({"LOYALTY_DEAD_LETTER_STOP_SHARE": "90"}, r"LOYALTY_DEAD_LETTER_STOP_SHARE: .*less than or equal to 1"),
         ({"LOYALTY_MAX_RECORD_BYTES": "262145"}, r"LOYALTY_MAX_RECORD_BYTES: .*262144"),

@@ -52,7 +52,7 @@ def ownership(lanes: Lanes) -> Ownership:
             topics={"purchases": "loyalty.purchases", "inbox": "loyalty.inbox"},
             partition_count=1,
             transaction_timeout_seconds=TRANSACTION_TIMEOUT_SECONDS,
-            accept_missing_range=False,
+            accept_missing_range=(),
             accept_program_change=False,
             held_max_us=0,
         ),

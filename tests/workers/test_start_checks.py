@@ -10,10 +10,10 @@ from faust.types import TP
 from config.topics import load_topics
 from workers.fatal import EXIT_REFUSED, EXIT_STOPPED, BrokenChain, Refusal, exit_code
 from workers.ownership import co_partitioned
-from workers.positions import Positions
+from workers.positions import Gap, Positions
 from workers.preflight import check_configs, check_topics
 from workers.programs_check import check_programs
-from workers.restore import CLOCK_AHEAD_US_MAX, _missing, check_state
+from workers.restore import CLOCK_AHEAD_US_MAX, Lost, _missing, check_state, refuse_lost
 
 NOW = 1_000
 
@@ -59,6 +59,15 @@ def test_a_position_that_its_log_does_not_hold_is_a_gap(
 ) -> None:
     found = _missing("purchases", position, first, end)
     assert (None if found is None else (found.first, found.next)) == gap
+
+
+def test_what_is_lost_is_refused_with_the_setting_that_accepts_it() -> None:
+    refuse_lost([])
+    names = [Gap("purchases", 41, 90).named(3), Gap("inbox", 7, 0).named(0)]
+    assert names == ["purchases-3:41-90", "inbox-0:7-0"]
+    with pytest.raises(Refusal, match=r"^it is lost \(and 1 more like it\)$") as refused:
+        refuse_lost([Lost(names[0], "it is lost"), Lost(names[1], "made anew")])
+    assert refused.value.hint.endswith("LOYALTY_ACCEPT_MISSING_RANGE=purchases-3:41-90,inbox-0:7-0")
 
 
 @pytest.mark.parametrize(
