@@ -2,8 +2,9 @@
 
 A step of a purchase says what the rule counted (`amount_minor`, for items `quantity_micro`), its `rate`, what a
 minor unit counted for when that is not one (`counts`), the `multipliers` that applied, the `exact` value before
-rounding, the `points` after it, spread over the `lines`, and what caps left (`granted`) and cut (`forfeited`). A last
-step for each currency says how the sum over the rules was rounded.
+rounding, the `points` after it, spread over the `lines`, and what caps left (`granted`) and cut (`forfeited`).
+How it was rounded (`rounding`) stands there when one rule gave; else a last step for each currency has the sum over
+the rules and its rounding.
 
 Not here: the arithmetic (earning.py).
 """
@@ -27,7 +28,23 @@ LINES_MAX = 2_000
 """Lines that the steps of one entry list in all; further steps have sums only, so that entries stay bounded."""
 
 
-def step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int, *, list_lines: bool) -> dict[str, Any]:
+def explained(
+    plan: Plan, basket: Basket, earned: Sequence[Earned], points: Sequence[int], grants: Sequence[int]
+) -> list[dict[str, Any]]:
+    """The steps of a purchase: one for each rule that came to points, and how they were rounded."""
+    steps: list[dict[str, Any]] = []
+    for one, part, grant in zip(earned, points, grants, strict=True):
+        if part:
+            list_lines = len(basket.lines) * (len(steps) + 1) <= LINES_MAX
+            steps.append(_step(plan, basket, one, part, grant, list_lines=list_lines))
+    if len(earned) > 1:
+        steps += _roundings(plan, earned, points)
+    elif steps:
+        steps[0]["rounding"] = plan.currencies[earned[0].rule.currency].rounding
+    return steps
+
+
+def _step(plan: Plan, basket: Basket, one: Earned, points: int, granted: int, *, list_lines: bool) -> dict[str, Any]:
     """The explanation of one rule's part; without its lines when `list_lines` is false."""
     rule = one.rule
     said: dict[str, Any] = {"rule": rule.id, "kind": rule.kind, "amount_minor": one.spend_minor}
@@ -55,7 +72,7 @@ def _multipliers(plan: Plan, applied: "Collection[tuple[int, ...]]") -> dict[str
     return counted
 
 
-def roundings(plan: Plan, earned: Sequence[Earned], points: Sequence[int]) -> list[dict[str, Any]]:
+def _roundings(plan: Plan, earned: Sequence[Earned], points: Sequence[int]) -> list[dict[str, Any]]:
     """A step for each currency of which there are points: the exact sum over its rules, and how it was rounded."""
     said = []
     for currency in plan.program.currencies:

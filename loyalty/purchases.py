@@ -4,7 +4,6 @@ Not here: what the rules give (earning.py), returns (returns.py).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty import caps, referrals
@@ -15,7 +14,7 @@ from loyalty.circumstances import Circumstances
 from loyalty.contexts import member_context, purchase_context
 from loyalty.decisions import Code, Refusal
 from loyalty.earning import Basket, Earned, basket_of, counted_spend, evaluate, whole_points
-from loyalty.explanation import LINES_MAX, roundings, step
+from loyalty.explanation import explained
 from loyalty.facts import Purchase, Scalar
 from loyalty.ledger import Work, lot_id_of
 from loyalty.plan import Plan
@@ -47,20 +46,15 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
             earned = evaluate(plan, basket, circumstances.with_tier(reached))
             points = whole_points(plan, earned)
     grants = _capped(head.counters, earned, points, local, fact)
-    steps: list[dict[str, Any]] = []
     granted: dict[str, int] = {}
     by_currency: dict[str, list[tuple[str, int]]] = {}
-    for one, part, grant in zip(earned, points, grants, strict=True):
-        if part:
-            list_lines = len(basket.lines) * (len(steps) + 1) <= LINES_MAX
-            steps.append(step(plan, basket, one, part, grant, list_lines=list_lines))
+    for one, grant in zip(earned, grants, strict=True):
         if grant:
             granted[one.rule.id] = grant
             by_currency.setdefault(one.rule.currency, []).append((one.rule.id, grant))
     for currency, parts in by_currency.items():
         work.credit(currency, parts, lot_id_of(fact.cause, head.member, KIND, currency))
-    steps += roundings(plan, earned, points)
-    work.book(KIND, "purchase", steps)
+    work.book(KIND, "purchase", explained(plan, basket, earned, points, grants))
     key, amount = "", 0
     if tiers is not None:
         key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))

@@ -146,6 +146,15 @@ def test_an_entry_says_how_it_was_rounded_and_a_return_what_came_back() -> None:
     books.take(purchase("p", [line("1", 1999, quantity="2")]))
     books.take(back("r", "p", [("1", "1", 1000)]))
     earned, returned = books.entries
-    assert earned.steps[-1] == {"currency": "points", "exact": "1999/100", "rounding": "floor", "points": 19}
+    assert len(earned.steps) == 1
+    assert earned.steps[0]["exact"] == "1999/100"
+    assert earned.steps[0]["rounding"] == "floor"
     assert returned.steps[0] == {"transaction_id": "p", "returned": {"1": [1_000_000, 1000]}}
     assert returned.steps[1] == {"rule": "base", "held_before": 19, "held_after": 9}
+
+
+def test_an_entry_of_several_rules_says_how_their_sum_was_rounded() -> None:
+    rule = '{id: %s, on: purchase, give: {points: 1, per: "2.00"}}'
+    books = Books(program(f"earn: [{rule % 'a'}, {rule % 'b'}]\n"))
+    books.take(purchase("p", 100))
+    assert books.entries[0].steps[-1] == {"currency": "points", "exact": "1", "rounding": "floor", "points": 1}
