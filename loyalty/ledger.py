@@ -79,8 +79,19 @@ class Work:
         self.awards: list[Award] = []
         self.writes: dict[str, Any] = {}
 
-    def credit(self, currency: str, parts: Sequence[tuple[str, int]], lot_id: str, against: str = EARNED) -> None:
-        """Give the member (rule, points): debt is paid first, the rest goes into lot `lot_id`, made if it is new."""
+    def credit(
+        self,
+        currency: str,
+        parts: Sequence[tuple[str, int]],
+        lot_id: str,
+        against: str = EARNED,
+        *,
+        new_lot: bool = False,
+    ) -> None:
+        """Give the member (rule, points): debt is paid first, the rest goes into lot `lot_id`, made if it is new.
+
+        `new_lot` says that it must be: searching a busy member's lots takes longer than all else here.
+        """
         head = self.head
         owed = head.debts.get(currency, 0)
         account = f"member:{head.member}:available"
@@ -102,7 +113,8 @@ class Work:
             present = head.lots.get(currency, "")
             lot = lots.Lot(lot_id, self.time_us, None, into_lot)
             # Only an id that is there already needs the lots to be read.
-            head.lots[currency] = lots.put_back(present, lot) if lot_id in present else lots.added(present, lot)
+            is_there = not new_lot and lot_id in present
+            head.lots[currency] = lots.put_back(present, lot) if is_there else lots.added(present, lot)
         if total > into_lot:
             if owed:
                 head.debts[currency] = owed

@@ -53,7 +53,7 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
             granted[one.rule.id] = grant
             by_currency.setdefault(one.rule.currency, []).append((one.rule.id, grant))
     for currency, parts in by_currency.items():
-        work.credit(currency, parts, lot_id_of(fact.cause, head.member, KIND, currency))
+        work.credit(currency, parts, lot_id_of(fact.cause, head.member, KIND, currency), new_lot=True)
     work.book(KIND, "purchase", explained(plan, basket, earned, points, grants))
     key, amount = "", 0
     if tiers is not None:
