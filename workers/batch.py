@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
+from loyalty.account import Head
 from loyalty.account import Record as StateRecord
 from loyalty.decide import decide, reads
 from loyalty.decisions import Decision, Outcome
@@ -29,6 +30,9 @@ from schemas.state import decode_record, encode_record
 from workers.overlay import Overlay, parts_of
 from workers.records import DeadLetter, Out, Record, dead_letter, engine_fault, forwarded, partition_of
 from workers.topic_words import INBOX
+
+UNPACKED_MAX = 10_000
+"""How many heads are kept decoded: some tens of megabytes."""
 
 
 @dataclass(slots=True)
@@ -113,6 +117,8 @@ class Engine:
         self._programs = programs
         self._partitions = partitions
         self._record_bytes_max = record_bytes_max
+        self._unpacked: dict[str, tuple[bytes, Head]] = {}
+        """Heads as they were last written, with their bytes: a member who is back soon need not be decoded again."""
 
     @property
     def versions(self) -> Mapping[str, tuple[str, int]]:
@@ -126,7 +132,11 @@ class Engine:
 
         def read(key: str) -> StateRecord | None:
             raw = state.get(key.encode())
-            return None if raw is None else decode_record(raw)
+            if raw is None:
+                return None
+            known = self._unpacked.get(key)
+            # Good only for the very bytes that are stored: after a restore, or elsewhere, they may be others.
+            return known[1] if known is not None and known[0] == raw else decode_record(raw)
 
         overlay = Overlay(read)
         result = BatchResult([], {}, Counts())
@@ -148,7 +158,8 @@ class Engine:
             taken = list(zip(records, answers, strict=True))
             try:
                 outputs = [out for record, answer in taken for out in self._outputs(partition, record, answer)]
-                writes = encoded_writes(overlay.changed())
+                changed = overlay.changed()
+                writes = encoded_writes(changed)
             except MemoryError:
                 raise
             except Exception as fault:
@@ -161,9 +172,18 @@ class Engine:
             overlay.keep()
             result.outputs += outputs
             result.writes.update(writes)
+            self._remember(changed, writes)
             for each, answer in zip(read, answers, strict=True):
                 _count(result.counts, each, answer)
             return
+
+    def _remember(self, changed: Mapping[str, StateRecord | None], writes: Mapping[bytes, bytes | None]) -> None:
+        """Keep the heads that were written. Records are never changed in place, so they may be handed out again."""
+        if len(self._unpacked) > UNPACKED_MAX:
+            self._unpacked.clear()
+        for (key, record), raw in zip(changed.items(), writes.values(), strict=True):
+            if isinstance(record, Head) and raw is not None:
+                self._unpacked[key] = raw, record
 
     def _decoded(self, record: Record) -> Decoded | DeadLetter:
         value = record.value

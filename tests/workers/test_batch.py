@@ -306,3 +306,23 @@ def test_awards_survive_the_wire() -> None:
     again.take(encode_award(award))
     assert again.balance("m9") == 200
     assert again.entries == [entry for entry in books.entries if entry.member == "m9"]
+
+
+def stored(result: BatchResult) -> dict[bytes, bytes]:
+    return {key: value for key, value in result.writes.items() if value is not None}
+
+
+def head_of(result: BatchResult) -> Head:
+    head = decode_record(result.writes[head_key("m1").encode()] or b"")
+    assert isinstance(head, Head)
+    return head
+
+
+def test_a_head_is_read_again_when_other_bytes_are_stored_than_were_written() -> None:
+    """After a restore the state is what the log says, and never what an engine remembers."""
+    subject = engine()
+    first = decided(subject, [record(purchase("p", 100), 1)])
+    assert head_of(decided(subject, [record(purchase("q", 100), 2)], stored(first))).ledger_sequence == 2
+    elsewhere = decided(engine(), [record(purchase("x", 700), 1)])
+    taken_over = decided(subject, [record(purchase("y", 100), 2)], stored(elsewhere))
+    assert head_of(taken_over).balances == {"points": (8, 0)}
