@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NoReturn, Protocol, cast
 
 import aiokafka
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT
 from typing_extensions import override
@@ -134,6 +134,10 @@ class PollConsumer(driver.Consumer):
             return await super()._getmany(wanted, timeout if len(wanted) == len(active) else _FULL_WAIT_SECONDS)
         except ConsumerStoppedError:
             raise
+        except NoOffsetForPartitionError:
+            # The consumer's thread has new partitions, and our loop has not heard of the rebalance yet. Before the seek
+            # they have no position, so nothing of them was popped; after it they always have one.
+            return {}
         except KafkaError as error:
             # A poll under way over a rebalance may meet positions that are not ours: those before the seek.
             if seek == NO_SEEK or seek != self._intake.seek:

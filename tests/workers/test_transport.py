@@ -3,6 +3,7 @@
 None of it is public, so each part is named here. If one of these fails, read the new release before changing the pin.
 """
 
+import asyncio
 import inspect
 from importlib.metadata import version
 from typing import Any
@@ -12,10 +13,12 @@ import aiokafka.producer.sender
 import pytest
 from aiokafka.consumer.fetcher import Fetcher, OffsetResetStrategy
 from aiokafka.consumer.subscription_state import TopicPartitionState
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.transaction_manager import TransactionManager
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from workers.transport import PollConsumer, PollThread, PollTransport
 
@@ -90,3 +93,41 @@ def test_a_producer_that_failed_for_good_says_so() -> None:
 def test_the_transport_makes_our_consumer_and_the_consumer_our_thread() -> None:
     assert PollTransport.Consumer is PollConsumer
     assert "PollThread(" in inspect.getsource(PollConsumer._new_consumer_thread)
+
+
+class _Intake:
+    """An intake that wants everything and has not heard of a rebalance; it keeps what it is told has failed."""
+
+    seek = 7
+
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+
+    def wants(self, _: TP) -> bool:
+        return True
+
+    def failed(self, _: str, error: BaseException) -> None:
+        self.failures.append(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (NoOffsetForPartitionError("new partitions, and the loop has not heard of them"), False),
+        (OffsetOutOfRangeError({}), True),
+    ],
+)
+def test_only_a_position_that_is_lost_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, error: KafkaError, ends: bool
+) -> None:
+    """A rebalance reaches the consumer's thread before it reaches our loop: a poll in between finds no position."""
+    intake = _Intake()
+
+    async def failing(*_: object) -> object:
+        raise error
+
+    monkeypatch.setattr(driver.Consumer, "_getmany", failing)
+    monkeypatch.setattr(PollConsumer, "_intake", intake)
+    polled = asyncio.run(PollConsumer._getmany(object.__new__(PollConsumer), {TP("purchases", 0)}, 1.0))
+    assert bool(intake.failures) is ends
+    assert ends or polled == {}
