@@ -18,12 +18,13 @@ Not here: blind returns, returns before their purchase.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from loyalty import caps
 from loyalty.account import PurchaseRecord
 from loyalty.apportion import ZERO, Exact, ceiling, largest_remainder, lesser, plus, rounded
 from loyalty.calendar import local_time, shifted_us
+from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Posting, Refusal
 from loyalty.earning import Earned, basket_of, evaluate, whole_points
 from loyalty.facts import Cause, Line, Return, ReturnLine
@@ -54,10 +55,12 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
     returned = _returned(record, fact.lines)
     if isinstance(returned, Refusal):
         return returned
-    held, room, qualified_held = _worth(plan, record, _remaining(record.lines, returned))
+    bought = _bought(plan, record)
+    held, room, qualified_held = _worth(plan, record, bought, _remaining(record.lines, returned))
     _give_back(work, plan, record, held, fact.lines)
     if any(plan.rule_named[rule_id].caps for rule_id in record.granted):
-        _free_caps(work, plan, record, _worth(plan, record, _remaining(record.lines, record.returned))[1], room)
+        _, room_before, _ = _worth(plan, record, bought, _remaining(record.lines, record.returned))
+        _free_caps(work, plan, record, room_before, room)
     _lower_basis(work, plan, record, qualified_held)
     return replace(record, held=held, qualified_held=qualified_held, returned=returned)
 
@@ -101,14 +104,27 @@ def _remaining(lines: tuple[Line, ...], returned: dict[str, tuple[int, int]]) ->
     return tuple(left)
 
 
-def _worth(plan: Plan, record: PurchaseRecord, lines: tuple[Line, ...]) -> tuple[dict[str, int], dict[str, int], int]:
-    """What the remaining lines justify: points by rule, the most that each rule may come to, the tier basis."""
-    local = local_time(record.time_us, plan.program.zone)
+class _Bought(NamedTuple):
+    """The purchase as it was decided, before caps: what each rule was worth, and its points."""
 
+    circumstances: Circumstances
+    earned: list[Earned]
+    points: list[int]
+
+
+def _bought(plan: Plan, record: PurchaseRecord) -> _Bought:
     # Conditions and windows are those of the purchase: only the lines and the minimum spend are asked again.
+    local = local_time(record.time_us, plan.program.zone)
     circumstances = purchase_circumstances(plan, record, local, record.tier, record.segments, record.member_attributes)
-    then = evaluate(plan, basket_of(plan, record), circumstances)
-    points_then = whole_points(plan, then)
+    earned = evaluate(plan, basket_of(plan, record), circumstances)
+    return _Bought(circumstances, earned, whole_points(plan, earned))
+
+
+def _worth(
+    plan: Plan, record: PurchaseRecord, bought: _Bought, lines: tuple[Line, ...]
+) -> tuple[dict[str, int], dict[str, int], int]:
+    """What the remaining lines justify: points by rule, the most that each rule may come to, the tier basis."""
+    circumstances, then, points_then = bought
     then_of = {one.rule.id: one for one in then}
     basket = basket_of(plan, record, lines)
     now = [
