@@ -97,15 +97,19 @@ class Ownership:
         """Take over the assigned partitions, unless stopped. Ends the process when that fails."""
         if self._stopped:
             return
+        task: asyncio.Task[None] | None = None
         try:
             numbers = co_partitioned(tps, self._terms.topics.values())
-            self._taking_over = asyncio.create_task(self._take_over(numbers))
-            await self._taking_over
-        except asyncio.CancelledError:
-            if self._taking_over is None:  # Revoked meanwhile: the next assignment does it again.
+            task = self._taking_over = asyncio.create_task(self._take_over(numbers))
+            await task
+        except BaseException as error:
+            if task is not None and self._taking_over is not task:
+                # Revoked meanwhile: the next assignment does it again, and whatever cut it short is moot.
+                _log.info("taking over was cut short", error=type(error).__name__)
                 return
-            raise
-        except BaseException as error:  # noqa: BLE001 - a partition half taken over must not be used
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            # A partition half taken over must not be used.
             self._end_process("taking over partitions", error)
         else:
             self._taking_over = None

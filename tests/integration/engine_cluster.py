@@ -133,6 +133,7 @@ class EngineCluster:
             if worker.running:
                 worker.process.kill()
                 worker.process.wait()
+            worker.show()
 
     def create_topics(self) -> None:
         with admin_client(self.settings) as admin:

@@ -91,6 +91,10 @@ class WorkerProcess:
         """The exit code, once it has ended."""
         return self.process.wait(seconds)
 
+    def show(self) -> None:
+        """Write the end of the log to standard error: pytest shows it with a test that failed, and only then."""
+        sys.stderr.write(f"--- {self.log}\n{self.log.read_text()[-6000:]}\n")
+
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
         self.signal(signal.SIGTERM)
@@ -125,8 +129,7 @@ class Cluster:
             if worker.process.poll() is None:
                 worker.process.kill()
                 worker.process.wait()
-            if kind is not None:
-                sys.stderr.write(f"--- {worker.log}\n{worker.log.read_text()[-6000:]}\n")
+            worker.show()
 
     def create_topics(
         self,

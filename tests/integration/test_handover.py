@@ -6,7 +6,10 @@ import threading
 import time
 from pathlib import Path
 
-from tests.integration.harness import PARTITIONS, Cluster, wait_for
+from tests.integration.harness import PARTITIONS, Cluster, WorkerProcess, wait_for
+
+FENCED = {"ProducerFenced", "InvalidProducerEpoch"}
+"""What a worker ends with, code 70, when another one has taken its partitions over."""
 
 
 def test_two_workers_share_the_partitions_and_hand_them_over(cluster: Cluster) -> None:
@@ -36,12 +39,19 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(cluster: Clust
     for _ in range(4):
         time.sleep(moments.uniform(2, 5))
         victim = moments.randrange(2)
-        workers[victim].signal(signal.SIGKILL)
-        assert workers[victim].ended() == -signal.SIGKILL
+        if workers[victim].process.poll() is None:
+            workers[victim].signal(signal.SIGKILL)
+            assert workers[victim].ended() == -signal.SIGKILL
+        else:
+            assert _was_fenced(workers[victim])
         workers[victim] = cluster.start(slow)
     feeding.join()
     cluster.wait_decided(120)
-    assert [worker.stop() for worker in workers] == [0, 0]
+    for worker in workers:
+        # On a machine that starves them, a worker may miss its heartbeats, and has to end when it finds itself fenced.
+        if worker.process.poll() is None:
+            worker.stop()
+        assert worker.process.returncode == 0 or _was_fenced(worker)
     cluster.check_exactly_once()
 
 
@@ -54,12 +64,15 @@ def test_a_worker_that_froze_in_a_transaction_is_fenced_when_it_wakes(cluster: C
     decided = cluster.positions()
     frozen.signal(signal.SIGCONT)
     assert frozen.ended() == 70
-    stopped = frozen.logged("stopped")
-    assert stopped is not None
-    assert stopped["error"] in {"ProducerFenced", "InvalidProducerEpoch"}
+    assert _was_fenced(frozen)
     assert cluster.positions() == decided
     assert second.stop() == 0
     cluster.check_exactly_once()
+
+
+def _was_fenced(worker: WorkerProcess) -> bool:
+    stopped = worker.logged("stopped")
+    return worker.process.returncode == 70 and stopped is not None and stopped["error"] in FENCED
 
 
 def _owned(metrics: str) -> int:
