@@ -5,12 +5,16 @@ A bare date means the whole local day, a month the whole local month; both are h
 
 import re
 from datetime import date, datetime, time
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import TypeAdapter, ValidationError
 
 from loyalty.calendar import bound_us, shifted_date
 from loyalty.program import Duration
-from schemas.scalars import NotAnInstantError, instant_us
+from schemas.scalars import NotAnInstantError, Time, instant_us, why_no_instant
+
+_TIME: Final[TypeAdapter[str]] = TypeAdapter(Time)
 
 
 class NotATime(ValueError):
@@ -41,10 +45,11 @@ def span_of(text: str, zone: ZoneInfo) -> Span:
         except (ValueError, OverflowError):
             raise NotATime(f"{text!r} is a day that the calendar does not have") from None
     try:
-        at_us = instant_us(text)
-    except NotAnInstantError as error:
+        at_us = instant_us(_TIME.validate_python(text))
+    except (NotAnInstantError, ValidationError):
         raise NotATime(
-            f"{text!r} {error}: write a date such as 2026-11-21, or a time such as 2026-11-21T10:15:00-05:00"
+            f"{text!r} {why_no_instant(text)}: write a date such as 2026-11-21, "
+            "or a time with its offset such as 2026-11-21T10:15:00-05:00"
         ) from None
     return Span(at_us, at_us + 1)
 

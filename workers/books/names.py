@@ -24,11 +24,15 @@ class Names:
         """Of the latest version."""
         self._money = versions[-1].money if versions else ""
         self._money_decimals = versions[-1].money_decimals if versions else 0
+        self._one_money = not any(each.exchange for each in versions)
         self._decimals = {currency.id: currency.decimals for each in versions for currency in each.currencies}
+        self._currency_of: dict[str, str] = {}
         self._names: dict[str, str] = {}
         for each in versions:
             for named in (each.purchase_rules, each.activity_rules, each.referral_rules, each.multipliers):
                 self._names |= {item.id: item.name for item in named if item.name}
+            for rules in (each.purchase_rules, each.activity_rules, each.referral_rules):
+                self._currency_of |= {rule.id: rule.currency for rule in rules}
 
     def points(self, amount: int | Fraction, currency: str) -> str:
         """An amount of points in whole points, or in the smallest unit when the program is not known."""
@@ -44,12 +48,20 @@ class Names:
             return f"{amount_minor:,} minor units"
         return f"{Decimal(amount_minor).scaleb(-self._money_decimals):,f} {self._money}"
 
+    def paid(self, amount_minor: int) -> str:
+        """An amount of the money of a purchase, which the ledger does not name: it may be a foreign one."""
+        return self.money(amount_minor) if self._one_money else f"{amount_minor:,} minor units"
+
     def rate(self, rate: Fraction, currency: str) -> str:
         """Points for each unit of money; `rate` is in smallest units for each minor unit."""
         if not self.known:
             return f"{number(rate)} for each minor unit"
         unit = 10**self._money_decimals
         return f"{self.points(rate * unit, currency)} for each {self.money(unit)}"
+
+    def currency_of(self, rule: str) -> str:
+        """The currency that a rule gives; "" when it is not known."""
+        return self._currency_of.get(rule, "")
 
     def called(self, rule: str) -> str:
         """A rule or multiplier with its name behind it."""

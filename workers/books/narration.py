@@ -73,9 +73,9 @@ def how(entry: Entry, names: Names) -> list[str]:
     """Step by step how an entry came about, then which lots it moved."""
     lines = ["How it came about"]
     currency_of = {posting.rule: posting.currency for posting in entry.postings}
-    only = next(iter(set(currency_of.values())), "") if len(set(currency_of.values())) == 1 else ""
     for step in entry.steps:
-        lines += [f"{_IN}{line}" for line in _step(step, currency_of.get(str(step.get("rule")), only), names)]
+        rule = str(step.get("rule"))
+        lines += [f"{_IN}{line}" for line in _step(step, currency_of.get(rule) or names.currency_of(rule), names)]
     if not entry.steps:
         lines.append(f"{_IN}The entry says no more than its postings.")
     return lines + [f"{_IN}{line}" for line in _places(entry, names)]
@@ -92,17 +92,14 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             _drop(left, "points", "granted", "forfeited", "lines", "rounding")
             measured = _measured(step, str(step.get("kind")), amount, Fraction(rate), currency, names)
             yield f"{names.called(rule)}: {measured}{_times(step, names)} = {names.points(Fraction(exact), currency)}"
-            yield f"{_IN}{_whole(step, currency, names)}"
-            if step.get("lines"):
-                yield f"{_IN}of which {_by_line(step['lines'], currency, names)}"
+            yield from _whole(step, currency, names)
         case {"rule": str(rule), "fixed": int(fixed), "points": int(points)}:
             _drop(left, "rule", "kind", "fixed", "points", "multipliers", "exact", "granted", "forfeited")
             _drop(left, "side", "referee")
             exact = f" = {names.points(Fraction(step['exact']), currency)}" if "exact" in step else ""
             given = f"{names.points(fixed, currency)} fixed{_times(step, names)}{exact}"
             yield f"{names.called(rule)}: {given}{_side(step)}"
-            if points != fixed or "granted" in step:
-                yield f"{_IN}{_whole(step, currency, names)}"
+            yield from _whole(step, currency, names, exact=points == fixed)
         case {"currency": str(of), "exact": str(exact), "rounding": str(rounding), "points": int(points)}:
             _drop(left, "currency", "exact", "rounding", "points")
             sum_of = names.points(Fraction(exact), of)
@@ -150,24 +147,26 @@ def _measured(
         case "per_amount":
             return f"{names.money(amount_minor)} at {names.rate(rate, currency)}"
         case _:
-            return f"{kind}, {names.money(amount_minor)} at rate {rate}"
+            return f"{kind}, {names.paid(amount_minor)} at rate {rate}"
 
 
 def _times(step: Mapping[str, Any], names: Names) -> str:
-    factors = [
-        f"{number(Fraction(factor))} by {names.called(name)}" for name, factor in step.get("multipliers", {}).items()
-    ]
-    return f", multiplied where it applies by {' and '.join(factors)}," if factors else ""
+    """The multipliers; those of a purchase may be about some of the lines only."""
+    factors = step.get("multipliers", {}).items()
+    said = [f"times {number(Fraction(factor))} for {names.called(name)}" for name, factor in factors]
+    where = " where it applies" if "amount_minor" in step else ""
+    return f", {' and '.join(said)}{where}," if said else ""
 
 
-def _whole(step: Mapping[str, Any], currency: str, names: Names) -> str:
-    """What became of a rule's exact points: rounded, then cut by its limits."""
-    points = names.points(step["points"], currency)
-    said = f"{_rounded(step['rounding'])} to {points}" if "rounding" in step else f"as whole points {points}"
+def _whole(step: Mapping[str, Any], currency: str, names: Names, *, exact: bool = False) -> Iterator[str]:
+    """What became of a rule's exact points: rounded, spread over the lines, then cut by its limits."""
+    how_rounded = _rounded(step["rounding"]) + " to" if "rounding" in step else "its share of the rounded sum:"
+    by_line = f" ({_by_line(step['lines'], currency, names)})" if step.get("lines") else ""
+    if not exact:
+        yield f"{_IN}{how_rounded} {names.points(step['points'], currency)}{by_line}"
     if "granted" in step:
         granted, forfeited = (names.points(step.get(key, 0), currency) for key in ("granted", "forfeited"))
-        said += f"; a limit of the rule left {granted}, and {forfeited} were forfeited"
-    return said
+        yield f"{_IN}a limit of the rule left {granted}, forfeited: {forfeited}"
 
 
 def _rounded(how_rounded: str) -> str:
@@ -211,7 +210,7 @@ def _returned(lines: Mapping[str, Any], names: Names) -> str:
     found = []
     for line in sorted(lines, key=lambda each: (len(each), each)):
         quantity_micro, amount_minor = lines[line]
-        found.append(f"line {line} ({number(Fraction(quantity_micro, MICRO))} for {names.money(amount_minor)})")
+        found.append(f"line {line} ({number(Fraction(quantity_micro, MICRO))} for {names.paid(amount_minor)})")
     return ", ".join(found)
 
 
@@ -258,10 +257,12 @@ def since(followed: Followed, names: Names) -> list[str]:
 
 
 def _moves(entry: Entry, lots: Mapping[str, str], names: Names) -> Iterator[str]:
-    sums: Counter[str] = Counter()
+    """What an entry moved of these lots; of what only changed its place, how much."""
+    net: Counter[str] = Counter()
+    came: Counter[str] = Counter()
     for posting in entry.postings:
         if is_members(posting) and posting.lot in lots:
-            sums[posting.currency] += posting.amount
-    for currency, amount in sums.items():
-        if amount:
-            yield f"{names.signed(amount, currency)} {currency}"
+            net[posting.currency] += posting.amount
+            came[posting.currency] += max(posting.amount, 0)
+    for currency, amount in net.items():
+        yield f"{names.signed(amount, currency) if amount else names.points(came[currency], currency)} {currency}"

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from zoneinfo import ZoneInfo
 
+    from rich.table import Table
+
     from config.settings import Settings
     from loyalty.program import Program
     from workers.books.names import Names
     from workers.books.sources import Books
 
 T = TypeVar("T")
+WIDTH_MAX = 10_000
 
 From = Annotated[
     Path | None,
@@ -54,11 +57,12 @@ def opened(
     if folder is not None and (servers is not None or prefix is not None):
         raise typer.BadParameter("--from reads a folder, --bootstrap-servers and --prefix topics: give one of them")
     settings = load_settings()
-    update = {"prefix": prefix} if prefix is not None else {}
+    update: dict[str, object] = {} if prefix is None else {"prefix": prefix}
     if servers is not None:
-        settings = settings.model_validate({**settings.model_dump(), **update, "bootstrap_servers": servers})
-    elif update:
-        settings = settings.model_copy(update=update)
+        update["bootstrap_servers"] = tuple(part.strip() for part in servers.split(",") if part.strip())
+        if not update["bootstrap_servers"]:
+            raise typer.BadParameter("--bootstrap-servers is empty: write host:port")
+    settings = settings.model_copy(update=update)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading")
@@ -111,3 +115,15 @@ def fail(sentence: str) -> NoReturn:
     """End the command: what was asked for is not there."""
     typer.echo(f"loyalty: {sentence}", err=True)
     raise typer.Exit(FAILED)
+
+
+def show(table: "Table") -> None:
+    """Print a table as wide as it is: a figure that is cut off to fit a terminal is a wrong figure."""
+    from rich.console import Console
+
+    for column in table.columns:
+        column.no_wrap = True
+    console = Console(highlight=False)
+    unbounded = console.options.update(max_width=WIDTH_MAX)
+    console.width = max(console.width, console.measure(table, options=unbounded).maximum)
+    console.print(table)

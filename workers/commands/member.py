@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from workers.commands.books import From, Json, Prefix, ProgramFiles, Servers, Zone, fail, in_zone, opened, understood
+from workers.commands.books import (
+    From,
+    Json,
+    Prefix,
+    ProgramFiles,
+    Servers,
+    Zone,
+    fail,
+    in_zone,
+    opened,
+    show,
+    understood,
+)
 from workers.commands.failures import EXIT_CODES, explained
 
 if TYPE_CHECKING:
@@ -108,14 +120,12 @@ def _fields(member_id: str, account: "Account", as_of: str | None, by: str) -> d
 
 
 def _show(account: "Account", names: "Names", *, listed: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from schemas.encode import instant_text
     from workers.books.kinds import what_happened
     from workers.books.narration import amounts
 
-    console = Console(soft_wrap=True, highlight=False)
     balances = Table("currency", "available", "pending", "debt", box=None)
     for currency, pots in sorted(account.balances.items()):
         debt = account.debts[currency]
@@ -128,13 +138,16 @@ def _show(account: "Account", names: "Names", *, listed: bool) -> None:
             *(f"{pot} {names.points(amount, currency)}" for pot, amount in others.items()),
         )
     _right(balances, 1, 2, 3)
-    console.print("")
-    console.print(balances if balances.row_count else "no points")
+    typer.echo("")
+    if balances.row_count:
+        show(balances)
+    else:
+        typer.echo("no points")
     tier = account.tier
     if tier is not None:
         missing = tier.progress.get("missing")
-        console.print(f"\ntier {tier.to_tier} since {instant_text(tier.time_us)}", end="")
-        console.print(f"; then {missing:,} short of {tier.progress.get('next')}" if missing else "")
+        short = f", then {missing:,} short of {tier.progress.get('next')}" if missing else ""
+        typer.echo(f"\ntier {tier.to_tier} since {instant_text(tier.time_us)}{short}")
     lots = Table("lot", "earned", "currency", "came", "left", "", box=None)
     for lot in account.lots():
         left = {pot: amount for pot, amount in lot.left.items() if amount}
@@ -148,8 +161,8 @@ def _show(account: "Account", names: "Names", *, listed: bool) -> None:
         )
     _right(lots, 3, 4)
     if lots.row_count:
-        console.print("")
-        console.print(lots)
+        typer.echo("")
+        show(lots)
     if not listed:
         return
     table = Table("entry", "happened", "booked", "points", "what", "cause", box=None)
@@ -162,8 +175,11 @@ def _show(account: "Account", names: "Names", *, listed: bool) -> None:
             f"{entry.kind}: {what_happened(entry)}",
             entry.cause.id,
         )
-    console.print("")
-    console.print(table if account.entries else "no entries in that time")
+    typer.echo("")
+    if account.entries:
+        show(table)
+    else:
+        typer.echo("no entries in that time")
 
 
 def _right(table: Any, *numbers: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workers.commands.books import From, Json, Prefix, ProgramFiles, Servers, Zone, in_zone, opened, understood
+from workers.commands.books import From, Json, Prefix, ProgramFiles, Servers, Zone, in_zone, opened, show, understood
 from workers.commands.failures import EXIT_CODES, FAILED, explained
 
 if TYPE_CHECKING:
@@ -94,7 +94,6 @@ def _fields(wanted: str, zone: str, found: "Month", rows: "Sequence[Row]", sums:
 
 
 def _show(title: str, found: "Month", rows: "Sequence[Row]", sums: "Sequence[Row]", names: "Names") -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -114,18 +113,22 @@ def _show(title: str, found: "Month", rows: "Sequence[Row]", sums: "Sequence[Row
             if row.currency == total.currency:
                 add(row, Text(row.rule or "(no rule)"))
         add(total, Text("in all", style="bold"))
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(title)
-    console.print("")
-    console.print(table if rows else "no entry was booked before its end")
-    console.print(f"\n{found.entries:,} entries of the month, {found.entries_before:,} before it", end="")
-    console.print(f"; {found.late:,} of the month are about earlier ones" if found.late else "")
+    typer.echo(f"{title}\n")
+    if rows:
+        show(table)
+    else:
+        typer.echo("no entry was booked before its end")
+    late = f"; {found.late:,} of the month are about earlier ones" if found.late else ""
+    typer.echo(f"\n{found.entries:,} entries of the month, {found.entries_before:,} before it{late}")
     for total in sums:
-        holds = "holds" if not total.off else "FAILS"
-        amounts = [names.points(value, total.currency) for value in (total.opening, sum(total.movements.values()))]
-        console.print(
-            f"  {holds}  opening {amounts[0]} + movements {amounts[1]} = closing "
-            f"{names.points(total.closing, total.currency)} {total.currency}, also for each of its rules"
+        holds = not any(row.off for row in (total, *rows) if row.currency == total.currency)
+        opening, moved, closing = (
+            names.points(value, total.currency)
+            for value in (total.opening, sum(total.movements.values()), total.closing)
+        )
+        typer.echo(
+            f"  {'holds' if holds else 'FAILS'}  opening {opening} + movements {moved} = closing {closing} "
+            f"{total.currency}, in all and for each rule"
         )
     if not names.known:
-        console.print("Amounts are in the smallest unit: --program with the program's file shows decimals.")
+        typer.echo("Amounts are in the smallest unit: --program with the program's file shows decimals.")
