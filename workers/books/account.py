@@ -51,12 +51,15 @@ class Account:
         self.counted = 0
         """Entries that the sums are of."""
         self.not_yet = 0
-        """Entries and changes of tier after the moment."""
+        """Entries after the moment."""
+
+        self.tier_to_come = False
+        """Whether a tier follows after the moment."""
 
     @property
     def is_known(self) -> bool:
         """Whether the records name the member at all, at whatever time."""
-        return bool(self.counted or self.not_yet or self.tier)
+        return bool(self.counted or self.not_yet or self.tier or self.tier_to_come)
 
     def take(self, entry: Entry) -> None:
         """Add an entry of the member."""
@@ -86,7 +89,7 @@ class Account:
     def take_tier(self, change: TierChange) -> None:
         """Add a change of the member's tier."""
         if self._until_us is not None and moment_us(change, self._by) >= self._until_us:
-            self.not_yet += 1
+            self.tier_to_come = True
         elif self.tier is None or change.sequence > self.tier.sequence:
             self.tier = change
 

@@ -33,7 +33,7 @@ _IN: Final = "  "
 def told(followed: Followed, names: Names) -> list[str]:
     """An entry and what followed, as lines of text."""
     entry = followed.entry
-    return [*_head(entry, names), "", *how(entry, names), "", *since(followed, names)]
+    return [*_head(entry, names), "", *how(entry, names), *(["", *since(followed, names)] if followed.given else [])]
 
 
 def amounts(entry: Entry, names: Names) -> str:
@@ -238,10 +238,8 @@ def _lot(lot: str) -> str:
 
 
 def since(followed: Followed, names: Names) -> list[str]:
-    """What happened since to the points that an entry gave."""
+    """What happened since to the points that an entry put into lots."""
     lines = ["What became of the points since"]
-    if not followed.given:
-        return [*lines, f"{_IN}The entry put no points into a lot, so there is nothing to follow."]
     for entry in followed.later:
         what = ", ".join(_moves(entry, followed.given, names))
         cause = f"{entry.cause.type} {entry.cause.id}"

@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from config.settings import Settings
+from loyalty.account import PurchaseRecord, purchase_key
 from loyalty.decisions import Entry, TierChange
 from schemas.readback import NotWrittenByUs, read_entry, read_tier_change
+from schemas.state import decode_record
 from workers.books.trace import text_of
 from workers.export import Progress, committed
 from workers.ndjson import InputError, Line, Source
+from workers.topic_words import ACCOUNTS
 
 LEDGER: Final = "ledger"
 TIERS: Final = "tiers"
+PURCHASE_KEY_BYTES: Final = len(purchase_key("", "")) - 1
+"""What the keys of all purchases begin with; the member follows, and the transaction."""
 
 T = TypeVar("T")
 
@@ -28,6 +33,10 @@ class Books(Protocol):
 
     def records(self, word: str, member: str = "") -> Iterator[Line]:
         """All records, or at least those of a member."""
+        ...
+
+    def causes_of(self, transaction_id: str, member: str = "") -> set[str]:
+        """Ids of the events by which a transaction was bought, as far as the source knows purchases."""
         ...
 
     @property
@@ -54,6 +63,10 @@ class Folder:
             raise InputError(f"{path} is not there\nhint: --from takes a folder that loyalty replay --out has written")
         return Source(str(path)).lines()
 
+    def causes_of(self, transaction_id: str, member: str = "") -> set[str]:  # noqa: ARG002
+        """None: a replay writes accounts, and no purchases."""
+        return set()
+
 
 class Topics:
     """The topics of a live system."""
@@ -72,6 +85,19 @@ class Topics:
         for record in committed(self._settings, word, self._progress, member):
             if record.value is not None:
                 yield Line(f"{self._settings.prefix}{word}-{record.partition}", record.offset, record.value)
+
+    def causes_of(self, transaction_id: str, member: str = "") -> set[str]:
+        """Ids of the events by which a transaction was bought: the accounts' topic keeps each purchase."""
+        of_nobody = purchase_key("", transaction_id).encode()
+        kind, end = of_nobody[:PURCHASE_KEY_BYTES], of_nobody[PURCHASE_KEY_BYTES:]
+        found = set()
+        for record in committed(self._settings, ACCOUNTS, self._progress, member):
+            key, value = record.key or b"", record.value
+            if value is not None and key.startswith(kind) and key.endswith(end):
+                purchase = decode_record(value)
+                if isinstance(purchase, PurchaseRecord) and purchase.transaction_id == transaction_id:
+                    found.add(purchase.event_id)
+        return found
 
 
 def entries(books: Books, member: str = "", *, wanted: Callable[[bytes], bool] | None = None) -> Iterator[Entry]:

@@ -1,7 +1,7 @@
 """Finds the entries about one id while a ledger goes by, and what happened afterwards to the points of them.
 
 An id is that of an entry, of the event that caused it (of a purchase: as a rule also its transaction), or a
-transaction that the steps of an entry name, as those of a return do.
+transaction that the steps of an entry name, as those of a return do. `also` are further ids of the same thing.
 
 Invariants:
   T1 entries of a member come in their order; those of different members in any
@@ -9,6 +9,7 @@ Invariants:
 """
 
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import orjson
@@ -37,18 +38,29 @@ class Followed:
 class Trace:
     """What a ledger says about one id. `member` "": whoever it is."""
 
-    def __init__(self, wanted: str, member: str = "") -> None:
+    def __init__(self, wanted: str, member: str = "", also: Collection[str] = ()) -> None:
         self.wanted = wanted
+        self._ids = frozenset({wanted, *also})
         self._member = member
-        self._needles = [text_of(wanted)]
+        self._needles = [text_of(each) for each in self._ids]
         self._by_member: dict[str, list[Followed]] = {}
         self.found: list[Followed] = []
         self.more = 0
         """Entries about the id beyond FOUND_MAX."""
 
+    @property
+    def is_named_only(self) -> bool:
+        """Whether entries name the id at most in their steps: none is it, and none has it as its cause."""
+        return not any(self._ids & {each.entry.entry_id, each.entry.cause.id} for each in self.found)
+
     def may_concern(self, raw: bytes) -> bool:
         """Whether the record may say something: a look at its bytes, since nearly all of a ledger does not."""
         return any(needle in raw for needle in self._needles)
+
+    def take_all(self, entries: Iterable[Entry]) -> None:
+        """Look at entries."""
+        for entry in entries:
+            self.take(entry)
 
     def take(self, entry: Entry) -> None:
         """Look at an entry."""
@@ -57,7 +69,7 @@ class Trace:
         earlier = self._by_member.get(entry.member, ())
         for followed in earlier:
             _follow(followed, entry)
-        if not is_about(entry, self.wanted):
+        if not is_about(entry, self._ids):
             return
         if len(self.found) >= FOUND_MAX:
             self.more += 1
@@ -75,11 +87,11 @@ def text_of(value: str) -> bytes:
     return orjson.dumps(value)
 
 
-def is_about(entry: Entry, wanted: str) -> bool:
-    """Whether the id is this entry's, its cause's, or the transaction that one of its steps names."""
-    if wanted in {entry.entry_id, entry.cause.id}:
+def is_about(entry: Entry, wanted: Collection[str]) -> bool:
+    """Whether one of the ids is this entry's, its cause's, or the transaction that one of its steps names."""
+    if entry.entry_id in wanted or entry.cause.id in wanted:
         return True
-    return any(step.get("transaction_id") == wanted for step in entry.steps)
+    return any(step.get("transaction_id") in wanted for step in entry.steps)
 
 
 def _lots_filled(entry: Entry) -> dict[str, str]:

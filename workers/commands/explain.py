@@ -43,8 +43,11 @@ def explain(
         from workers.books.trace import Trace
 
         trace = Trace(wanted, member)
-        for entry in entries(books, member, wanted=trace.may_concern):
-            trace.take(entry)
+        trace.take_all(entries(books, member, wanted=trace.may_concern))
+        if trace.is_named_only and (causes := books.causes_of(wanted, member)):
+            # A transaction whose event has an id of its own: the ledger knows the event.
+            trace = Trace(wanted, member, causes)
+            trace.take_all(entries(books, member, wanted=trace.may_concern))
         if not trace.found:
             of = f" of member {member}" if member else ""
             fail(

@@ -69,9 +69,8 @@ def member(  # noqa: PLR0917 typer passes them by name
             typer.echo(json.dumps(_fields(member_id, account, as_of, by), ensure_ascii=False))
             return
         when = "now" if as_of is None else f"as of {as_of}, by {'event time' if by == 'event' else 'time of booking'}"
-        typer.echo(f"Member {member_id}, {when}: {account.counted:,} entries")
-        if account.not_yet:
-            typer.echo(f"(and {account.not_yet:,} records after that)")
+        after = f" (after that: {account.not_yet:,})" if account.not_yet else ""
+        typer.echo(f"Member {member_id}, {when}; ledger entries: {account.counted:,}{after}")
         _show(account, names, listed=since is not None)
         if not names.known:
             typer.echo("\nAmounts are in the smallest unit: --program with the program's file shows decimals.")

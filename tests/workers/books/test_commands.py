@@ -117,9 +117,12 @@ def test_a_member_as_of(folder: Path, options: tuple[str, ...], available: int, 
 def test_every_member_has_what_the_accounts_have(folder: Path) -> None:
     accounts = [orjson.loads(line) for line in (folder / "accounts.ndjson").read_bytes().splitlines()]
     assert [account["member"] for account in accounts] == ["m1", "m2"]
+    changes = [orjson.loads(line) for line in (folder / "balances.ndjson").read_bytes().splitlines()]
+    published = {change["subject"]: change["data"]["balances"] for change in changes}  # The last of each member.
     for account in accounts:
         found = answer(folder, "member", account["member"])
         assert (found["balances"], found["tier"]) == (account["balances"], account["tier"])
+        assert found["balances"] == published[account["member"]]
 
 
 def test_entries_since(folder: Path) -> None:
