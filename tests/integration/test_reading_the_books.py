@@ -10,11 +10,13 @@ from typing import Any
 import orjson
 import pytest
 
+from schemas.scalars import instant_us
 from tests.integration.engine_books import accounts_of, balances_in, check_journal_replay
 from tests.integration.engine_cluster import LOYALTY, EngineCluster
 from tests.integration.engine_events import mixed, to_send
 from tests.integration.engine_programs import GROCERY
 from tests.integration.harness import ROOT
+from workers.books.sources import Topics
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +61,7 @@ def test_members_have_what_their_accounts_have(ran: EngineCluster) -> None:
         found = answers(ran, "member", member, "--since", "2017-12-01", "--by", "event")
         assert found["balances"] == balances[member]
         assert found["lots"]
+        assert Topics(ran.settings).tier_now(member) == (found["tier"], instant_us(found["tier_since"]))
 
 
 def test_an_entry_and_the_event_behind_it_are_explained(ran: EngineCluster) -> None:

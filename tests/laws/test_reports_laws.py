@@ -95,7 +95,9 @@ def test_l4_a_member_read_back_has_the_balances_lots_debts_and_tier_of_the_accou
         assert sorted((lot.currency, lot.lot, lot.left["available"]) for lot in account.lots()) == sorted(
             (currency, lot.lot_id, lot.left) for currency, text in head.lots.items() for lot in parsed(text)
         )
-        assert (account.tier.to_tier if account.tier else "") == head.tier
+        tier = account.tier()
+        assert (tier.tier if tier else "") == head.tier
+        assert account.gaps == 0
 
 
 @given(worlds(length=14))

@@ -1,4 +1,4 @@
-"""A member as of a moment, from the ledger and the changes of tier alone.
+"""A member as of a moment, from the ledger and the changes of tier.
 
 By event time: what had happened by then, also what was heard of later. By booking: what was known then.
 
@@ -6,8 +6,9 @@ Not here: when lots end, which the ledger does not say; the account itself does 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from loyalty.decisions import Entry, TierChange
 from loyalty.ledger import DEBT
@@ -34,6 +35,15 @@ class LotLeft:
     """By pot: available, pending."""
 
 
+class TierHeld(NamedTuple):
+    """The tier at the moment. `since_us` None: longer than changes of tier are kept."""
+
+    tier: str
+    since_us: int | None
+    progress: Mapping[str, Any]
+    """As of the change, as the change says it; {} when it is not kept."""
+
+
 class Account:
     """One member's sums over the entries before `until_us`; entries from `since_us` on are kept, in their order."""
 
@@ -45,24 +55,33 @@ class Account:
         self.balances: dict[str, Counter[str]] = {}
         """Currency -> pot (available, pending) -> points."""
         self.debts: Counter[str] = Counter()
-        self.tier: TierChange | None = None
-        """The latest change of tier."""
         self.entries: list[Entry] = []
         self.counted = 0
         """Entries that the sums are of."""
         self.not_yet = 0
         """Entries after the moment."""
 
-        self.tier_to_come = False
-        """Whether a tier follows after the moment."""
+        self.gaps = 0
+        """Places where the member's entries are not numbered 1, 2, 3: something was not read."""
+        self._sequence = 0
+        self._change: TierChange | None = None
+        self._next_change: TierChange | None = None
+        self._tier_now: tuple[str, int] | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether the records name the member at all, at whatever time."""
-        return bool(self.counted or self.not_yet or self.tier or self.tier_to_come)
+        return bool(self._sequence or self._change or self._next_change or self._tier_now)
+
+    @property
+    def has_changed_tier(self) -> bool:
+        """Whether any change of tier was there, at whatever time."""
+        return bool(self._change or self._next_change)
 
     def take(self, entry: Entry) -> None:
         """Add an entry of the member."""
+        self.gaps += entry.sequence != self._sequence + 1
+        self._sequence = entry.sequence
         at_us = moment_us(entry, self._by)
         if self._until_us is not None and at_us >= self._until_us:
             self.not_yet += 1
@@ -89,9 +108,27 @@ class Account:
     def take_tier(self, change: TierChange) -> None:
         """Add a change of the member's tier."""
         if self._until_us is not None and moment_us(change, self._by) >= self._until_us:
-            self.tier_to_come = True
-        elif self.tier is None or change.sequence > self.tier.sequence:
-            self.tier = change
+            if self._next_change is None or change.sequence < self._next_change.sequence:
+                self._next_change = change
+        elif self._change is None or change.sequence > self._change.sequence:
+            self._change = change
+
+    def take_tier_now(self, tier: str, since_us: int) -> None:
+        """Say what the account has, where no change of tier is kept any more."""
+        self._tier_now = tier, since_us
+
+    def tier(self) -> TierHeld | None:
+        """The tier at the moment; None when there was none, or nothing that is kept tells."""
+        if self._change is not None:
+            return TierHeld(self._change.to_tier, self._change.time_us, self._change.progress)
+        following = self._next_change
+        if following is not None:
+            return None if following.from_tier is None else TierHeld(following.from_tier, None, {})
+        if self._tier_now is None:
+            return None
+        tier, since_us = self._tier_now
+        begun = self._until_us is None or since_us < self._until_us
+        return TierHeld(tier, since_us, {}) if tier and begun else None
 
     def lots(self) -> list[LotLeft]:
         """Lots with something left, the oldest first."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from config.settings import Settings
-from loyalty.account import PurchaseRecord, purchase_key
+from loyalty.account import Head, PurchaseRecord, head_key, purchase_key
 from loyalty.decisions import Entry, TierChange
 from schemas.readback import NotWrittenByUs, read_entry, read_tier_change
 from schemas.state import decode_record
@@ -37,6 +37,10 @@ class Books(Protocol):
 
     def causes_of(self, transaction_id: str, member: str = "") -> set[str]:
         """Ids of the events by which a transaction was bought, as far as the source knows purchases."""
+        ...
+
+    def tier_now(self, member: str) -> tuple[str, int] | None:
+        """The tier of the member's account and since when; None when the source has no more than changes of tier."""
         ...
 
     @property
@@ -66,6 +70,10 @@ class Folder:
     def causes_of(self, transaction_id: str, member: str = "") -> set[str]:  # noqa: ARG002
         """None: a replay writes accounts, and no purchases."""
         return set()
+
+    def tier_now(self, member: str) -> None:  # noqa: ARG002
+        """None: a replay keeps every change of tier."""
+        return
 
 
 class Topics:
@@ -98,6 +106,15 @@ class Topics:
                 if isinstance(purchase, PurchaseRecord) and purchase.transaction_id == transaction_id:
                     found.add(purchase.event_id)
         return found
+
+    def tier_now(self, member: str) -> tuple[str, int] | None:
+        """The tier of the account and since when: the topic of changes does not keep them for ever."""
+        key, value = head_key(member).encode(), None
+        for record in committed(self._settings, ACCOUNTS, self._progress, member):
+            if record.key == key:
+                value = record.value
+        found = None if value is None else decode_record(value)
+        return (found.tier, found.tier_since_us) if isinstance(found, Head) else None
 
 
 def entries(books: Books, member: str = "", *, wanted: Callable[[bytes], bool] | None = None) -> Iterator[Entry]:

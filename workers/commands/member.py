@@ -63,24 +63,30 @@ def member(  # noqa: PLR0917 typer passes them by name
             account.take(entry)
         for change in tier_changes(books, member_id):
             account.take_tier(change)
+        if not account.has_changed_tier and (held := books.tier_now(member_id)) is not None:
+            account.take_tier_now(*held)
         if not account.is_known:
             fail(f"no entry and no tier of member {member_id} is in {books.place}")
         if as_json:
             typer.echo(json.dumps(_fields(member_id, account, as_of, by), ensure_ascii=False))
-            return
-        when = "now" if as_of is None else f"as of {as_of}, by {'event time' if by == 'event' else 'time of booking'}"
-        after = f" (after that: {account.not_yet:,})" if account.not_yet else ""
-        typer.echo(f"Member {member_id}, {when}; ledger entries: {account.counted:,}{after}")
-        _show(account, names, listed=since is not None)
-        if not names.known:
-            typer.echo("\nAmounts are in the smallest unit: --program with the program's file shows decimals.")
+        else:
+            when = (
+                "now" if as_of is None else f"as of {as_of}, by {'event time' if by == 'event' else 'time of booking'}"
+            )
+            after = f" (after that: {account.not_yet:,})" if account.not_yet else ""
+            typer.echo(f"Member {member_id}, {when}; ledger entries: {account.counted:,}{after}")
+            _show(account, names, listed=since is not None)
+            if not names.known:
+                typer.echo("\nAmounts are in the smallest unit: --program with the program's file shows decimals.")
+        if account.gaps:
+            fail("the member's entries are not numbered 1, 2, 3: some are missing, so these sums may be wrong")
 
 
 def _fields(member_id: str, account: "Account", as_of: str | None, by: str) -> dict[str, Any]:
     from schemas.encode import instant_text
     from workers.books.kinds import moved, what_happened
 
-    tier = account.tier
+    tier = account.tier()
     return {
         "member": member_id,
         "as_of": as_of,
@@ -91,8 +97,8 @@ def _fields(member_id: str, account: "Account", as_of: str | None, by: str) -> d
             for currency, pots in sorted(account.balances.items())
         },
         "debts": {currency: debt for currency, debt in sorted(account.debts.items()) if debt},
-        "tier": tier.to_tier if tier else None,
-        "tier_since": instant_text(tier.time_us) if tier else None,
+        "tier": tier.tier if tier else None,
+        "tier_since": instant_text(tier.since_us) if tier and tier.since_us is not None else None,
         "lots": [
             {
                 "lot": lot.lot,
@@ -142,11 +148,12 @@ def _show(account: "Account", names: "Names", *, listed: bool) -> None:
         show(balances)
     else:
         typer.echo("no points")
-    tier = account.tier
+    tier = account.tier()
     if tier is not None:
         missing = tier.progress.get("missing")
+        since = f" since {instant_text(tier.since_us)}" if tier.since_us is not None else ""
         short = f", then {missing:,} short of {tier.progress.get('next')}" if missing else ""
-        typer.echo(f"\ntier {tier.to_tier} since {instant_text(tier.time_us)}{short}")
+        typer.echo(f"\ntier {tier.tier}{since}{short}")
     lots = Table("lot", "earned", "currency", "came", "left", "", box=None)
     for lot in account.lots():
         left = {pot: amount for pot, amount in lot.left.items() if amount}

@@ -211,6 +211,14 @@ def test_a_folder_that_is_none_and_a_ledger_that_is_none(tmp_path: Path, folder:
     assert (result.exit_code, "ledger.ndjson:7: this is no ledger entry" in result.stderr) == (1, True)
 
 
+def test_entries_that_are_missing_are_seen(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "tiers.ndjson").write_bytes((folder / "tiers.ndjson").read_bytes())
+    lines = (folder / "ledger.ndjson").read_bytes().splitlines(keepends=True)
+    (tmp_path / "ledger.ndjson").write_bytes(b"".join([lines[0], *lines[2:]]))
+    result = run(tmp_path, "member", "m1", program=False)
+    assert (result.exit_code, "not numbered 1, 2, 3" in result.stderr) == (1, True)
+
+
 def test_the_program_of_another_ledger_is_refused(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "shop.yaml").write_text(SHOP.replace("program: shop", "program: other"))
     result = CliRunner().invoke(

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from loyalty.decisions import TierChange
+from loyalty.facts import Cause
 from tests.loyalty.events import micros
 from tests.workers.books.ledgers import LIFE, entry
 from workers.books.account import Account, By
@@ -43,6 +45,42 @@ def test_as_of(moment: str, by: By, balances: Mapping[str, int], debt: int, lots
     assert found == balances
     assert account.debts["points"] == debt
     assert {lot.lot: sum(lot.left.values()) for lot in account.lots()} == lots
+
+
+def changed(sequence: int, before: str | None, after: str, at: str) -> TierChange:
+    at_us = micros(f"{at}T12:00:00Z")
+    cause = Cause("/pos/1", f"p{sequence}", "loyalty.purchase.v1")
+    return TierChange(
+        f"t{sequence}", "m1", "test", before, after, "qualified", {}, None, {}, cause, at_us, at_us, sequence
+    )
+
+
+SILVER = changed(2, "bronze", "silver", "2026-02-01")
+GOLD = changed(3, "silver", "gold", "2026-03-01")
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "moment", "tier"),
+    [
+        ((SILVER, GOLD), None, "2026-03-01", "gold"),
+        ((SILVER, GOLD), None, "2026-02-28", "silver"),
+        ((SILVER, GOLD), None, "2026-01-31", "bronze"),  # the change to bronze is not kept any more
+        ((changed(1, None, "bronze", "2026-02-01"),), None, "2026-01-31", None),
+        ((), ("gold", micros("2026-03-01T12:00:00Z")), "2026-03-02", "gold"),
+        ((), ("gold", micros("2026-03-01T12:00:00Z")), "2026-02-28", None),
+        ((), None, "2026-03-02", None),
+    ],
+)
+def test_the_tier_as_of(
+    kept: tuple[TierChange, ...], now: tuple[str, int] | None, moment: str, tier: str | None
+) -> None:
+    account = Account(span_of(moment, ZoneInfo("UTC")).end_us, None, "event")
+    for change in kept:
+        account.take_tier(change)
+    if now is not None:
+        account.take_tier_now(*now)
+    held = account.tier()
+    assert (held.tier if held else None) == tier
 
 
 def test_what_matures_came_once() -> None:
