@@ -14,6 +14,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -123,7 +124,8 @@ class Files:
             lines.clear()
 
 
-class _Taken(NamedTuple):
+@dataclass(slots=True)
+class _Taken:
     """What became of an event; None: an anonymous sale."""
 
     line: Line
@@ -206,9 +208,9 @@ class Replay:
                 self._decide_fact(as_received(award), line, taken, faults)
 
     def _write(self, taken: "_Taken", messages: Sequence[tuple[str, bytes, bytes]]) -> None:
-        line, event_type, time_us, answer = taken
+        line, event_type, answer = taken.line, taken.event_type, taken.answer
         if isinstance(answer, Decision):
-            self.counts.add(event_type, answer, time_us)
+            self.counts.add(event_type, answer, taken.time_us)
             self._entries += len(answer.entries)
             for topic, _, value in messages:
                 self._files.add(topic, value)
@@ -283,7 +285,7 @@ def _lines(source: Source, rank: int, *, check: bool) -> Iterator[Line]:
     newest_us = 0
     lines = source.lines()
     while part := list(islice(lines, PART_EVENTS)):
-        for (_, number, raw), decoded in zip(part, [decode(raw) for _, _, raw in part], strict=True):
+        for line, decoded in zip(part, [decode(line.raw) for line in part], strict=True):
             topic_rank = 0
             if isinstance(decoded, Known):
                 fact = decoded.fact
@@ -294,7 +296,7 @@ def _lines(source: Source, rank: int, *, check: bool) -> Iterator[Line]:
                 time_us = newest_us  # what cannot be read has no time: it keeps its place
             if time_us < newest_us:
                 if check:
-                    raise OutOfOrder(f"{source.name}:{number}")
+                    raise OutOfOrder(line.where)
             else:
                 newest_us = time_us
-            yield Line(time_us, topic_rank, rank, number, source.name, raw, decoded)
+            yield Line(time_us, topic_rank, rank, line.number, line.source, line.raw, decoded)
