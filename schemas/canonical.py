@@ -11,9 +11,11 @@ Invariants:
 from collections.abc import Mapping
 from hashlib import blake2b
 
-import orjson
+from msgspec.json import Encoder
 
 from loyalty.facts import DIGEST_BYTES
+
+_canonical = Encoder(order="deterministic").encode
 
 
 def content_digests(event_type: str, member: str, time_us: int, data: Mapping[str, object]) -> tuple[bytes, bytes]:
@@ -22,11 +24,7 @@ def content_digests(event_type: str, member: str, time_us: int, data: Mapping[st
     `data` holds plain values, tuples of lines and maps of attributes. None is absent; an empty tuple that means
     something else than absence has to be passed as a list of one.
     """
-    form = orjson.dumps(
-        [event_type, member, {name: value for name, value in data.items() if value}],
-        default=tuple,
-        option=orjson.OPT_SORT_KEYS,
-    )
+    form = _canonical([event_type, member, {name: value for name, value in data.items() if value}])
     digest = blake2b(form, digest_size=DIGEST_BYTES)
     content = digest.digest()
     digest.update(b"%d" % time_us)

@@ -6,7 +6,7 @@ Beyond the bounds of each field:
 A sale without `subject` is anonymous: valid, but no fact.
 """
 
-from functools import partial
+from operator import itemgetter
 from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
@@ -139,10 +139,13 @@ class ReturnEvent(MemberEnvelope):
     data: Annotated[ReturnData, Field(description="The return."), Send("an object with the return")]
 
 
+_line_id = itemgetter("line_id")
+
+
 def purchase_fault(data: PurchaseData) -> str | None:
     """Say which rule across fields a basket breaks (P1, P2), or None."""
     lines = data["lines"]
-    if len({line["line_id"] for line in lines}) != len(lines):
+    if len(set(map(_line_id, lines))) != len(lines):
         return repeated_line_fault([line["line_id"] for line in lines])
     tenders = data.get("tenders")
     if tenders:
@@ -181,53 +184,34 @@ def repeated_line_fault(line_ids: list[str]) -> str:
     raise ValueError(message)
 
 
-# Twice as fast as calling Line, and there are many lines. Their digest is taken of the plain tuples.
-_LINE = partial(tuple.__new__, Line)
+# Half the time of calling Line or Purchase, and there are many lines.
+_new = tuple.__new__
 
 
 def purchase_fact(event: PurchaseEvent, member: str, time_us: int) -> Purchase:
-    """Translate a validated sale to a known member."""
+    """Translate a validated sale to a known member. Raises `NotAQuantityError`."""
     data = event["data"]
-    lines = [
-        (
-            line["line_id"],
-            line["sku"],
-            line.get("category", ""),
-            line.get("brand", ""),
-            quantity_micro(line["quantity"]),
-            line["amount_minor"],
-        )
-        for line in data["lines"]
-    ]
+    lines = tuple(
+        [
+            _new(
+                Line,
+                (
+                    line["line_id"],
+                    line["sku"],
+                    line.get("category", ""),
+                    line.get("brand", ""),
+                    quantity_micro(line["quantity"]),
+                    line["amount_minor"],
+                ),
+            )
+            for line in data["lines"]
+        ]
+    )
     tenders = tuple(
         [Tender(tender["type"], tender.get("label", ""), tender["amount_minor"]) for tender in data.get("tenders", ())],
     )
-    transaction_id = data["transaction_id"]
-    store_id = data["store_id"]
-    channel = data["channel"]
-    currency = data["currency"]
-    tax_minor = data.get("tax_minor", 0)
-    shipping_minor = data.get("shipping_minor", 0)
-    tip_minor = data.get("tip_minor", 0)
-    store_zone = data.get("store_zone", "")
-    attributes = data.get("attributes", {})
     body, content = content_digests(
-        "loyalty.purchase.v1",
-        member,
-        time_us,
-        {
-            "transaction_id": transaction_id,
-            "store_id": store_id,
-            "channel": channel,
-            "currency": currency,
-            "lines": lines,
-            "tenders": tenders,
-            "tax_minor": tax_minor,
-            "shipping_minor": shipping_minor,
-            "tip_minor": tip_minor,
-            "store_zone": store_zone,
-            "attributes": attributes,
-        },
+        "loyalty.purchase.v1", member, time_us, {**data, "lines": lines, "tenders": tenders}
     )
     return Purchase(
         Cause(event["source"], event["id"], "loyalty.purchase.v1"),
@@ -235,17 +219,17 @@ def purchase_fact(event: PurchaseEvent, member: str, time_us: int) -> Purchase:
         time_us,
         body,
         content,
-        transaction_id,
-        store_id,
-        channel,
-        currency,
-        tuple(map(_LINE, lines)),
+        data["transaction_id"],
+        data["store_id"],
+        data["channel"],
+        data["currency"],
+        lines,
         tenders,
-        tax_minor,
-        shipping_minor,
-        tip_minor,
-        store_zone,
-        attributes,
+        data.get("tax_minor", 0),
+        data.get("shipping_minor", 0),
+        data.get("tip_minor", 0),
+        data.get("store_zone", ""),
+        data.get("attributes", {}),
     )
 
 
