@@ -3,8 +3,8 @@
 Invariants:
   C1 digests are taken of what a fact tells, never of the bytes: the order of fields, spaces, escapes, unknown fields,
      "2" against "2.0", and a default against its absence change nothing
-  C2 what is told is written as JSON in the order of the fact's fields, and the names in a map in order; a field added
-     to a fact, a line or a tender later has to go last, and be cut off while it holds its default
+  C2 what is told is written as MessagePack, in the order of the fact's fields, and the names of a map in their order;
+     a field added to a fact, a line or a tender later has to go last, and be cut off while it holds its default
   C3 `body` also covers the time, `content` does not: events of one content have the same body only at the same time
 
 One digest of twice the length gives both: the first half is `content`, and the time is mixed into the second.
@@ -12,7 +12,7 @@ One digest of twice the length gives both: the first half is `content`, and the 
 
 from hashlib import blake2b
 
-from msgspec.json import Encoder
+from msgspec.msgpack import Encoder
 
 from loyalty.facts import DIGEST_BYTES
 

@@ -6,7 +6,7 @@ hold is held here or in `schemas/scalars.py`. It only ever accepts: None means t
 
 Invariants:
   V1 what `read` returns satisfies the model of its type, except for the patterns of `Quantity` and `Time`:
-     `quantity_micro` and `instant_us` hold those
+     `QUANTITY_MICRO` and `instant_us` hold those
   V2 no name was repeated or unknown anywhere in what `read` returns
 
 Why no text holds a control character: JSON has no raw ones below 0x20, so the others are DEL, 0xC2 0x80 to 0x9F, or
@@ -16,32 +16,35 @@ Why counting finds every repeated or unknown name: the parser keeps one value fo
 kept are at most the names sent, and equal only if none was repeated or unknown. Two counts bound the names sent:
   without a backslash, each name is followed by a colon of its own and each text shows all of its colons, so
      colons in the bytes >= names sent + colons in the texts `time` and `source`
-  without white space behind a quote, each name ends in a quote and a colon, so
+  without white space between a quote and a colon, each name ends in the two, so
      `":` in the bytes >= names sent
 When one of the bounds equals what was kept, nothing lies between.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
+from schemas.rows import Row
 from schemas.scalars import NO_CONTROL_PATTERNS, QUANTITY_PATTERN, TIME_PATTERN
 
 _TYPE = re.compile(rb'"type"[ \t\r\n]*+:[ \t\r\n]*+"(loyalty\.[^"\\]*+)"')
+_SPACED_COLON = re.compile(rb'"[ \t\r\n]++:')
 _ESCAPED_CONTROL = re.compile(rb"\\(?:[bfnrt]|u00(?:[0189]|7[fF]))")
 _LATIN_CONTROL = re.compile(rb"\xc2[\x80-\x9f]")
 
 _HELD_ELSEWHERE = frozenset({*NO_CONTROL_PATTERNS, QUANTITY_PATTERN, TIME_PATTERN})
 _SCALARS: Mapping[str, type | None] = {"string": str, "integer": int, "boolean": bool, "null": None}
-_LIST: Any = list  # Untyped, because their items are known at run time only.
-_DICT: Any = dict
+_LIST: Any = list  # Untyped, because what they hold is known at run time only.
+_MAP: Any = dict
+_DICTIONARY: Any = TypedDict
 _BOUNDS: Mapping[str, str] = {
     "minLength": "min_length",
     "maxLength": "max_length",
@@ -58,11 +61,19 @@ _STRUCTURE = frozenset(
 )
 
 
+class RowsField(NamedTuple):
+    """A field of `data` that holds rows: its name, how many fields a row may have, and how to count those left out."""
+
+    name: str
+    width: int
+    left_out: Callable[[Sequence[Any]], int]
+
+
 class Reader(NamedTuple):
-    """How to read one type: its parser, and where objects lie in `data`: in lists, or directly."""
+    """How to read one type: its parser, and where there are more names in `data`: in rows, or in one object."""
 
     parse: Callable[[bytes], Any]
-    lists: tuple[str, ...]
+    rows: tuple[RowsField, ...]
     objects: tuple[str, ...]
 
 
@@ -70,15 +81,17 @@ def reader_of(model: type) -> Reader:
     """Build the reader of a model. Raises `TypeError` for a model that says what no reader holds."""
     schema = TypeAdapter(model).json_schema()
     definitions = schema.pop("$defs", {})
-    lists: list[str] = []
+    rows: list[RowsField] = []
     objects: list[str] = []
     for name, field in _resolved(schema["properties"]["data"], definitions)["properties"].items():
         found = _resolved(field, definitions)
         if found.get("type") == "object":
             objects.append(name)
-        elif found.get("type") == "array" and _resolved(found["items"], definitions)["type"] == "object":
-            lists.append(name)
-    return Reader(msgspec.json.Decoder(_type_of(schema, definitions)).decode, tuple(lists), tuple(objects))
+        elif found.get("type") == "array" and (
+            row := _row_named(_resolved(found["items"], definitions).get("title", ""))
+        ):
+            rows.append(RowsField(name, len(row.__struct_fields__), row.left_out))
+    return Reader(msgspec.json.Decoder(_type_of(schema, definitions)).decode, tuple(rows), tuple(objects))
 
 
 def read(raw: bytes, readers: Mapping[bytes, Reader]) -> Any:
@@ -98,22 +111,18 @@ def read(raw: bytes, readers: Mapping[bytes, Reader]) -> Any:
         return None
     data = event["data"]
     kept = len(event) + len(data)
-    for name in reader.lists:
+    for name, width, left_out in reader.rows:
         if name in data:
-            kept += sum(map(len, data[name]))
+            rows = data[name]
+            kept += width * len(rows) - left_out(rows)
     for name in reader.objects:
         if name in data:
             kept += len(data[name])
     if (not escaped and raw.count(b":") == kept + event["time"].count(":") + event["source"].count(":")) or (
-        raw.count(b'":') == kept and not _spaced(raw)
+        raw.count(b'":') == kept and not _SPACED_COLON.search(raw)
     ):
         return event
     return None
-
-
-def _spaced(raw: bytes) -> bool:
-    """Tell whether white space follows a quote, where a colon might come after it."""
-    return b'" ' in raw or b'"\n' in raw or b'"\t' in raw or b'"\r' in raw
 
 
 def _resolved(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,16 +156,30 @@ def _bare_type_of(schema: dict[str, Any], definitions: Mapping[str, Any]) -> Any
         case "array":
             return _LIST[_type_of(schema["items"], definitions)]
         case "object" if "properties" in schema:
-            fields = {name: _type_of(field, definitions) for name, field in schema["properties"].items()}
-            needed = schema["required"]
-            return TypedDict(  # type: ignore[operator]
-                schema["title"], {name: kind if name in needed else NotRequired[kind] for name, kind in fields.items()}
-            )
+            return _object_of(schema, definitions)
         case "object":
             ((pattern, value),) = schema["patternProperties"].items()
             if pattern not in _HELD_ELSEWHERE:
                 raise TypeError(f"names like {pattern}: teach schemas/fast.py to hold it")
             name = _type_of({"type": "string", **schema["propertyNames"]}, definitions)
-            return _DICT[name, _type_of(value, definitions)]
+            return _MAP[name, _type_of(value, definitions)]
         case scalar:
             return _SCALARS[scalar]
+
+
+def _object_of(schema: dict[str, Any], definitions: Mapping[str, Any]) -> Any:
+    """Make the type of an object with known fields: a row with bounds for its fields, or a dictionary."""
+    name: str = schema["title"]
+    fields = {name: _type_of(field, definitions) for name, field in schema["properties"].items()}
+    needed = frozenset(schema["required"])
+    row = _row_named(name)
+    if row is None:
+        kinds = {name: kind if name in needed else NotRequired[kind] for name, kind in fields.items()}
+        return _DICTIONARY(name, kinds)
+    bounded = [(name, kind) if name in needed else (name, kind | UnsetType, UNSET) for name, kind in fields.items()]
+    return msgspec.defstruct(name, bounded, bases=(row,), kw_only=True)
+
+
+def _row_named(name: str) -> type[Row] | None:
+    """Return the row of a name. The name is all that a JSON Schema tells of a row."""
+    return next((row for row in Row.__subclasses__() if row.__name__ == name), None)

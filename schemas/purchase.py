@@ -6,17 +6,20 @@ Beyond the bounds of each field:
 A sale without `subject` is anonymous: valid, but no fact.
 """
 
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Annotated, Literal, NotRequired
 
+from msgspec import UNSET, UnsetType
 from pydantic import Field
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, override
 
 from loyalty.facts import Cause, Line, Purchase, Return, ReturnLine, Tender
 from schemas.canonical import content_digests
 from schemas.envelope import Envelope, MemberEnvelope, Subject, strict
+from schemas.rows import Row
 from schemas.scalars import (
     LINES_MAX,
+    QUANTITY_MICRO,
     TENDERS_MAX,
     AmountMinor,
     Attributes,
@@ -26,35 +29,42 @@ from schemas.scalars import (
     Quantity,
     Send,
     Zone,
-    quantity_micro,
 )
 
 
-@strict
-class LineData(TypedDict):
+class LineData(Row, frozen=True, kw_only=True):
     """One line of a basket."""
 
     line_id: Annotated[Id, Field(description="Names the line; unique within the basket. A return refers to it.")]
     sku: Annotated[Id, Field(description="The article.")]
-    category: NotRequired[Annotated[Label, Field(description="The article's category; absent means none.")]]
-    brand: NotRequired[Annotated[Label, Field(description="The article's brand; absent means none.")]]
+    category: Annotated[Label, Field(description="The article's category; absent means none.")] | UnsetType = UNSET
+    brand: Annotated[Label, Field(description="The article's brand; absent means none.")] | UnsetType = UNSET
     quantity: Annotated[Quantity, Field(description="How much was bought, as a decimal number in quotes.")]
     amount_minor: Annotated[
         AmountMinor,
         Field(description="What was paid for the line in minor units, after discounts, before tax."),
     ]
 
+    @staticmethod
+    @override
+    def left_out(rows: Sequence["LineData"]) -> int:
+        return sum([(row.category is UNSET) + (row.brand is UNSET) for row in rows])
 
-@strict
-class TenderData(TypedDict):
+
+class TenderData(Row, frozen=True, kw_only=True):
     """One means of payment."""
 
     type: Annotated[
         Id,
         Field(description='Kind of payment: card, cash, gift_card, wallet, ... "points" is a discount paid in points.'),
     ]
-    label: NotRequired[Annotated[Label, Field(description="Which one: a card brand, a wallet's name.")]]
+    label: Annotated[Label, Field(description="Which one: a card brand, a wallet's name.")] | UnsetType = UNSET
     amount_minor: Annotated[AmountMinor, Field(description="How much of the sale it paid, in minor units.")]
+
+    @staticmethod
+    @override
+    def left_out(rows: Sequence["TenderData"]) -> int:
+        return sum([row.label is UNSET for row in rows])
 
 
 @strict
@@ -104,8 +114,7 @@ class PurchaseEvent(Envelope):
     data: Annotated[PurchaseData, Field(description="The sale."), Send("an object with the sale")]
 
 
-@strict
-class ReturnLineData(TypedDict):
+class ReturnLineData(Row, frozen=True, kw_only=True):
     """What came back of one line."""
 
     line_id: Annotated[Id, Field(description="The line of the purchase; unique within the return.")]
@@ -139,19 +148,16 @@ class ReturnEvent(MemberEnvelope):
     data: Annotated[ReturnData, Field(description="The return."), Send("an object with the return")]
 
 
-_line_id = itemgetter("line_id")
-
-
 def purchase_fault(data: PurchaseData) -> str | None:
     """Say which rule across fields a basket breaks (P1, P2), or None."""
     lines = data["lines"]
-    if len(set(map(_line_id, lines))) != len(lines):
-        return repeated_line_fault([line["line_id"] for line in lines])
+    if len({line.line_id for line in lines}) != len(lines):
+        return repeated_line_fault([line.line_id for line in lines])
     tenders = data.get("tenders")
     if tenders:
-        paid_minor = sum([tender["amount_minor"] for tender in tenders])
+        paid_minor = sum([tender.amount_minor for tender in tenders])
         due_minor = (
-            sum([line["amount_minor"] for line in lines])
+            sum([line.amount_minor for line in lines])
             + data.get("tax_minor", 0)
             + data.get("shipping_minor", 0)
             + data.get("tip_minor", 0)
@@ -166,7 +172,7 @@ def purchase_fault(data: PurchaseData) -> str | None:
 
 def return_fault(data: ReturnData) -> str | None:
     """Say which rule across fields a return breaks (P1), or None."""
-    line_ids = [line["line_id"] for line in data["lines"]]
+    line_ids = [line.line_id for line in data["lines"]]
     return repeated_line_fault(line_ids) if len(set(line_ids)) != len(line_ids) else None
 
 
@@ -196,19 +202,21 @@ def purchase_fact(event: PurchaseEvent, member: str, time_us: int) -> Purchase:
             _new(
                 Line,
                 (
-                    line["line_id"],
-                    line["sku"],
-                    line.get("category", ""),
-                    line.get("brand", ""),
-                    quantity_micro(line["quantity"]),
-                    line["amount_minor"],
+                    line.line_id,
+                    line.sku,
+                    line.category or "",
+                    line.brand or "",
+                    QUANTITY_MICRO[line.quantity],
+                    line.amount_minor,
                 ),
             )
             for line in data["lines"]
         ]
     )
-    tenders = tuple(
-        [Tender(tender["type"], tender.get("label", ""), tender["amount_minor"]) for tender in data.get("tenders", ())],
+    tenders = (
+        tuple([Tender(tender.type, tender.label or "", tender.amount_minor) for tender in data["tenders"]])
+        if "tenders" in data
+        else ()
     )
     told = (
         data["transaction_id"],
@@ -224,14 +232,15 @@ def purchase_fact(event: PurchaseEvent, member: str, time_us: int) -> Purchase:
         data.get("attributes", {}),
     )
     body, content = content_digests("loyalty.purchase.v1", member, time_us, told)
-    return Purchase(Cause(event["source"], event["id"], "loyalty.purchase.v1"), member, time_us, body, content, *told)
+    cause = Cause(event["source"], event["id"], "loyalty.purchase.v1")
+    return Purchase(cause, member, time_us, body, content, *told)
 
 
 def return_fact(event: ReturnEvent, member: str, time_us: int) -> Return:
     """Translate a validated return. Raises `NotAQuantityError`."""
     data = event["data"]
     lines = tuple(
-        [ReturnLine(line["line_id"], quantity_micro(line["quantity"]), line["amount_minor"]) for line in data["lines"]],
+        [ReturnLine(line.line_id, QUANTITY_MICRO[line.quantity], line.amount_minor) for line in data["lines"]],
     )
     told = (data["return_id"], data.get("transaction_id", ""), lines, data.get("attributes", {}))
     body, content = content_digests("loyalty.return.v1", member, time_us, told)
