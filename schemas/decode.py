@@ -115,7 +115,7 @@ def _at_once(raw: bytes, topic: str | None) -> Known | Anonymous | None:
     member = event.get("subject")
     try:
         time_us = instant_us(event["time"])
-        fact = contract.fact(event, member or "", time_us)
+        fact = contract.fact(event, member or "", time_us)  # Of an anonymous sale too: it looks at the quantities.
     except (NotAnInstantError, NotAQuantityError):
         return None
     if member is None:
