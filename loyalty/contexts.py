@@ -8,7 +8,7 @@ from typing import Any
 
 from loyalty.account import PurchaseRecord
 from loyalty.facts import Engagement, MemberUpdate, Purchase, Referral, Review, Scalar, Share
-from loyalty.plan import EXCLUDED, Plan
+from loyalty.plan import EXCLUDED, Plan, columns_of
 
 
 def member_context(tier: str, segments: tuple[str, ...], attributes: Mapping[str, Scalar]) -> Mapping[str, Any]:
@@ -19,7 +19,7 @@ def member_context(tier: str, segments: tuple[str, ...], attributes: Mapping[str
 def purchase_context(plan: Plan, purchase: Purchase | PurchaseRecord, member: Mapping[str, Any]) -> Mapping[str, Any]:
     """A purchase as it was made, also when a return asks."""
     lines = purchase.lines
-    classes = plan.classes_of(lines)
+    classes = plan.classes_of(columns_of(lines))
     counted = [line for line, mask in zip(lines, classes, strict=True) if mask != EXCLUDED]
     return {
         "purchase": {

@@ -127,7 +127,7 @@ def qualified(
     """What the basket adds to the tier basis: the parts of the rules that qualify, or spend."""
     if tiers.basis == "spend":
         spend = counted_spend(basket)
-        if basket.groups and tiers.spend_includes:  # tax on nothing that counts does not count either
+        if basket.spend and tiers.spend_includes:  # tax on nothing that counts does not count either
             extras = {"tax": purchase.tax_minor, "shipping": purchase.shipping_minor, "tip": purchase.tip_minor}
             included = sum(extras[name] for name in tiers.spend_includes)
             spend = plus(spend, (included * basket.exchange[0], basket.exchange[1]))
