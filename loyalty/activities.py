@@ -10,7 +10,7 @@ from loyalty import caps
 from loyalty.apportion import Exact, whole_by_currency
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
-from loyalty.contexts import event_context, member_context
+from loyalty.contexts import event_context
 from loyalty.explanation import reduced
 from loyalty.facts import Engagement, MemberUpdate, Review, Share
 from loyalty.ledger import Work, lot_id_of
@@ -80,13 +80,7 @@ def _give(work: Work, fact: object, on: str) -> None:
 def event_circumstances(work: Work, fact: object, local: Local) -> Circumstances:
     """The circumstances of an event that is not a purchase."""
     head = work.head
-    return Circumstances(
-        local=local,
-        tier=head.tier,
-        segments=head.segments,
-        fact=fact,
-        context_of=lambda tier: event_context(fact, member_context(tier, head.segments, head.attributes)),
-    )
+    return Circumstances(local, head.tier, head.segments, head.attributes, fact, event_context)
 
 
 def _worth(plan: Plan, rule: ActivityRule, circumstances: Circumstances) -> tuple[Exact, Factors | None]:

@@ -11,31 +11,36 @@ Not here: caps (caps.py), tiers (tiers.py), postings (purchases.py), explanation
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from loyalty.account import PurchaseRecord
-from loyalty.apportion import ZERO, Exact, whole_by_currency
+from loyalty.apportion import ZERO, Exact, rounded, whole_by_currency
 from loyalty.circumstances import Circumstances
 from loyalty.facts import Line, Purchase, Tender
-from loyalty.plan import EXCLUDED, Columns, Factors, Plan, RulePlan, columns_of
+from loyalty.plan import EXCLUDED, Factors, Plan, RulePlan
 from loyalty.program import PurchaseRule
 
 POINTS_TENDER = "points"
 ONE: Exact = (1, 1)
 AMOUNT = Line._fields.index("amount_minor")
 QUANTITY = Line._fields.index("quantity_micro")
+_AMOUNT = itemgetter(AMOUNT)
+_QUANTITY = itemgetter(QUANTITY)
 
 
 class Basket(NamedTuple):
     """Lines to be valued.
 
-    columns: the lines by field. classes: the class of each line (plan.py). spend: class -> amount_minor, without
-    excluded lines. exchange: what one minor unit paid counts for in the program's money. money: of a line's, that is
-    net of points.
+    amounts: `amount_minor` of each line. classes: the class of each line (plan.py), of which there are `classes_number`
+    different ones. spend: class -> amount_minor, without excluded lines. exchange: what one minor unit paid counts for
+    in the program's money. money: of a line's, that is net of points.
     """
 
-    columns: Columns
+    lines: tuple[Line, ...]
+    amounts: Sequence[int]
     classes: Sequence[int]
+    classes_number: int
     spend: Mapping[int, int]
     tenders: tuple[Tender, ...]
     exchange: Exact
@@ -62,24 +67,26 @@ class Earned(NamedTuple):
 
 def basket_of(plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line, ...] | None = None) -> Basket:
     """The basket of a purchase, or what is left of it when `lines` are given."""
-    columns = columns_of(purchase.lines if lines is None else lines)
-    classes = plan.classes_of(columns)
+    of_lines = purchase.lines if lines is None else lines
+    amounts = list(map(_AMOUNT, of_lines))
+    classes = plan.classes_of(of_lines)
     exchange = _exchange(plan, purchase.currency)
     money = _net_of_points(purchase, exchange) if purchase.tenders else exchange
-    return Basket(columns, classes, _by_class(classes, columns[AMOUNT]), purchase.tenders, exchange, money)
+    spend = _by_class(classes, amounts)
+    number = len(spend)
+    spend.pop(EXCLUDED, None)
+    return Basket(of_lines, amounts, classes, number, spend, purchase.tenders, exchange, money)
 
 
 def _by_class(classes: Sequence[int], measures: Sequence[int]) -> dict[int, int]:
-    """The sum of a measure over the lines of each class, without excluded lines."""
+    """The sum of a measure over the lines of each class."""
     if not classes:
         return {}
-    first = classes[0]
-    if classes.count(first) == len(classes):
-        return {first: sum(measures)} if first != EXCLUDED else {}
-    found: dict[int, int] = {}
-    for of_line, measure in zip(classes, measures, strict=True):
-        found[of_line] = found.get(of_line, 0) + measure
-    found.pop(EXCLUDED, None)
+    if classes.count(classes[0]) == len(classes):
+        return {classes[0]: sum(measures)}
+    found = dict.fromkeys(classes, 0)
+    for each, measure in zip(classes, measures, strict=True):
+        found[each] += measure
     return found
 
 
@@ -105,24 +112,32 @@ def counted_spend(basket: Basket) -> Exact:
 
 def evaluate(plan: Plan, basket: Basket, circumstances: Circumstances, *, test_minimum: bool = True) -> list[Earned]:
     """What each purchase rule that applies gives, exactly, in the program's order."""
-    found = []
-    for of, factors in plan.rated(circumstances):
+    by_class = basket.spend
+    found: list[Earned] = []
+    total = sum(by_class.values())
+    for of, factors in plan.rated(circumstances) if by_class else ():
         rule, holds, bit = of.rule, of.holds, of.bit
         if holds is not None and not holds(circumstances):
             continue
-        counted = [each for each in basket.spend if each & bit == bit] if bit else basket.spend
-        if not counted:
-            continue
+        counted: Collection[int] = by_class
+        spend = total
+        if bit:
+            counted = [each for each in by_class if each & bit]
+            if not counted:
+                continue
+            spend = sum([by_class[each] for each in counted])
         share, money = ONE, basket.money
         if rule.tenders is not None:
             share = _share_of(basket.tenders, rule.tenders)
             if not share[0]:
                 continue
             money = (money[0] * share[0], money[1] * share[1])
-        spend = sum([basket.spend[each] for each in counted])
         if test_minimum and rule.min_spend_minor and spend * money[0] < rule.min_spend_minor * money[1]:
             continue
-        found.append(_earned(of, factors, basket, counted, spend, money if of.line_field == AMOUNT else share))
+        if of.line_field == AMOUNT:
+            found.append(_measured(of, factors, by_class, counted, spend, money))
+        else:
+            found.append(_of_other(of, factors, basket, counted, spend, share))
     return found
 
 
@@ -134,27 +149,41 @@ def _share_of(tenders: Sequence[Tender], ours: frozenset[str]) -> Exact:
     return (with_ours, sum(t.amount_minor for t in paid)) if with_ours else ZERO
 
 
-def _earned(
+def _measured(
+    of: RulePlan,
+    factors: Factors | None,
+    by_class: Mapping[int, int],
+    counted: Collection[int],
+    spend: int,
+    counts: Exact,
+) -> Earned:
+    """What a rule gives for the classes of lines that count, of whose measure `spend` is the sum."""
+    num, den = of.rate_num * counts[0], of.rate_den * counts[1]
+    exact = base = (spend * num, den)
+    if factors is not None:
+        multiplied = sum([by_class[each] * factors[each] for each in counted])
+        exact = (multiplied * num, den * factors.denominator)
+    return Earned(of.rule, of, exact, base, spend, 0, counted, factors, counts)
+
+
+def _of_other(
     of: RulePlan, factors: Factors | None, basket: Basket, counted: Collection[int], spend: int, counts: Exact
 ) -> Earned:
-    """What the rule gives for the classes of lines that count, of which `spend` is the money."""
-    measures: Mapping[int, int] = basket.spend
-    measured, quantity, rate = spend, 0, (of.rate_num * counts[0], of.rate_den * counts[1])
+    """What a rule gives that counts items, or once for the purchase."""
     if of.line_field is None:
         merged = 0
         for each in counted:  # all lines as one: it passes a filter if one of them does
             merged |= each
-        measures, measured, counted, rate = {merged: 1}, 1, (merged,), (of.rate_num, of.rate_den)
-    elif of.line_field == QUANTITY:
-        measures = _by_class(basket.classes, basket.columns[QUANTITY])
-        measured = quantity = sum([measures[each] for each in counted])
-    exact = base = (measured * rate[0], rate[1])
-    if factors is not None:
-        multiplied = sum([measures[each] * factors[each] for each in counted])
-        exact = (multiplied * rate[0], rate[1] * factors.denominator)
-    return Earned(of.rule, of, exact, base, spend, quantity, counted, factors, counts)
+        one = _measured(of, factors, {merged: 1}, (merged,), 1, ONE)
+        return one._replace(spend_minor=spend, counts=counts)
+    by_class = _by_class(basket.classes, list(map(_QUANTITY, basket.lines)))
+    items = sum([by_class[each] for each in counted])
+    one = _measured(of, factors, by_class, counted, items, counts)
+    return one._replace(spend_minor=spend, quantity_micro=items)
 
 
 def whole_points(plan: Plan, earned: Sequence[Earned]) -> list[int]:
     """Points of each rule before caps: one rounding for each currency, then the largest remainder over its rules."""
+    if len(earned) == 1:
+        return [rounded(earned[0].exact, earned[0].of.rounding)]
     return whole_by_currency([(one.rule.currency, one.exact) for one in earned], plan.program.currencies)

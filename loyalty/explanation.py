@@ -12,18 +12,18 @@ Not here: the arithmetic (earning.py).
 from collections.abc import Sequence
 from itertools import compress
 from math import gcd
-from operator import mul
+from operator import itemgetter, mul
 from typing import Any
 
 from loyalty.apportion import Exact, spread, total_of
-from loyalty.earning import ONE, Basket, Earned
+from loyalty.earning import AMOUNT, ONE, QUANTITY, Basket, Earned
 from loyalty.facts import Line
-from loyalty.plan import EXCLUDED, Plan
+from loyalty.plan import Plan
 
 LINES_MAX = 2_000
 """Lines that the steps of one entry list in all; further steps have sums only, so that entries stay bounded."""
 
-_LINE_ID = Line._fields.index("line_id")
+_LINE_ID = itemgetter(Line._fields.index("line_id"))
 
 
 def explained(
@@ -34,34 +34,37 @@ def explained(
     lines = len(basket.classes)
     for one, part, grant in zip(earned, points, grants, strict=True):
         if part:
-            list_lines = lines * (len(steps) + 1) <= LINES_MAX
-            steps.append(_step(basket, one, part, grant, list_lines=list_lines))
+            steps.append(_step(basket, one, part, grant, list_lines=lines * (len(steps) + 1) <= LINES_MAX))
     if len(earned) > 1:
         steps += _roundings(plan, earned, points)
     elif steps:
-        steps[0]["rounding"] = plan.currencies[earned[0].rule.currency].rounding
+        steps[0]["rounding"] = earned[0].of.rounding
     return steps
 
 
 def _step(basket: Basket, one: Earned, points: int, granted: int, *, list_lines: bool) -> dict[str, Any]:
     """The explanation of one rule's part; without its lines when `list_lines` is false."""
-    rule = one.rule
-    said: dict[str, Any] = {"rule": rule.id, "kind": rule.kind, "amount_minor": one.spend_minor}
-    if rule.kind == "per_item":
-        said["quantity_micro"] = one.quantity_micro
-    said["rate"] = one.of.rate_text
-    if one.counts != ONE and one.of.line_field is not None:
-        said["counts"] = reduced(one.counts)
-    if one.factors is not None:
-        counted = one.factors.counted(one.classes)
+    rule, of, exact, _, spend, quantity, classes, factors, counts = one
+    said: dict[str, Any] = {
+        "rule": rule.id,
+        "kind": rule.kind,
+        "amount_minor": spend,
+        "rate": of.rate_text,
+        "exact": reduced(exact),
+        "points": points,
+    }
+    if of.line_field == QUANTITY:
+        said["quantity_micro"] = quantity
+    if counts != ONE and of.line_field is not None:
+        said["counts"] = reduced(counts)
+    if factors is not None:
+        counted = factors.counted(classes)
         if counted:
             said["multipliers"] = counted
-    said["exact"] = reduced(one.exact)
-    said["points"] = points
     if granted != points:
         said["granted"] = granted
         said["forfeited"] = points - granted
-    if list_lines and one.of.line_field is not None:
+    if list_lines and of.line_field is not None:
         said["lines"] = line_points(basket, one, points)
     return said
 
@@ -81,23 +84,27 @@ def _roundings(plan: Plan, earned: Sequence[Earned], points: Sequence[int]) -> l
 def reduced(exact: Exact) -> str:
     """In lowest terms: "1999/100", or "20" when it is whole."""
     divisor = gcd(*exact)
-    num, den = exact[0] // divisor, exact[1] // divisor
-    return str(num) if den == 1 else f"{num}/{den}"
+    if divisor == exact[1]:
+        return str(exact[0] // divisor)
+    return f"{exact[0] // divisor}/{exact[1] // divisor}"
 
 
 def line_points(basket: Basket, one: Earned, points: int) -> dict[str, int]:
     """The rule's points spread over the lines that it counted: whole parts, then the largest remainders."""
-    of, factors, classes, field = one.of, one.factors, basket.classes, one.of.line_field
+    of, factors, field = one.of, one.factors, one.of.line_field
     if field is None:
         return {}
-    ids: Sequence[str] = basket.columns[_LINE_ID]
-    measures: Sequence[int] = basket.columns[field]
-    if of.bit or EXCLUDED in classes:
+    lines: Sequence[Line] = basket.lines
+    measures: Sequence[int] = basket.amounts if field == AMOUNT else list(map(itemgetter(field), lines))
+    classes: Sequence[int] = basket.classes
+    if len(one.classes) < basket.classes_number:
         counts = [each in one.classes for each in classes]
-        ids, measures = list(compress(ids, counts)), list(compress(measures, counts))
-        classes = list(compress(classes, counts))
+        lines, measures = list(compress(lines, counts)), list(compress(measures, counts))
+        if factors is not None:
+            classes = list(compress(classes, counts))
     num, den = of.rate_num * one.counts[0], of.rate_den * one.counts[1]
     if factors is not None:
         measures, den = list(map(mul, measures, map(factors.__getitem__, classes))), den * factors.denominator
-    shares = measures if num == 1 else [num * measure for measure in measures]
-    return dict(zip(ids, spread(points, shares, den), strict=True))
+    if num != 1:
+        measures = [num * measure for measure in measures]
+    return dict(zip(map(_LINE_ID, lines), spread(points, measures, den), strict=False))

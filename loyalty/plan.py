@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import compress
 from math import prod
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from loyalty.calendar import DAY_US, length_days, length_us
@@ -37,18 +38,9 @@ def passes(lines: LineFilter, sku: str, category: str, brand: str) -> bool:
     )
 
 
-Columns: TypeAlias = Sequence[tuple[Any, ...]]
-"""The lines of a basket, one sequence for each field of a `Line`: most of what is asked is asked of all of them."""
-
-_NO_COLUMNS: Columns = ((),) * len(Line._fields)
-_FILTERED = tuple(map(Line._fields.index, ("sku", "category", "brand")))
-"""What filters look at, as indexes of columns."""
+_FILTERED = ("sku", "category", "brand")
+"""What filters look at."""
 _CLASSES_MAX = 1 << 17
-
-
-def columns_of(lines: Sequence[Line]) -> Columns:
-    """The lines, by field."""
-    return tuple(zip(*lines, strict=True)) if lines else _NO_COLUMNS
 
 
 def _asks_for(lines: LineFilter) -> tuple[bool, ...]:
@@ -60,11 +52,11 @@ def _asks_for(lines: LineFilter) -> tuple[bool, ...]:
     )
 
 
-class _Classes(dict[tuple[str, ...], int]):
+class _Classes(dict[Any, int]):
     """Class of lines, worked out when it is first asked for. Bounded: it starts over when full.
 
-    Its keys hold the fields that any filter looks at and no other: there are many thousands of skus, so that a
-    program which only asks for categories finds its few classes much sooner.
+    `key` cuts out of a line what any filter looks at and nothing else. There are many thousands of skus: a program
+    that only asks for categories finds its few classes much sooner, and leaves the rest of each line untouched.
     """
 
     def __init__(self, excluded: LineFilter, bits: Mapping[LineFilter, int]) -> None:
@@ -72,12 +64,14 @@ class _Classes(dict[tuple[str, ...], int]):
         self._excluded = excluded
         self._bits = bits
         asked = [any(asks) for asks in zip(*map(_asks_for, [excluded, *bits]), strict=True)]
-        self.asked = tuple(compress(_FILTERED, asked))
+        self._asked = list(compress(_FILTERED, asked)) or ["category"]
+        self.key = itemgetter(*map(Line._fields.index, self._asked))
 
-    def __missing__(self, key: tuple[str, ...]) -> int:
+    def __missing__(self, key: str | tuple[str, ...]) -> int:
         if len(self) >= _CLASSES_MAX:
             self.clear()
-        known = dict(zip(self.asked, key, strict=True))
+        values = (key,) if isinstance(key, str) else key
+        known = dict(zip(self._asked, values, strict=True))
         sku, category, brand = (known.get(field, "") for field in _FILTERED)
         found = EXCLUDED
         if passes(self._excluded, sku, category, brand):
@@ -145,9 +139,11 @@ class RulePlan(NamedTuple):
     rate_num: int
     rate_den: int
     rate_text: str
+    rounding: str
+    """Of the rule's currency."""
 
 
-def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier]) -> RulePlan:
+def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier], rounding: str) -> RulePlan:
     kind = EARN_RULES[rule.kind]
     acting = (i for i, m in enumerate(multipliers) if rule.multiplied and (m.rules is None or rule.id in m.rules))
     return RulePlan(
@@ -159,6 +155,7 @@ def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier]) 
         rule.rate.numerator,
         rule.rate.denominator * kind.UNITS,
         str(rule.rate),
+        rounding,
     )
 
 
@@ -167,7 +164,7 @@ class Plan:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.currencies = {currency.id: currency for currency in program.currencies}
+        roundings = {currency.id: currency.rounding for currency in program.currencies}
         self.rule_named: dict[str, PurchaseRule] = {rule.id: rule for rule in program.purchase_rules}
         self.activities: dict[str, tuple[tuple[ActivityRule, Predicate | None], ...]] = {
             on: tuple((rule, predicate(rule.when)) for rule in program.activity_rules if rule.on == on)
@@ -177,7 +174,8 @@ class Plan:
         filters = list(dict.fromkeys(lines for lines in used if lines != ALL_LINES))
         self._bits = {lines: 1 << i for i, lines in enumerate(filters)} | {ALL_LINES: 0}
         self.rules = tuple(
-            _rule_plan(rule, self._bits[rule.lines], program.multipliers) for rule in program.purchase_rules
+            _rule_plan(rule, self._bits[rule.lines], program.multipliers, roundings[rule.currency])
+            for rule in program.purchase_rules
         )
         self.multiplier_bits = tuple(self._bits[m.lines] for m in program.multipliers)
         self.multiplier_holds = tuple(predicate(m.when) for m in program.multipliers)
@@ -190,14 +188,15 @@ class Plan:
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
         self.rolling_days_max = max((length_days(cap.rolling) for cap in capped if cap.rolling is not None), default=0)
+        stream = program.stream
+        self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
+        self.max_future_us = length_us(stream.max_future)
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
-    def classes_of(self, columns: Columns) -> list[int]:
+    def classes_of(self, lines: Sequence[Line]) -> list[int]:
         """The class of each line: a bit for each filter that it passes, EXCLUDED when it earns nothing."""
         classes = self._classes
-        if not classes.asked:  # no filter at all
-            return [classes[()]] * len(columns[0])
-        return list(map(classes.__getitem__, zip(*[columns[field] for field in classes.asked], strict=True)))
+        return list(map(classes.__getitem__, map(classes.key, lines)))
 
     def rated(self, circumstances: Circumstances) -> "Rated":
         """The purchase rules, each with the factors that multiply it in these circumstances; None: nothing does."""
