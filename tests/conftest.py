@@ -24,12 +24,17 @@ hypothesis.settings.register_profile("explore", max_examples=2_000, deadline=Non
 hypothesis.settings.load_profile("explore" if os.environ.get("LOYALTY_TEST_EXPLORE") else "repeatable")
 
 
-def pytest_report_header() -> str:
-    """Says how the engine runs, or ends the run (C3)."""
+def pytest_configure() -> None:
+    """Ends the run when extension modules are stale (C3)."""
     try:
-        return f"engine: {engine()}"
+        engine()
     except StaleBuildError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header() -> str:
+    """Says how the engine runs."""
+    return f"engine: {engine()}"
 
 
 @pytest.hookimpl(tryfirst=True)

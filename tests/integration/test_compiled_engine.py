@@ -83,6 +83,23 @@ def test_the_golden_cases_hold_compiled(compiled: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_test_run_refuses_what_was_compiled_from_other_sources(compiled: Path) -> None:
+    source = compiled / "loyalty" / "lots.py"
+    text = source.read_text()
+    source.write_text(f"{text}# edited\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/loyalty/test_lots.py"],
+        cwd=compiled,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    source.write_text(text)
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "the compiled engine is stale: loyalty/lots.py has changed since" in ran.stderr
+
+
+@pytest.mark.slow
 def test_without_a_compiler_it_says_what_is_missing(plain: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"],
