@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from workers.batch import Counts
+from workers.compiled import engine
 from workers.records import Record
 
 _LABEL_VALUES_MAX: Final = 200
@@ -176,7 +177,7 @@ class Metrics:
         self._build = Info(
             "loyalty_build", "Which release runs. More than one at a time: a rollout is under way.", registry=registry
         )
-        self._build.info({"version": _version(), "python": python_version()})
+        self._build.info({"version": _version(), "python": python_version(), "engine": engine()})
 
     def watch(
         self,
