@@ -5,9 +5,9 @@ import zoneinfo
 
 import typer
 
-from workers.commands import check, demo, importer, kafka, publish, replay, topics, worker
+from workers.commands import check, compare, demo, importer, kafka, publish, replay, topics, worker
 
-COMMANDS = (demo, worker, replay, check, publish, topics, kafka, importer)
+COMMANDS = (demo, worker, replay, check, compare, publish, topics, kafka, importer)
 """In the order of --help. Importing them is cheap: each imports what it needs when it runs."""
 
 
