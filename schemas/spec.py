@@ -223,7 +223,7 @@ class GivenMember(Model):
     """true: nobody knows the member yet; the first step joins. Otherwise the member joined before, with no points."""
     tier: Text | None = None
     """Without it, the first."""
-    qualifying: Figure | None = None
+    qualifying: Amount | None = None
     """What counts for tiers so far, in points or money; without it, what the tier takes."""
     balance: Figures = {}  # noqa: RUF012 - pydantic copies it
     """Points on the account; without it, none."""

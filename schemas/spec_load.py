@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import orjson
 from pydantic import ValidationError
 
 from loyalty.account import Head
@@ -20,13 +21,15 @@ from loyalty.lots import Lot, added
 from loyalty.program import ActivityRule, Program, PurchaseRule, ReferralRule
 from loyalty.tiers import Sums, period_number, qualifying_key
 from schemas import spec
+from schemas.decode import Undecodable, decode
+from schemas.encode import instant_text
 from schemas.program_explain import Grammar, explain
 from schemas.program_load import SPEC_SUFFIXES, SUFFIXES, load_program, load_programs
 from schemas.program_source import Problem, ProgramError, Source, TreePath, parse_source, read_source
 from schemas.program_values import did_you_mean, exact
 from schemas.refusals import DecodeCode
 from schemas.spec_clock import Clock, first_us
-from schemas.spec_events import Teller, Told
+from schemas.spec_events import SOURCE, Teller, Told
 from schemas.spec_values import DEFAULT
 
 _GRAMMAR: Final = Grammar(spec.SpecFile, spec.STEPS, spec.verb_of)
@@ -187,6 +190,7 @@ class _Reader:
             if said is not None:
                 self.source.report((*path, said), f"a new member has no {said}", "leave it out, or leave new out")
             return None
+        self.contract(name, given, path)
         tiers = self.program.tiers
         head = Head(
             name,
@@ -204,6 +208,23 @@ class _Reader:
             head.lots[currency] = added("", Lot("given", self.program.effective_from_us, None, points))
         self.standing(head, given, path, first_us)
         return head
+
+    def contract(self, name: str, given: spec.GivenMember, path: TreePath) -> None:
+        """What is given of a member must be what an event could have said."""
+        data = {"status": "updated", "segments": list(given.segments), "attributes": given.attributes}
+        birthday = {"birthday": given.birthday} if given.birthday else {}
+        event = {
+            "specversion": "1.0",
+            "id": "given",
+            "source": SOURCE,
+            "type": "loyalty.member.v1",
+            "time": instant_text(self.program.effective_from_us),
+            "subject": name,
+            "data": data | birthday,
+        }
+        decoded = decode(orjson.dumps(event))
+        if isinstance(decoded, Undecodable):
+            self.source.report(path, f"no member is like that: {decoded.message}")
 
     def standing(self, head: Head, given: spec.GivenMember, path: TreePath, first_us: int) -> None:
         """Put the member into the tier, with what counts for it on the day on which the case begins."""
