@@ -13,11 +13,12 @@ Not here: reading files (spec_load.py), the events that a case stands for (spec_
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from schemas.program_earn import Channel, Model, ShareKind
 from schemas.program_values import Choice, Flag, Money, Name, OneOrMany, Text, Texts, Whole, Zone
 from schemas.spec_values import (
+    HAS_PRICE,
     Amount,
     Figure,
     Figures,
@@ -77,7 +78,7 @@ class PurchaseStep(Step):
     """Somebody buys."""
 
     purchase: Annotated[
-        tuple[Annotated[Line, ShortLine("", "coffee 4.50 x2", number=True)], ...],
+        tuple[Annotated[Line, ShortLine(HAS_PRICE, "coffee 4.50 x2", number=True)], ...],
         Field(min_length=1, max_length=1000),
         OneOrMany(),
     ]
@@ -114,7 +115,7 @@ class ReviewStep(Step):
 
     review: Text
     """The product: its sku."""
-    rating: Annotated[Whole, Field(ge=1, le=5)] = 5
+    rating: Annotated[Whole, Field(ge=1, le=5), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 5})] = 5
     length: Whole = 100
     """Characters of text."""
     photo: Flag = False

@@ -30,6 +30,8 @@ _AMOUNT: Final = r"[0-9]{1,12}(?:\.[0-9]{1,9})?"
 _LINE: Final = re.compile(
     rf"(?:(?P<category>\S.*?) +)??(?P<price>{_AMOUNT})(?: +x(?P<quantity>{_AMOUNT}))?(?P<more>(?: +(?:sku|brand)=\S+)*)"
 )
+HAS_PRICE: Final = rf"(^| ){_AMOUNT}( |$)"
+"""What editors ask of a line of a receipt."""
 _BACK: Final = re.compile(rf"(?P<line>\S.*?)(?: +x(?P<quantity>{_AMOUNT}))?")
 _LINE_HINT: Final = "category, price of one, xhow-many: coffee 4.50 x2; also brand=house and sku=A-1, at the end"
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
@@ -211,7 +213,7 @@ StartMoment: TypeAlias = Annotated[
 """A moment that says its date."""
 Figure: TypeAlias = Annotated[str, BeforeValidator(_figure), _FIGURE_SCHEMA]
 """Points, as people count them; negative for what was taken back."""
-Figures: TypeAlias = Annotated[dict[str, Figure], ShortFigure("", "42", number=True)]
+Figures: TypeAlias = Annotated[dict[str, Figure], ShortFigure(f"^-?{_AMOUNT}$", "42", number=True)]
 """Points, or points by kind."""
 Paid: TypeAlias = Annotated[
     str, BeforeValidator(_paid), WithJsonSchema({"type": ["string", "integer"], "examples": ["9.95", REST]})
