@@ -1,7 +1,7 @@
 """Small bar charts as SVG text, to stand within an HTML page.
 
 Each has a title and a description for those who do not see it, takes its colours from the page (`--old`, `--new`,
-`--bar`), and prints its figures, so that nothing hangs on colour alone.
+`--bar`), and prints its figures where there is room; the page has them all in a table beside it.
 
 Invariants:
   C1 every text of a caller is escaped

@@ -44,12 +44,16 @@ def test_the_examples_of_the_guide_pass(example: str) -> None:
     assert ran(example).failures == ()
 
 
+def test_the_guide_counts_the_cases_of_the_showcase() -> None:
+    beside = PROGRAMS / "coffee-club.spec.yaml"
+    assert f"coffee-club.spec.yaml: {len(load_spec(beside).cases)} cases passed\n" in GUIDE
+
+
 def test_the_guide_shows_how_a_case_fails() -> None:
     [failure] = ran(EXAMPLES[0].replace("points: 18", "points: 20")).failures
     first, *others = failure.text().splitlines()
     place, message = first.removeprefix("p.spec.yaml:").split(": ", 1)
-    assert place == "5:20"
-    assert f": {message}\n" + "\n".join(others) in GUIDE
+    assert f"coffee-club.spec.yaml:{place}: {message}\n" + "\n".join(others) in GUIDE
 
 
 FAILING = """\

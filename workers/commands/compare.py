@@ -72,9 +72,11 @@ def compare(
             movers_max=top,
         )
         bar.close()
+        if html is not None:
+            _write(comparison, html)  # First: whoever reads the tables may stop reading.
         _show(comparison)
         if html is not None:
-            _write(comparison, html)
+            typer.echo(f"\nwritten to {html}")
         if fail_on_change and comparison.changes:
             raise typer.Exit(FAILED)
 
@@ -132,4 +134,3 @@ def _write(comparison: "Comparison", html: Path) -> None:
 
     html.touch(mode=0o600)  # It names members: for its owner alone, unless the file was there.
     html.write_text(page(comparison), "utf-8")
-    typer.echo(f"\nwritten to {html}")
