@@ -6,10 +6,23 @@ import zoneinfo
 
 import typer
 
-from workers.commands import check, demo, explain, importer, kafka, member, publish, replay, report, topics, worker
+from workers.commands import (
+    check,
+    compare,
+    demo,
+    explain,
+    importer,
+    kafka,
+    member,
+    publish,
+    replay,
+    report,
+    topics,
+    worker,
+)
 from workers.compiled import StaleBuildError, engine
 
-COMMANDS = (demo, worker, replay, check, publish, explain, member, report, topics, kafka, importer)
+COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, topics, kafka, importer)
 """In the order of --help. Importing them is cheap: each imports what it needs when it runs."""
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import orjson
 
@@ -125,7 +125,7 @@ class Files:
 
 
 @dataclass(slots=True)
-class _Taken:
+class Taken:
     """What became of an event; None: an anonymous sale."""
 
     line: Line
@@ -134,10 +134,23 @@ class _Taken:
     answer: Decision | DeadLetter | None
 
 
+class Outputs(Protocol):
+    """Where a replay's outputs go; `Files` for one."""
+
+    def add(self, name: str, line: bytes) -> None:
+        """Add a line to a stream."""
+
+    def restart(self) -> None:
+        """Forget every line."""
+
+    def write_accounts(self, heads: Iterable[Head]) -> None:
+        """Take the accounts as they are at the end."""
+
+
 class Replay:
     """Accounts in memory, decided on as plain objects; outputs to files."""
 
-    def __init__(self, engine: Engine, files: Files) -> None:
+    def __init__(self, engine: Engine, files: Outputs) -> None:
         """Start from empty accounts."""
         self._engine = engine
         self._files = files
@@ -160,7 +173,7 @@ class Replay:
         self._events += len(lines)
         faults: dict[int, DeadLetter] = {}
         while True:
-            taken: list[_Taken] = []
+            taken: list[Taken] = []
             for line in lines:
                 self._decide(line, taken, faults)
             messages: list[Sequence[tuple[str, bytes, bytes]]] = []
@@ -175,7 +188,7 @@ class Replay:
             len(line.decoded.unknown_fields) for line in lines if isinstance(line.decoded, Known)
         )
         for each, of_event in zip(taken, messages, strict=True):
-            self._write(each, of_event)
+            self.write(each, of_event)
 
     def _unpacked(self, key: str) -> StateRecord | None:
         packed = self._packed.get(key)
@@ -190,24 +203,25 @@ class Replay:
                 self._packed[key] = encode_record(record)
                 self._overlay.forget(key)
 
-    def _decide(self, line: Line, taken: "list[_Taken]", faults: Mapping[int, DeadLetter]) -> None:
+    def _decide(self, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         """Add what becomes of an event and its awards; `faults` says at which places not to try again."""
         decoded = line.decoded
         if isinstance(decoded, Known):
             self._decide_fact(decoded.fact, line, taken, faults)
         elif isinstance(decoded, Anonymous):
-            taken.append(_Taken(line, decoded.cause.type, decoded.time_us, None))
+            taken.append(Taken(line, decoded.cause.type, decoded.time_us, None))
         else:
-            taken.append(_Taken(line, UNKNOWN, 0, DeadLetter("decode", decoded.code, decoded.message)))
+            taken.append(Taken(line, UNKNOWN, 0, DeadLetter("decode", decoded.code, decoded.message)))
 
-    def _decide_fact(self, fact: Fact, line: Line, taken: "list[_Taken]", faults: Mapping[int, DeadLetter]) -> None:
+    def _decide_fact(self, fact: Fact, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         answer = faults.get(len(taken)) or self._engine.decide_fact(fact, self._overlay, fact.time_us)
-        taken.append(_Taken(line, type_of(fact), fact.time_us, answer))
+        taken.append(Taken(line, type_of(fact), fact.time_us, answer))
         if isinstance(answer, Decision):
             for award in answer.awards:
                 self._decide_fact(as_received(award), line, taken, faults)
 
-    def _write(self, taken: "_Taken", messages: Sequence[tuple[str, bytes, bytes]]) -> None:
+    def write(self, taken: Taken, messages: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """Write and count what became of an event. Who wants to know it overrides this."""
         line, event_type, answer = taken.line, taken.event_type, taken.answer
         if isinstance(answer, Decision):
             self.counts.add(event_type, answer, taken.time_us)
@@ -252,12 +266,28 @@ def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> by
 
 
 def replay(engine: Engine, sources_of: Callable[[], Sequence[Source]], files: Files, progress: Progress) -> Summary:
-    """Replay event files by time.
+    """Replay event files by time; see `drive`."""
+    run = Replay(engine, files)
+    drive(run, sources_of, progress)
+    return run.finish()
+
+
+class Takes(Protocol):
+    """What events are taken by, in parts."""
+
+    def take(self, lines: Sequence[Line], /) -> None:
+        """Take a part, in order."""
+
+    def restart(self) -> None:
+        """Forget what was taken: the events come again, in another order."""
+
+
+def drive(run: Takes, sources_of: Callable[[], Sequence[Source]], progress: Progress) -> None:
+    """Let `run` take the events of files by time.
 
     `sources_of` opens the inputs from their beginning, once more if they have to be sorted.
     Raises workers.ndjson.InputError for a file that cannot be read.
     """
-    run = Replay(engine, files)
     try:
         sources = sources_of()
         progress(sources)
@@ -271,7 +301,6 @@ def replay(engine: Engine, sources_of: Callable[[], Sequence[Source]], files: Fi
         unsorted = [line for rank, source in enumerate(sources) for line in _lines(source, rank, check=False)]
         for some in parts_of(sorted(unsorted, key=lambda each: each[:4])):
             run.take(some)
-    return run.finish()
 
 
 def _in_order(source: Source, rank: int) -> Iterator[Line]:
