@@ -53,3 +53,7 @@ def main() -> None:
     # What goes wrong with a cluster reaches us as an exception; the client would say it twice, and less clearly.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     build_app()()
+
+
+if __name__ == "__main__":
+    main()
