@@ -11,15 +11,16 @@ Invariants:
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import ACTIVE, Head, PurchaseRecord, State, head_key, purchase_key
-from loyalty.activities import decide_activity, enroll
-from loyalty.calendar import DAY_US, SECOND_US, length_us, local_time
+from loyalty.activities import PUBLISHED, decide_activity, enroll
+from loyalty.calendar import DAY_US, SECOND_US, length_us, life_end_us, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal
+from loyalty.due import caught_up
 from loyalty.facts import (
     Award,
     Engagement,
@@ -83,12 +84,15 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     draft = Head(fact.member, fact.time_us) if head is None else head.draft()
     leg = fact.award_id if isinstance(fact, Award) else ""
     work = Work(plan, draft, fact.cause, fact.time_us, now_us, leg)
+    if plan.kept_alive_by:
+        _keep_alive(work, fact)
     if head is None and not _closes(fact):
         enroll(work, fact)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    return _finished(programs, work, head, fact, event_key, business_key)
+    decision = _finished(programs, work, head, fact, event_key, business_key)
+    return caught_up(programs, decision, fact.member, now_us) if draft.due_us is not None else decision
 
 
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
@@ -115,6 +119,28 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return decide_award(work, fact)
         case _:
             assert_never(fact)
+
+
+_ACTIVITY: Mapping[type, str] = {
+    Purchase: "purchase",
+    Review: "review",
+    Share: "share",
+    Referral: "referral",
+    Engagement: "engagement",
+}
+
+
+def _keep_alive(work: Work, fact: Fact) -> None:
+    """Move the end of points that live as long as the member is active."""
+    if isinstance(fact, Review) and fact.status != PUBLISHED:
+        return
+    held = work.head.active_until
+    for terms in work.plan.kept_alive_by.get(_ACTIVITY.get(type(fact), ""), ()):
+        if terms.id in held and terms.expiry is not None:
+            ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
+            # A late event does not shorten what a newer one has given.
+            held = {**held, terms.id: max(held[terms.id], ends_us)}
+    work.head.active_until = held
 
 
 def _decided_return(programs: Programs, work: Work, state: State, fact: Return) -> Refusal | None:
@@ -254,6 +280,10 @@ def _finished(
             "the account has taken more events than an account can hold: is one member id shared by many?",
         )
     balances = work.balance_changes()
+    if isinstance(fact, Purchase) and programs.remembered_us is not None:
+        record = work.writes[purchase_key(fact.member, fact.transaction_id)]
+        # As long as it may come back, and as long as it may come again.
+        record.due_us = max(fact.time_us + programs.returnable_us, work.now_us + programs.remembered_us)
     return Decision(
         Outcome.APPLIED,
         {head_key(head.member): head, **work.writes},
@@ -261,4 +291,5 @@ def _finished(
         balances,
         tuple(work.tiers),
         tuple(work.awards),
+        notices=tuple(work.notices),
     )

@@ -15,11 +15,13 @@ from typing import NamedTuple
 from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Predicate, predicate
 from loyalty.facts import Line
-from loyalty.program import ALL_LINES, ActivityRule, LineFilter, Multiplier, Program, PurchaseRule
+from loyalty.program import ALL_LINES, ActivityRule, Currency, LineFilter, Multiplier, Program, PurchaseRule
 from loyalty.rules import EARN_RULES
 
 BEST = "best"
 """How multipliers of a group meet unless the program says otherwise."""
+
+FOR_EVER_US = 1 << 62
 
 EXCLUDED = -1
 """The class of a line that earns nothing under any rule."""
@@ -138,6 +140,11 @@ class Plan:
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
         self.rolling_days_max = max((length_days(cap.rolling) for cap in capped if cap.rolling is not None), default=0)
+        self.kept_alive_by: dict[str, tuple[Currency, ...]] = {
+            kind: tuple(c for c in program.currencies if c.expiry is not None and kind in c.expiry.restart_on)
+            for kind in {kind for c in program.currencies if c.expiry is not None for kind in c.expiry.restart_on}
+        }
+        """Kind of activity -> the points whose end it moves."""
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
     def classes_of(self, lines: Sequence[Line]) -> list[int]:
@@ -215,6 +222,10 @@ class Programs:
         """
         if len(lates) == len(streams):
             self.remembered_us = max(lates) + max(length_us(stream.max_future) for stream in streams) + DAY_US
+        keeps = [plan.program.returns.keep for plan in self._plans]
+        # Longer than the calendar's: what is kept a day too long harms nothing.
+        self.returnable_us = max(length_us(keep) if keep is not None else FOR_EVER_US for keep in keeps) + DAY_US
+        """For how long after a purchase anybody may ask for it."""
         self.rolling_days_max = max(plan.rolling_days_max for plan in self._plans)
         self._named = {plan.program.version: plan for plan in self._plans}
         self.id = versions[0].id

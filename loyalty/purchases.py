@@ -38,7 +38,7 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
     earned = evaluate(plan, basket, circumstances)
     points = whole_points(plan, earned)
     tiers = plan.program.tiers
-    if tiers is not None and tiers.crossing == "same":
+    if tiers is not None and tiers.crossing == "same" and not _waits(plan, tiers):
         would_grant = _capped(dict(head.counters), earned, points, local, fact)
         reached = tier_with(work, tiers, local, qualified(tiers, fact, basket, _parts(earned, points, would_grant)))
         if reached != head.tier:
@@ -58,13 +58,18 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
     key, amount = "", 0
     if tiers is not None:
         key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
-        qualify(work, tiers, local, amount)
+        qualify(work, tiers, local, amount, lot_id_of(fact.cause, head.member, KIND, tiers.currency))
     raised_to = raise_tier(work, local, "qualified")
     record = _record(fact, work, tier_before, granted, key, amount, raised_to)
     work.writes[purchase_key(head.member, fact.transaction_id)] = record
     if head.referral is not None:
         referrals.qualify_by_purchase(work, head.referral, fact, counted_spend(basket))
     return None
+
+
+def _waits(plan: Plan, tiers: Tiers) -> bool:
+    """Whether points of the tier basis qualify only later, once they mature."""
+    return tiers.basis == "points" and plan.currencies[tiers.currency].pending is not None
 
 
 def _capped(
