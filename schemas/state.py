@@ -1,13 +1,14 @@
 """State records as bytes: what the accounts changelog holds.
 
-A record is a JSON array that begins with its format number and kind; its fields stand in a fixed order. A head takes
-about a kilobyte, and 64 bytes more for each purchase as long as lots are not joined. Reading a format that is not known
-stops the worker: guessing at an account would be worse.
+A record is a line of JSON, an array that begins with its format number and kind and whose fields stand in a fixed
+order; behind the end of that line stands its memory (loyalty/memory.py), as the bytes that it is. A head takes about a
+kilobyte, and 56 bytes more for each purchase as long as lots are not joined. Reading a format that is not known stops
+the worker: guessing at an account would be worse.
 
 Not here: what the records mean (loyalty/account.py).
 """
 
-from base64 import b64decode, b64encode
+from itertools import starmap
 from typing import Any
 
 import orjson
@@ -16,7 +17,7 @@ from loyalty.account import Head, PurchaseRecord, Record, ReferralLink
 from loyalty.facts import Line, Tender
 from loyalty.tiers import Sums
 
-FORMAT = 1
+FORMAT = 2
 _HEAD = "head"
 _PURCHASE = "purchase"
 
@@ -27,20 +28,23 @@ class UnknownFormat(Exception):
 
 def encode_record(record: Record) -> bytes:
     """The bytes of a head or purchase record; equal records give equal bytes."""
-    fields = _head_fields(record) if isinstance(record, Head) else _purchase_fields(record)
-    encoded = orjson.dumps(fields, default=tuple)  # lines, tenders and sums are NamedTuples
-    # Copied, since records are kept: the encoder's own buffer leaves eight times its size behind in the heap.
-    return bytes(memoryview(encoded))
+    if isinstance(record, Head):
+        fields, memory = _head_fields(record), record.seen
+    else:
+        fields, memory = _purchase_fields(record), record.returns
+    # Joined into bytes of their own size, since records are kept: the encoder's buffer is eight times as large.
+    return b"\n".join((orjson.dumps(fields, default=tuple), memory))  # lines and sums are NamedTuples
 
 
 def decode_record(raw: bytes) -> Record:
     """The record in these bytes. Raises UnknownFormat."""
-    fields = orjson.loads(raw)
+    line, _, memory = raw.partition(b"\n")
+    fields = orjson.loads(line)
     match fields[:2]:
-        case [1, "head"]:
-            return _head(fields)
-        case [1, "purchase"]:
-            return _purchase(fields)
+        case [2, "head"]:
+            return _head(fields, memory)
+        case [2, "purchase"]:
+            return _purchase(fields, memory)
         case _:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
 
@@ -65,7 +69,6 @@ def _head_fields(head: Head) -> list[Any]:
         head.qualifying,
         head.counters,
         None if link is None else _link_fields(link),
-        b64encode(head.seen).decode(),
         head.ledger_sequence,
         head.balances_sequence,
         head.tiers_sequence,
@@ -84,7 +87,7 @@ def _link_fields(link: ReferralLink) -> list[Any]:
     ]
 
 
-def _head(fields: list[Any]) -> Head:
+def _head(fields: list[Any], seen: bytes) -> Head:
     link = fields[16]
     return Head(
         fields[2],
@@ -102,10 +105,10 @@ def _head(fields: list[Any]) -> Head:
         {name: Sums(*sums) for name, sums in fields[14].items()},
         fields[15],
         None if link is None else ReferralLink(link[0], link[1], link[2], link[3], link[4], tuple(link[5]), link[6]),
-        b64decode(fields[17]),
+        seen,
+        fields[17],
         fields[18],
         fields[19],
-        fields[20],
     )
 
 
@@ -139,11 +142,10 @@ def _purchase_fields(record: PurchaseRecord) -> list[Any]:
         record.qualified_held,
         record.raised_to,
         record.returned,
-        b64encode(record.returns).decode(),
     ]
 
 
-def _purchase(fields: list[Any]) -> PurchaseRecord:
+def _purchase(fields: list[Any], returns: bytes) -> PurchaseRecord:
     return PurchaseRecord(
         fields[2],
         fields[3],
@@ -157,8 +159,8 @@ def _purchase(fields: list[Any]) -> PurchaseRecord:
         fields[11],
         fields[12],
         fields[13],
-        tuple(Line(*line) for line in fields[14]),
-        tuple(Tender(*tender) for tender in fields[15]),
+        tuple(starmap(Line, fields[14])),
+        tuple(starmap(Tender, fields[15])),
         fields[16],
         fields[17],
         fields[18],
@@ -171,5 +173,5 @@ def _purchase(fields: list[Any]) -> PurchaseRecord:
         fields[25],
         fields[26],
         {line_id: (quantity, amount) for line_id, (quantity, amount) in fields[27].items()},
-        b64decode(fields[28]),
+        returns,
     )

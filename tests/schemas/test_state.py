@@ -12,7 +12,7 @@ from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books, program
 from tests.loyalty.events import purchase
 
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 WHOLE = st.integers(0, 2**53)
 SCALARS = st.dictionaries(TEXT, st.one_of(TEXT, st.integers(-(2**53), 2**53), st.booleans()), max_size=3)
 AMOUNTS = st.dictionaries(TEXT, WHOLE, max_size=3)
@@ -118,7 +118,7 @@ def test_a_draft_is_a_copy_that_leaves_the_original_alone(head: Head) -> None:
     assert encode_record(head) == before
 
 
-@pytest.mark.parametrize("raw", [b'[2,"head"]', b'[0,"purchase"]', b'[1,"other"]', b"[]", b"[1]"])
+@pytest.mark.parametrize("raw", [b'[1,"head"]', b'[3,"head"]', b'[0,"purchase"]', b'[2,"other"]', b"[]", b"[2]"])
 def test_another_format_is_refused(raw: bytes) -> None:
     with pytest.raises(UnknownFormat):
         decode_record(raw)

@@ -192,7 +192,7 @@ def test_a_fault_of_the_engine_costs_one_event() -> None:
     assert set(result.writes) == {b"m|m1", b"p|m1|q"}
 
 
-@pytest.mark.parametrize("raw", [b'[2,"head"]', b'[1,"tail"]', b"[]"])
+@pytest.mark.parametrize("raw", [b'[3,"head"]', b'[2,"tail"]', b"[]"])
 def test_state_of_an_unknown_format_stops(raw: bytes) -> None:
     with pytest.raises(UnknownFormat):
         decided(engine(), [record(purchase("p", 100))], {b"m|m1": raw})
