@@ -1,6 +1,6 @@
 """One batch: records in, what to write and send out. Pure; shared by the worker and by offline replay.
 
-For each record, in order: size, decode, partition, then the records that its decision reads, then the decision
+What has fallen due by `now` comes first, in order of its instants. Then, for each record, in order: size, decode, partition, then the records that its decision reads, then the decision
 against an overlay of what earlier records of the batch changed. What cannot be decoded or decided becomes a dead
 letter of the same batch; an unexpected exception or an entry that does not balance discards that event alone.
 
@@ -14,22 +14,26 @@ Not here: transactions and positions (checkpoint.py), Kafka.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from typing import NamedTuple, Protocol, TypeAlias
 
 from loyalty.account import Head
 from loyalty.account import Record as StateRecord
+from loyalty.calendar import DAY_US
 from loyalty.decide import decide, reads
 from loyalty.decisions import Decision, Outcome
+from loyalty.due import TYPE as DUE_TYPE
+from loyalty.due import decide_due, is_due
 from loyalty.facts import Award, Fact
-from loyalty.ledger import EARNED, RETURNED
+from loyalty.ledger import EARNED, EXPIRED, RETURNED
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
+from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_tier
 from schemas.state import decode_record, encode_record
 from workers.overlay import Overlay, parts_of
 from workers.records import DeadLetter, Out, Record, dead_letter, engine_fault, forwarded, partition_of
-from workers.topic_words import INBOX
+from workers.topic_words import ACCOUNTS, INBOX
 
 UNPACKED_MAX = 10_000
 """How many heads are kept decoded: some tens of megabytes."""
@@ -44,7 +48,9 @@ class Counts:
     """(rule, currency) -> points given or, negative, taken back."""
     taken_back: Counter[tuple[str, str]] = field(default_factory=Counter)
     forfeited: Counter[str] = field(default_factory=Counter)
+    expired: Counter[str] = field(default_factory=Counter)
     tier_changes: Counter[str] = field(default_factory=Counter)
+    notices: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     forwarded: int = 0
     unknown_fields: int = 0
@@ -56,18 +62,23 @@ class Counts:
         self.events[event_type, decision.outcome] += 1
         if decision.outcome is not Outcome.APPLIED:
             return
-        self.event_time_us_max = max(self.event_time_us_max, time_us)
+        if event_type != DUE_TYPE:
+            self.event_time_us_max = max(self.event_time_us_max, time_us)
         for entry in decision.entries:
             for posting in entry.postings:
                 if posting.account == EARNED:
                     self.points[posting.rule, posting.currency] -= posting.amount
                 elif posting.account == RETURNED:
                     self.taken_back[posting.rule, posting.currency] += posting.amount
+                elif posting.account == EXPIRED:
+                    self.expired[posting.currency] += posting.amount
             for step in entry.steps:
                 if "forfeited" in step:
                     self.forfeited[step["rule"]] += step["forfeited"]
         for change in decision.tiers:
             self.tier_changes[change.to_tier] += 1
+        for notice in decision.notices:
+            self.notices[notice.kind] += 1
 
     def merge(self, other: "Counts") -> None:
         """Add what another batch did."""
@@ -75,7 +86,9 @@ class Counts:
         self.points.update(other.points)
         self.taken_back.update(other.taken_back)
         self.forfeited.update(other.forfeited)
+        self.expired.update(other.expired)
         self.tier_changes.update(other.tier_changes)
+        self.notices.update(other.notices)
         self.dead_letters.update(other.dead_letters)
         self.forwarded += other.forwarded
         self.unknown_fields += other.unknown_fields
@@ -96,6 +109,9 @@ class StateReader(Protocol):
 
     def get(self, key: bytes, /) -> bytes | None:
         """The record under the key, or None."""
+
+    def due(self, now_us: int, /) -> Sequence[tuple[int, bytes]]:
+        """(instant, key) of the records that have to be looked at by `now_us`, in that order; answered once."""
 
 
 class Decider(Protocol):
@@ -140,9 +156,68 @@ class Engine:
 
         overlay = Overlay(read)
         result = BatchResult([], {}, Counts())
+        self._take_due(partition, state.due(now_us), overlay, now_us, result)
         for part in parts_of(records):
             self._take(partition, part, overlay, now_us, result)
         return result
+
+    def _take_due(
+        self, partition: int, due: Sequence[tuple[int, bytes]], overlay: Overlay, now_us: int, result: BatchResult
+    ) -> None:
+        """Take what is due, in order of the instants; what a record has due after one instant takes its place."""
+        waiting = [(due_us, key.decode()) for due_us, key in due]
+        while waiting:
+            due_us, key = heappop(waiting)
+            answer = self.decide_due(key, overlay, now_us)
+            try:
+                outputs = self._due_outputs(partition, key, answer, now_us)
+                writes = encoded_writes(overlay.changed())
+            except MemoryError:
+                raise
+            except Exception as fault:  # noqa: BLE001 as in decide_fact
+                overlay.undo()
+                answer = self.decide_due(key, overlay, now_us, engine_fault(fault))
+                outputs = self._due_outputs(partition, key, answer, now_us)
+                writes = encoded_writes(overlay.changed())
+            changed = overlay.changed()
+            overlay.keep()
+            result.outputs += outputs
+            result.writes.update(writes)
+            self._remember(changed, writes)
+            count_due(result.counts, answer, due_us)
+            record = changed[key]
+            if record is not None and is_due(record, now_us) and record.due_us is not None:
+                heappush(waiting, (record.due_us, key))
+
+    def decide_due(
+        self, key: str, overlay: Overlay, now_us: int, fault: DeadLetter | None = None
+    ) -> "Decision | DeadLetter":
+        """Decide the earliest of what is due in a record of the overlay, and write there what it changes.
+
+        With a `fault`, or when there is one, it is tried again a day later: nobody else's points wait for it.
+        """
+        record = overlay.get(key)
+        if record is None:
+            return Decision(Outcome.APPLIED)
+        if fault is None:
+            try:
+                decision = decide_due(self._programs, {key: record}, key, now_us)
+            except MemoryError:
+                raise
+            except Exception as raised:  # noqa: BLE001 as in decide_fact
+                fault = engine_fault(raised)
+            else:
+                overlay.write(decision.writes)
+                return decision
+        overlay.write({key: replace(record, due_us=now_us + DAY_US)})
+        return fault
+
+    def _due_outputs(self, partition: int, key: str, answer: "Decision | DeadLetter", now_us: int) -> list[Out]:
+        if isinstance(answer, Decision):
+            return self._messages(partition, answer)
+        # No event came: the key of the account stands for it.
+        record = Record(ACCOUNTS, partition, -1, now_us // 1000, key.encode(), key.encode(), ())
+        return [dead_letter(record, partition, answer, self._record_bytes_max)]
 
     def _take(
         self, partition: int, records: Sequence[Record], overlay: Overlay, now_us: int, result: BatchResult
@@ -216,15 +291,18 @@ class Engine:
 
     def _outputs(self, partition: int, record: Record, answer: "Answer") -> list[Out]:
         if isinstance(answer, Decision):
-            outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(answer)]
-            outputs += [
-                Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
-                for award in answer.awards
-            ]
-            return outputs
+            return self._messages(partition, answer)
         if isinstance(answer, DeadLetter):
             return [dead_letter(record, partition, answer, self._record_bytes_max)]
         return [] if answer is None else [forwarded(record, answer.member, self._partitions)]
+
+    def _messages(self, partition: int, decision: Decision) -> list[Out]:
+        outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(decision)]
+        outputs += [
+            Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
+            for award in decision.awards
+        ]
+        return outputs
 
     def _first_at_fault(self, partition: int, taken: Sequence[tuple[Record, "Answer"]]) -> int:
         """Which is the first of the events whose outputs or writes cannot be encoded."""
@@ -289,6 +367,15 @@ def _count(counts: Counts, read: Decoded | DeadLetter, answer: Answer) -> None:
         counts.events[event_type, "forwarded"] += 1
 
 
+def count_due(counts: Counts, answer: Decision | DeadLetter, time_us: int) -> None:
+    """Count what became of something due."""
+    if isinstance(answer, Decision):
+        counts.add(DUE_TYPE, answer, time_us)
+    else:
+        counts.dead_letters[answer.code] += 1
+        counts.events[DUE_TYPE, "dead_letter"] += 1
+
+
 def encoded_writes(writes: Mapping[str, StateRecord | None]) -> dict[bytes, bytes | None]:
     """State keys and records as bytes."""
     return {key.encode(): None if record is None else encode_record(record) for key, record in writes.items()}
@@ -299,6 +386,7 @@ def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
     messages = [("ledger", entry.member.encode(), encode_entry(entry)) for entry in decision.entries]
     messages += [("balances", change.member.encode(), encode_balance(change)) for change in decision.balances]
     messages += [("tiers", change.member.encode(), encode_tier(change)) for change in decision.tiers]
+    messages += [("notices", notice.member.encode(), encode_notice(notice)) for notice in decision.notices]
     return messages
 
 
