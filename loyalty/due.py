@@ -132,7 +132,7 @@ def _mature(work: Work) -> None:
     for one in mature:
         if one.lot.left:
             work.mature(one, MATURITY)
-    steps = [{"rule": MATURITY, "lot": one.lot.lot_id, "points": one.lot.left} for one in mature if one.lot.left]
+    steps = [_step(MATURITY, one.currency, one.lot) for one in mature if one.lot.left]
     work.book("mature", MATURITY, steps)
     tiers = work.plan.program.tiers
     if tiers is None:
@@ -158,19 +158,21 @@ def _expire(work: Work) -> None:
             head.lots[currency] = left
         else:
             del head.lots[currency]
-    head.active_until = {
-        currency: ends_us for currency, ends_us in head.active_until.items() if ends_us > work.time_us
-    }
+    head.active_until = {currency: ends_us for currency, ends_us in head.active_until.items() if ends_us > work.time_us}
     for number, first in enumerate(range(0, len(gone), ENTRY_LOTS_MAX)):
         some = gone[first : first + ENTRY_LOTS_MAX]
         steps = []
         for currency, lot in some:
             work.expire(currency, lot, EXPIRY)
-            steps.append({"rule": EXPIRY, "lot": lot.lot_id, "points": lot.left, "earned_us": lot.earned_us})
+            steps.append(_step(EXPIRY, currency, lot))
         work.book("expire", f"{EXPIRY}:{number}" if number else EXPIRY, steps)
     if gone:
         ended_lots = {lot.lot_id: (lot.left, lot.earned_us) for _, lot in gone}
         head.expired = {**head.expired, **ended_lots}
+
+
+def _step(rule: str, currency: str, lot: Lot) -> dict[str, Any]:
+    return {"rule": rule, "lot": lot.lot_id, "currency": currency, "points": lot.left, "earned_us": lot.earned_us}
 
 
 def _is_over(ends_us: int | None, at_us: int) -> bool:

@@ -1,9 +1,10 @@
 """State records as bytes: what the accounts changelog holds.
 
 A record is a line of JSON, an array that begins with its format number, its kind and the instant at which it has to be
-looked at next, so that this can be read without the rest. Its fields stand in a fixed order; behind the end of that line stands its memory (loyalty/memory.py), as the bytes that it is. A head takes about a
-kilobyte, and 56 bytes more for each purchase as long as lots are not joined. Reading a format that is not known stops
-the worker: guessing at an account would be worse.
+looked at next, so that this can be read without the rest. Its fields stand in a fixed order; behind the end of that
+line stands its memory (loyalty/memory.py), as the bytes that it is. A head takes about a kilobyte, and 56 bytes more
+for each purchase as long as its lot has something left. Reading a format that is not known stops the worker: guessing
+at an account would be worse.
 
 Not here: what the records mean (loyalty/account.py).
 """
@@ -19,9 +20,10 @@ from loyalty.lots import Lot
 from loyalty.tiers import Sums
 
 FORMAT = 2
-_LEAD = b"[%d," % FORMAT
 _HEAD = "head"
 _PURCHASE = "purchase"
+_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
+"""How records start whose third field is their next instant."""
 
 
 class UnknownFormat(Exception):
@@ -52,8 +54,8 @@ def decode_record(raw: bytes) -> Record:
 
 
 def due_of(raw: bytes) -> int | None:
-    """When the record has to be looked at next, in microseconds since 1970; None when never, or not a record of ours."""
-    if not raw.startswith(_LEAD):
+    """When the record has to be looked at next, in microseconds since 1970; None when never or not of this format."""
+    if not raw.startswith(_TIMED):
         return None
     due = raw.split(b",", 3)[2]
     return None if due == b"null" else int(due)

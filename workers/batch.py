@@ -1,8 +1,9 @@
 """One batch: records in, what to write and send out. Pure; shared by the worker and by offline replay.
 
-What has fallen due by `now` comes first, in order of its instants. Then, for each record, in order: size, decode, partition, then the records that its decision reads, then the decision
-against an overlay of what earlier records of the batch changed. What cannot be decoded or decided becomes a dead
-letter of the same batch; an unexpected exception or an entry that does not balance discards that event alone.
+What has fallen due by `now` comes first, in order of its instants. Then, for each record, in order: size, decode,
+partition, then the records that its decision reads, then the decision against an overlay of what earlier records of
+the batch changed. What cannot be decoded or decided becomes a dead letter of the same batch; an unexpected exception
+or an entry that does not balance discards that event alone.
 
 Invariants:
   W1 the result depends on (programs, state, records, now) alone
@@ -12,9 +13,8 @@ Invariants:
 Not here: transactions and positions (checkpoint.py), Kafka.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -23,76 +23,19 @@ from loyalty.account import Record as StateRecord
 from loyalty.calendar import DAY_US
 from loyalty.decide import decide, reads
 from loyalty.decisions import Decision, Outcome
-from loyalty.due import TYPE as DUE_TYPE
 from loyalty.due import decide_due, is_due
 from loyalty.facts import Award, Fact
-from loyalty.ledger import EARNED, EXPIRED, RETURNED
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
 from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_tier
 from schemas.state import decode_record, encode_record
+from workers.counts import UNKNOWN, Counts, count_due, type_of
 from workers.overlay import Overlay, parts_of
 from workers.records import DeadLetter, Out, Record, dead_letter, engine_fault, forwarded, partition_of
 from workers.topic_words import ACCOUNTS, INBOX
 
 UNPACKED_MAX = 10_000
 """How many heads are kept decoded: some tens of megabytes."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a batch did, for metrics. Keys hold types, outcomes, codes and rules; never a member."""
-
-    events: Counter[tuple[str, str]] = field(default_factory=Counter)
-    points: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(rule, currency) -> points given or, negative, taken back."""
-    taken_back: Counter[tuple[str, str]] = field(default_factory=Counter)
-    forfeited: Counter[str] = field(default_factory=Counter)
-    expired: Counter[str] = field(default_factory=Counter)
-    tier_changes: Counter[str] = field(default_factory=Counter)
-    notices: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    forwarded: int = 0
-    unknown_fields: int = 0
-    event_time_us_max: int = 0
-    """The latest event time that was decided; 0 when none was."""
-
-    def add(self, event_type: str, decision: Decision, time_us: int) -> None:
-        """Count a decision: what it gave, took back, forfeited and raised."""
-        self.events[event_type, decision.outcome] += 1
-        if decision.outcome is not Outcome.APPLIED:
-            return
-        if event_type != DUE_TYPE:
-            self.event_time_us_max = max(self.event_time_us_max, time_us)
-        for entry in decision.entries:
-            for posting in entry.postings:
-                if posting.account == EARNED:
-                    self.points[posting.rule, posting.currency] -= posting.amount
-                elif posting.account == RETURNED:
-                    self.taken_back[posting.rule, posting.currency] += posting.amount
-                elif posting.account == EXPIRED:
-                    self.expired[posting.currency] += posting.amount
-            for step in entry.steps:
-                if "forfeited" in step:
-                    self.forfeited[step["rule"]] += step["forfeited"]
-        for change in decision.tiers:
-            self.tier_changes[change.to_tier] += 1
-        for notice in decision.notices:
-            self.notices[notice.kind] += 1
-
-    def merge(self, other: "Counts") -> None:
-        """Add what another batch did."""
-        self.events.update(other.events)
-        self.points.update(other.points)
-        self.taken_back.update(other.taken_back)
-        self.forfeited.update(other.forfeited)
-        self.expired.update(other.expired)
-        self.tier_changes.update(other.tier_changes)
-        self.notices.update(other.notices)
-        self.dead_letters.update(other.dead_letters)
-        self.forwarded += other.forwarded
-        self.unknown_fields += other.unknown_fields
-        self.event_time_us_max = max(self.event_time_us_max, other.event_time_us_max)
 
 
 @dataclass(slots=True)
@@ -298,10 +241,11 @@ class Engine:
 
     def _messages(self, partition: int, decision: Decision) -> list[Out]:
         outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(decision)]
-        outputs += [
-            Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
-            for award in decision.awards
-        ]
+        if decision.awards:
+            outputs += [
+                Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
+                for award in decision.awards
+            ]
         return outputs
 
     def _first_at_fault(self, partition: int, taken: Sequence[tuple[Record, "Answer"]]) -> int:
@@ -348,15 +292,16 @@ Answer: TypeAlias = Decision | DeadLetter | Forward | None
 
 
 def _count(counts: Counts, read: Decoded | DeadLetter, answer: Answer) -> None:
-    if isinstance(read, Known | Anonymous):
-        counts.unknown_fields += len(read.unknown_fields)
     event_type = UNKNOWN
     if isinstance(read, Known):
-        event_type = type_of(read.fact)
+        fact, unknown_fields = read
+        counts.unknown_fields += len(unknown_fields)
+        event_type = type_of(fact)
         if isinstance(answer, Decision):
-            counts.add(event_type, answer, read.fact.time_us)
+            counts.add(event_type, answer, fact.time_us)
             return
     elif isinstance(read, Anonymous):
+        counts.unknown_fields += len(read.unknown_fields)
         counts.events[read.cause.type, "anonymous"] += 1
         return
     if isinstance(answer, DeadLetter):
@@ -365,15 +310,6 @@ def _count(counts: Counts, read: Decoded | DeadLetter, answer: Answer) -> None:
     else:
         counts.forwarded += 1
         counts.events[event_type, "forwarded"] += 1
-
-
-def count_due(counts: Counts, answer: Decision | DeadLetter, time_us: int) -> None:
-    """Count what became of something due."""
-    if isinstance(answer, Decision):
-        counts.add(DUE_TYPE, answer, time_us)
-    else:
-        counts.dead_letters[answer.code] += 1
-        counts.events[DUE_TYPE, "dead_letter"] += 1
 
 
 def encoded_writes(writes: Mapping[str, StateRecord | None]) -> dict[bytes, bytes | None]:
@@ -385,8 +321,10 @@ def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
     """Ledger entries, balance changes and tier changes as (topic word, key, value)."""
     messages = [("ledger", entry.member.encode(), encode_entry(entry)) for entry in decision.entries]
     messages += [("balances", change.member.encode(), encode_balance(change)) for change in decision.balances]
-    messages += [("tiers", change.member.encode(), encode_tier(change)) for change in decision.tiers]
-    messages += [("notices", notice.member.encode(), encode_notice(notice)) for notice in decision.notices]
+    if decision.tiers:
+        messages += [("tiers", change.member.encode(), encode_tier(change)) for change in decision.tiers]
+    if decision.notices:
+        messages += [("notices", notice.member.encode(), encode_notice(notice)) for notice in decision.notices]
     return messages
 
 
@@ -396,13 +334,3 @@ def as_received(award: Award) -> Award:
     if not (isinstance(received, Known) and isinstance(received.fact, Award)):
         raise TypeError(f"an award of ours cannot be read: {received}")
     return received.fact
-
-
-AWARD_TYPE = "loyalty.award.v1"
-UNKNOWN = "unknown"
-"""Stands for the type of what could not be read."""
-
-
-def type_of(fact: Fact) -> str:
-    """The event's type; an award's cause has the type of the event that gave it."""
-    return AWARD_TYPE if isinstance(fact, Award) else fact.cause.type

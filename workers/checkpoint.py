@@ -8,6 +8,7 @@ The numbers of the stages are those of the runbook: never renumber.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -202,9 +203,10 @@ class Checkpoint:
     def _groups(self) -> Mapping[Target, list[Out]]:
         """What to write, by target. The positions are the last record of the changelog's part."""
         number = self._partition.number
-        groups: dict[Target, list[Out]] = {}
+        outputs: defaultdict[tuple[str, int], list[Out]] = defaultdict(list)
         for out in self._result.outputs:
-            groups.setdefault(Target(out.topic, out.partition), []).append(out)
+            outputs[out[:2]].append(out)
+        groups = {Target(*target): group for target, group in outputs.items()}
         changed = [Out(ACCOUNTS, number, key, value) for key, value in self._result.writes.items()]
         changed.append(Out(ACCOUNTS, number, POSITIONS_KEY, self._after.encode()))
         journal = JournalRecord(

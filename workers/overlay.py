@@ -45,10 +45,11 @@ class Overlay:
 
     def write(self, writes: Mapping[str, Record | None]) -> None:
         """Put records under their keys."""
+        records, before = self._records, self._before
         for key, record in writes.items():
-            if key not in self._before:
-                self._before[key] = self.get(key)
-            self._records[key] = record
+            if key not in before:
+                before[key] = self.get(key)
+            records[key] = record
 
     def changed(self) -> dict[str, Record | None]:
         """What was written since the latest `keep`."""

@@ -111,7 +111,5 @@ class TransactionalProducer:
 
     @staticmethod
     def _append(batch: Any, record: Out, timestamp_ms: int) -> bool:
-        metadata = batch.append(
-            timestamp=timestamp_ms, key=record.key, value=record.value, headers=list(record.headers)
-        )
-        return metadata is not None
+        _, _, key, value, headers = record
+        return batch.append(timestamp=timestamp_ms, key=key, value=value, headers=[*headers]) is not None

@@ -18,7 +18,8 @@ import orjson
 
 from loyalty.account import Head
 from schemas.state import decode_record
-from workers.batch import Counts, Engine
+from workers.batch import Engine
+from workers.counts import Counts
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
 from workers.records import Out, Record

@@ -30,7 +30,8 @@ from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record, encode_record
 from workers.accounts import account_lines
-from workers.batch import UNKNOWN, Counts, Engine, as_received, messages_of, type_of
+from workers.batch import Engine, as_received, messages_of
+from workers.counts import UNKNOWN, Counts, type_of
 from workers.ndjson import Source
 from workers.overlay import PART_EVENTS, Overlay, parts_of
 from workers.records import DeadLetter, engine_fault
@@ -62,7 +63,7 @@ class OutOfOrder(Exception):
 
 
 class Summary(NamedTuple):
-    """What a replay did. `points` sums what was given, less what was taken back, by currency."""
+    """What a replay did. By currency, `points` sums what was given, less what was taken back; `expired` what ended."""
 
     events: int
     outcomes: Counter[str]
@@ -71,6 +72,7 @@ class Summary(NamedTuple):
     members: int
     tiers: Counter[str]
     entries: int
+    expired: Counter[str]
 
 
 class Files:
@@ -278,15 +280,16 @@ class Replay:
 def summed_up(events: int, entries: int, counts: Counts, heads: Sequence[Head]) -> Summary:
     """What a run did, in a few numbers."""
     outcomes: Counter[str] = Counter()
-    for (_, outcome), number in counts.events.items():
-        outcomes[outcome] += number
+    for (event_type, outcome), number in counts.events.items():
+        if event_type != DUE_TYPE:
+            outcomes[outcome] += number
     points: Counter[str] = Counter()
     for (_, currency), number in counts.points.items():
         points[currency] += number
     for (_, currency), number in counts.taken_back.items():
         points[currency] -= number
     tiers = Counter(head.tier for head in heads if head.tier)
-    return Summary(events, outcomes, counts.dead_letters, points, len(heads), tiers, entries)
+    return Summary(events, outcomes, counts.dead_letters, points, len(heads), tiers, entries, counts.expired)
 
 
 def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> bytes:

@@ -23,7 +23,7 @@ class DueIndex(Generic[_Key]):
 
     def __init__(self, due_of: Callable[[_Key], int | None]) -> None:
         """`due_of` answers the instant that the record under a key names now; None when it names none or is gone."""
-        self._due_of = due_of
+        self._due_of: Callable[[_Key], int | None] = due_of
         self._buckets: dict[int, list[_Key]] = {}
         self._hours: list[int] = []
         """Heap of the buckets' numbers."""
