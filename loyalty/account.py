@@ -97,11 +97,11 @@ class Head:
             self.segments,
             self.tier,
             self.tier_since_us,
-            dict(self.balances),
-            dict(self.debts),
-            dict(self.lots),
-            dict(self.qualifying),
-            dict(self.counters),
+            self.balances.copy(),
+            self.debts.copy(),
+            self.lots.copy(),
+            self.qualifying.copy(),
+            self.counters.copy(),
             self.referral,
             self.seen,
             self.ledger_sequence,
@@ -116,8 +116,7 @@ class Head:
         )
 
 
-@dataclass(slots=True)
-class PurchaseRecord:
+class PurchaseRecord(NamedTuple):
     """A purchase as it was decided: the basket, and all that a return needs to decide it again.
 
     tier, segments, member_attributes: the member as of the purchase. granted: rule -> points that it gave,
@@ -144,14 +143,14 @@ class PurchaseRecord:
     tip_minor: int
     store_zone: str
     attributes: Mapping[str, Scalar]
-    granted: dict[str, int]
-    held: dict[str, int]
+    granted: Mapping[str, int]
+    held: Mapping[str, int]
     qualifying_key: str = ""
     qualified: int = 0
     qualified_held: int = 0
     raised_to: str = ""
     """The tier that this purchase raised the member to, or ""."""
-    returned: dict[str, tuple[int, int]] = field(default_factory=dict)
+    returned: Mapping[str, tuple[int, int]] = {}
     returns: bytes = b""
     """Memory (memory.py) of the returns that were taken, by return_id: kept as long as the purchase."""
     due_us: int | None = None

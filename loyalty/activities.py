@@ -10,17 +10,20 @@ from loyalty import caps
 from loyalty.apportion import Exact, whole_by_currency
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
-from loyalty.contexts import event_context, member_context
+from loyalty.contexts import event_context
 from loyalty.explanation import reduced
 from loyalty.facts import Engagement, MemberUpdate, Review, Share
 from loyalty.ledger import Work, lot_id_of
 from loyalty.members import decide_member
-from loyalty.plan import Plan
+from loyalty.plan import Factors, Plan
 from loyalty.program import ALL_LINES, ActivityRule
 from loyalty.standing import counts, qualify, raise_tier
 
 ENROLLMENT = "enrollment"
 PUBLISHED = "published"
+
+NO_LINES = (0,)
+"""The class of what has no lines: multipliers for all lines act on it."""
 
 
 def decide_activity(work: Work, fact: Review | Share | Engagement, on: str) -> None:
@@ -55,11 +58,11 @@ def _give(work: Work, fact: object, on: str) -> None:
     steps = []
     qualifying = 0
     shares = [(rule.currency, exact) for rule, exact, _ in giving]
-    for (rule, exact, which), points in zip(giving, whole_by_currency(shares, plan.program.currencies), strict=True):
+    for (rule, exact, factors), points in zip(giving, whole_by_currency(shares, plan.program.currencies), strict=True):
         grant = caps.granted(head.counters, rule.id, rule.caps, points, local, fact)
         step: dict[str, object] = {"rule": rule.id, "kind": "fixed", "fixed": rule.points, "points": points}
-        if which:
-            step["multipliers"] = dict(plan.counted(which))
+        if factors is not None:
+            step["multipliers"] = factors.counted(NO_LINES)
             step["exact"] = reduced(exact)
         if grant != points:
             step |= {"granted": grant, "forfeited": points - grant}
@@ -78,23 +81,19 @@ def _give(work: Work, fact: object, on: str) -> None:
 def event_circumstances(work: Work, fact: object, local: Local) -> Circumstances:
     """The circumstances of an event that is not a purchase."""
     head = work.head
-    return Circumstances(
-        local=local,
-        tier=head.tier,
-        segments=head.segments,
-        fact=fact,
-        context_of=lambda tier: event_context(fact, member_context(tier, head.segments, head.attributes)),
-    )
+    return Circumstances(local, head.tier, head.segments, head.attributes, fact, event_context)
 
 
-def _worth(plan: Plan, rule: ActivityRule, circumstances: Circumstances) -> tuple[Exact, tuple[int, ...]]:
+def _worth(plan: Plan, rule: ActivityRule, circumstances: Circumstances) -> tuple[Exact, Factors | None]:
     """The rule's exact points and the multipliers in them."""
     if not rule.multiplied:
-        return (rule.points, 1), ()
+        return (rule.points, 1), None
     which = tuple(
         i
         for i, (m, holds) in enumerate(zip(plan.program.multipliers, plan.multiplier_holds, strict=True))
         if m.lines == ALL_LINES and (m.rules is None or rule.id in m.rules) and (holds is None or holds(circumstances))
     )
-    factor = plan.factor(which)
-    return (rule.points * factor[0], factor[1]), which
+    factors = plan.factors(which)
+    if factors is None:
+        return (rule.points, 1), None
+    return (rule.points * factors[0], factors.denominator), factors

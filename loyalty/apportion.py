@@ -46,22 +46,42 @@ def rounded(a: Exact, mode: str) -> int:
     return whole + (twice > 0)
 
 
-def largest_remainder(total: int, shares: Sequence[Exact], at_most: Sequence[int] | None = None) -> list[int]:
-    """Spread `total` over `shares`: each gets its whole part, the largest remainders one more, ties to the first.
+def total_of(shares: Sequence[Exact]) -> Exact:
+    """The exact sum of all."""
+    common = lcm(*[den for _, den in shares])
+    return sum([num * (common // den) for num, den in shares]), common
 
-    `at_most` bounds each part. What then finds no place is left out, so the parts may sum to less.
-    `total` must lie between the sum of the whole parts and the sum of the parts rounded up.
+
+def spread(total: int, numerators: Sequence[int], denominator: int) -> list[int]:
+    """Spread `total` over shares of one denominator: each gets its whole part, the largest remainders one more.
+
+    Ties go to the first. `total` must lie between the sum of the whole parts and the sum of the parts rounded up.
     """
-    parts = [n // d for n, d in shares]
-    if at_most is not None:
-        parts = [min(part, bound) for part, bound in zip(parts, at_most, strict=True)]
+    rests = [num % denominator for num in numerators]
+    extra = total - (sum(numerators) - sum(rests)) // denominator
+    if extra <= 0:
+        return [num // denominator for num in numerators]
+    least = sorted(rests)[-extra]
+    up = denominator - least
+    parts = [(num + up) // denominator for num in numerators]
+    over = sum(parts) - total
+    if over:  # of equal remainders the last ones get nothing
+        for i in [i for i, rest in enumerate(rests) if rest == least][-over:]:
+            parts[i] -= 1
+    return parts
+
+
+def largest_remainder(total: int, shares: Sequence[Exact], at_most: Sequence[int]) -> list[int]:
+    """Spread `total` over `shares` as `spread` does, no part above its bound in `at_most`.
+
+    What then finds no place is left out, so the parts may sum to less.
+    """
+    parts = [min(num // den, bound) for (num, den), bound in zip(shares, at_most, strict=True)]
     extra = total - sum(parts)
     if extra <= 0:
         return parts
     candidates = [
-        i
-        for i, (n, d) in enumerate(shares)
-        if n % d and parts[i] == n // d and (at_most is None or parts[i] < at_most[i])
+        i for i, (num, den) in enumerate(shares) if num % den and parts[i] == num // den and parts[i] < at_most[i]
     ]
     common = lcm(*(shares[i][1] for i in candidates))
     candidates.sort(key=lambda i: -(shares[i][0] % shares[i][1]) * (common // shares[i][1]))
@@ -70,16 +90,22 @@ def largest_remainder(total: int, shares: Sequence[Exact], at_most: Sequence[int
     return parts
 
 
+def whole(shares: Sequence[Exact], rounding: str) -> list[int]:
+    """Whole points for exact shares: one rounding of their sum, then the largest remainder."""
+    if len(shares) == 1:
+        return [rounded(shares[0], rounding)]
+    common = lcm(*[den for _, den in shares])
+    numerators = [num * (common // den) for num, den in shares]
+    return spread(rounded((sum(numerators), common), rounding), numerators, common)
+
+
 def whole_by_currency(shares: Sequence[tuple[str, Exact]], currencies: Sequence[Currency]) -> list[int]:
-    """Whole points for (currency, exact) shares: one rounding for each currency, then the largest remainder."""
+    """Whole points for (currency, exact) shares, each currency by itself."""
+    if len(currencies) == 1:
+        return whole([exact for _, exact in shares], currencies[0].rounding)
     points = [0] * len(shares)
     for currency in currencies:
         mine = [i for i, (of, _) in enumerate(shares) if of == currency.id]
-        if mine:
-            exact = [shares[i][1] for i in mine]
-            total = ZERO
-            for share in exact:
-                total = plus(total, share)
-            for i, part in zip(mine, largest_remainder(rounded(total, currency.rounding), exact), strict=True):
-                points[i] = part
+        for i, part in zip(mine, whole([shares[i][1] for i in mine], currency.rounding), strict=True):
+            points[i] = part
     return points

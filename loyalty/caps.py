@@ -65,7 +65,7 @@ def granted(
     counters: dict[str, int], rule_id: str, caps: Sequence[Cap], points: int, local: Local, fact: object
 ) -> int:
     """How many of `points` the caps leave; what is left is counted as used."""
-    if not caps:
+    if not caps or not points:
         return points
     grant = points
     for cap in caps:

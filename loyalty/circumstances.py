@@ -6,11 +6,13 @@ Not here: line filters (plan.py), what follows when a rule holds (earning.py, ac
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import repeat
+from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from loyalty.calendar import Local, in_every_year, in_hours, in_window, local_time
 from loyalty.conditions import Condition
+from loyalty.facts import Scalar
 from loyalty.program import FieldTest, When
 
 _Value = TypeVar("_Value")
@@ -24,49 +26,60 @@ def _zone(name: str) -> ZoneInfo:
 class Circumstances:
     """When, where and by whom; for a return, as they were at the purchase."""
 
-    __slots__ = ("_context", "_context_of", "channel", "fact", "local", "segments", "store_id", "store_local", "tier")
+    __slots__ = (
+        "_context",
+        "_context_of",
+        "attributes",
+        "channel",
+        "fact",
+        "local",
+        "segments",
+        "store_id",
+        "store_local",
+        "tier",
+    )
 
     def __init__(
         self,
-        *,
         local: Local,
         tier: str,
         segments: tuple[str, ...],
-        fact: object,
-        context_of: Callable[[str], Mapping[str, Any]],
-        store_id: str = "",
-        channel: str = "",
-        store_zone: str = "",
+        attributes: Mapping[str, Scalar],
+        fact: Any,
+        context_of: Callable[["Circumstances"], Mapping[str, Any]],
     ) -> None:
-        """`context_of` builds what conditions read, for a tier; it is called once, and only if a condition asks."""
+        """`tier`, `segments` and `attributes` are the member's.
+
+        `context_of` builds what conditions read; it is called once, and only if a condition asks.
+        """
         self.local = local
+        self.store_local = local
         self.tier = tier
         self.segments = segments
+        self.attributes = attributes
         self.fact = fact
-        self.store_id = store_id
-        self.channel = channel
-        self.store_local = local_time(local.time_us, _zone(store_zone)) if store_zone else local
+        self.store_id = ""
+        self.channel = ""
         self._context_of = context_of
         self._context: Mapping[str, Any] | None = None
 
+    def at_store(self, store_id: str, channel: str, zone: str) -> None:
+        """Say where it was; `zone` is the store's, or "" when the event carries none."""
+        self.store_id = store_id
+        self.channel = channel
+        if zone:
+            self.store_local = local_time(self.local.time_us, _zone(zone))
+
     def with_tier(self, tier: str) -> "Circumstances":
         """The same, for a member of another tier."""
-        other = Circumstances(
-            local=self.local,
-            tier=tier,
-            segments=self.segments,
-            fact=self.fact,
-            context_of=self._context_of,
-            store_id=self.store_id,
-            channel=self.channel,
-        )
-        other.store_local = self.store_local
+        other = Circumstances(self.local, tier, self.segments, self.attributes, self.fact, self._context_of)
+        other.store_id, other.channel, other.store_local = self.store_id, self.channel, self.store_local
         return other
 
     def conditions_context(self) -> Mapping[str, Any]:
         """What conditions read."""
         if self._context is None:
-            self._context = self._context_of(self.tier)
+            self._context = self._context_of(self)
         return self._context
 
 
@@ -95,36 +108,39 @@ def _tests(when: When) -> Iterator[Predicate]:
     if when.weekdays is not None:
         yield _wall_test(when, when.weekdays, _is_weekday)
     if when.every_year is not None:
-        yield _wall_test(when, when.every_year, _in_any(in_every_year))
+        yield _any_test(when, when.every_year, in_every_year)
     if when.windows is not None:
-        yield _wall_test(when, when.windows, _in_any(in_window))
+        yield _any_test(when, when.windows, in_window)
     if when.hours is not None:
-        yield _wall_test(when, when.hours, _in_any(in_hours))
+        yield _any_test(when, when.hours, in_hours)
     if when.condition is not None:
         yield _condition_test(when.condition)
 
 
 def _one_of(field: str, values: frozenset[str]) -> Predicate:
-    return lambda circumstances: getattr(circumstances, field) in values
+    get = attrgetter(field)
+    return lambda circumstances: get(circumstances) in values
 
 
 def _in_segments(segments: frozenset[str]) -> Predicate:
     return lambda circumstances: not segments.isdisjoint(circumstances.segments)
 
 
-def _wall_test(when: When, value: _Value, test: Callable[[Local, _Value], bool]) -> Predicate:
+def _wall_test(when: When, value: _Value, test: Callable[[_Value, Local], bool]) -> Predicate:
     """A test of the local time: the store's where the rule says so and the event carries its zone."""
     if when.store_zone:
-        return lambda circumstances: test(circumstances.store_local, value)
-    return lambda circumstances: test(circumstances.local, value)
+        return lambda circumstances: test(value, circumstances.store_local)
+    return lambda circumstances: test(value, circumstances.local)
 
 
-def _is_weekday(wall: Local, weekdays: frozenset[int]) -> bool:
+def _is_weekday(weekdays: frozenset[int], wall: Local) -> bool:
     return wall.weekday in weekdays
 
 
-def _in_any(lies_in: Callable[[_Value, Local], bool]) -> Callable[[Local, Sequence[_Value]], bool]:
-    return lambda wall, each: any(map(lies_in, each, repeat(wall)))
+def _any_test(when: When, values: Sequence[_Value], lies_in: Callable[[_Value, Local], bool]) -> Predicate:
+    if len(values) == 1:
+        return _wall_test(when, values[0], lies_in)
+    return _wall_test(when, values, lambda each, wall: any(map(lies_in, each, repeat(wall))))
 
 
 def _condition_test(condition: Condition) -> Predicate:

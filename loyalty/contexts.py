@@ -6,18 +6,18 @@ The names are those of the wire contracts, so that an author writes what a POS t
 from collections.abc import Mapping
 from typing import Any
 
-from loyalty.account import PurchaseRecord
-from loyalty.facts import Engagement, MemberUpdate, Purchase, Referral, Review, Scalar, Share
+from loyalty.circumstances import Circumstances
 from loyalty.plan import EXCLUDED, Plan
 
 
-def member_context(tier: str, segments: tuple[str, ...], attributes: Mapping[str, Scalar]) -> Mapping[str, Any]:
+def _member(event: Circumstances) -> Mapping[str, Any]:
     """The member as of the event."""
-    return {"tier": tier, "segments": list(segments), "attributes": dict(attributes)}
+    return {"tier": event.tier, "segments": list(event.segments), "attributes": dict(event.attributes)}
 
 
-def purchase_context(plan: Plan, purchase: Purchase | PurchaseRecord, member: Mapping[str, Any]) -> Mapping[str, Any]:
+def purchase_context(plan: Plan, event: Circumstances) -> Mapping[str, Any]:
     """A purchase as it was made, also when a return asks."""
+    purchase = event.fact
     lines = purchase.lines
     classes = plan.classes_of(lines)
     counted = [line for line, mask in zip(lines, classes, strict=True) if mask != EXCLUDED]
@@ -32,20 +32,18 @@ def purchase_context(plan: Plan, purchase: Purchase | PurchaseRecord, member: Ma
             "tenders": [tender._asdict() for tender in purchase.tenders],
             "attributes": dict(purchase.attributes),
         },
-        "member": member,
+        "member": _member(event),
     }
 
 
 _NOT_FIELDS = frozenset({"cause", "member", "body", "content", "time_us"})
 
 
-def event_context(
-    fact: Review | Share | Engagement | Referral | MemberUpdate | Purchase | object, member: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def event_context(event: Circumstances) -> Mapping[str, Any]:
     """Any other event: its own fields, by their names on the wire."""
-    fields = fact._asdict() if hasattr(fact, "_asdict") else {}
-    event = {name: _plain(value) for name, value in fields.items() if name not in _NOT_FIELDS}
-    return {"event": event, "member": member}
+    fields = event.fact._asdict() if hasattr(event.fact, "_asdict") else {}
+    said = {name: _plain(value) for name, value in fields.items() if name not in _NOT_FIELDS}
+    return {"event": said, "member": _member(event)}
 
 
 def _plain(value: object) -> object:

@@ -12,13 +12,12 @@ Not here: decoding and partitions, which come before; writing, which comes after
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from loyalty import caps
-from loyalty.account import ACTIVE, Head, PurchaseRecord, State, head_key, purchase_key
+from loyalty.account import ACTIVE, Head, PurchaseRecord, Record, State, head_key, purchase_key
 from loyalty.activities import PUBLISHED, decide_activity, enroll
-from loyalty.calendar import DAY_US, SECOND_US, length_us, life_end_us, local_time
+from loyalty.calendar import DAY_US, SECOND_US, life_end_us, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal
 from loyalty.due import caught_up
 from loyalty.facts import (
@@ -50,15 +49,17 @@ Without a bound, one id that thousands share would grow until no transaction tha
 """
 _COUNTER_CHARS = 300
 
+APPLIED = Outcome.APPLIED
 DUPLICATE = Decision(Outcome.DUPLICATE)
 
 
 def reads(fact: Fact) -> Sequence[str]:
     """The state keys that the decision of this fact reads: fetch them, then decide."""
-    keys = [head_key(fact.member)]
-    if isinstance(fact, Purchase | Return) and fact.transaction_id:
-        keys.append(purchase_key(fact.member, fact.transaction_id))
-    return keys
+    match fact:
+        case Purchase() | Return() if fact.transaction_id:
+            return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+        case _:
+            return (head_key(fact.member),)
 
 
 def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decision:
@@ -66,11 +67,13 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
 
     Raises LedgerImbalance and other exceptions only for faults of the engine or its configuration.
     """
-    found = state.get(head_key(fact.member))
+    keys = reads(fact)
+    found = state.get(keys[0])
     head = found if isinstance(found, Head) else None
     event_key, business_key = _keys(fact)
     if head is not None:
-        answer = _taken_before(head, state, fact, event_key, business_key)
+        record = state.get(keys[1]) if len(keys) > 1 else None
+        answer = _taken_before(head, record, fact, event_key, business_key)
         if answer is not None:
             return answer
     plan = programs.named(fact.version) if isinstance(fact, Award) else programs.at(fact.time_us)
@@ -81,18 +84,31 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    draft = Head(fact.member, fact.time_us) if head is None else head.draft()
     leg = fact.award_id if isinstance(fact, Award) else ""
-    work = Work(plan, draft, fact.cause, fact.time_us, now_us, leg)
+    if head is None:
+        work = Work(plan, Head(fact.member, fact.time_us), {}, fact.cause, fact.time_us, now_us, leg)
+        if not _closes(fact):
+            enroll(work, fact)
+    else:
+        work = Work(plan, head.draft(), head.balances, fact.cause, fact.time_us, now_us, leg)
     if plan.kept_alive_by:
         _keep_alive(work, fact)
-    if head is None and not _closes(fact):
-        enroll(work, fact)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    decision = _finished(programs, work, head, fact, event_key, business_key)
-    return caught_up(programs, decision, fact.member, now_us) if draft.due_us is not None else decision
+    refusal = _remembered(programs, work, head, fact, event_key, business_key)
+    if refusal is not None:
+        return Decision(Outcome.REFUSED, refusal=refusal)
+    decision = Decision(
+        APPLIED,
+        {keys[0]: work.head, **work.writes},
+        tuple(work.entries),
+        work.balance_changes(),
+        tuple(work.tiers),
+        tuple(work.awards),
+        notices=tuple(work.notices),
+    )
+    return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
@@ -160,18 +176,18 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     if isinstance(changed, Refusal):
         return changed
     taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
-    work.writes[key] = replace(changed, returns=taken)
+    work.writes[key] = changed._replace(returns=taken)
     return None
 
 
 def _keys(fact: Fact) -> tuple[bytes, bytes | None]:
     """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
-    if isinstance(fact, Award):
-        return key_digest("award", fact.award_id), None
     event = key_digest("event", fact.cause.source, fact.cause.id)
     match fact:
         case Purchase() | MemberUpdate():
             return event, None
+        case Award():
+            return key_digest("award", fact.award_id), None
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():
@@ -187,19 +203,19 @@ def _keys(fact: Fact) -> tuple[bytes, bytes | None]:
 
 
 def _taken_before(
-    head: Head, state: State, fact: Fact, event_key: bytes, business_key: bytes | None
+    head: Head, record: Record | None, fact: Fact, event_key: bytes, business_key: bytes | None
 ) -> Decision | None:
     """DUPLICATE for the same again, a refusal for something else under the same id, None for what is new."""
     body = recall(head.seen, event_key)
     if body is not None:
         return DUPLICATE if body == fact.body else _conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
-    name = f"the {fact.cause.type} with this business key"
-    content = recall(head.seen, business_key) if business_key is not None else None
-    if isinstance(fact, Purchase | Return):
-        record = state.get(purchase_key(fact.member, fact.transaction_id))
-        if isinstance(record, PurchaseRecord) and isinstance(fact, Purchase):
+    content, name = None, ""
+    if business_key is not None:
+        content, name = recall(head.seen, business_key), f"the {fact.cause.type} with this business key"
+    if isinstance(record, PurchaseRecord):
+        if isinstance(fact, Purchase):
             content, name = record.content, f"transaction {fact.transaction_id!r}"
-        elif isinstance(record, PurchaseRecord) and content is None and business_key is not None:
+        elif content is None and business_key is not None:
             content = recall(record.returns, business_key)
     if content is None:
         return None
@@ -226,12 +242,12 @@ def _untimely(plan: Plan, fact: Fact, now_us: int) -> Refusal | None:
     """Why an event is too late or too early; awards are as timely as the event that gave them."""
     if isinstance(fact, Award):
         return None
-    stream = plan.program.stream
-    if stream.max_late is not None and now_us - fact.time_us > length_us(stream.max_late):
-        days = (now_us - fact.time_us) // DAY_US
+    late_us = now_us - fact.time_us
+    if plan.max_late_us is not None and late_us > plan.max_late_us:
+        days = late_us // DAY_US
         return Refusal(Code.TOO_LATE, f"the event came {days} days after its time, more than the program's max_late")
-    if fact.time_us - now_us > length_us(stream.max_future):
-        seconds = (fact.time_us - now_us) // SECOND_US
+    if -late_us > plan.max_future_us:
+        seconds = -late_us // SECOND_US
         return Refusal(
             Code.TOO_EARLY, f"the event's time is {seconds} s ahead, more than max_future: check the sender's clock"
         )
@@ -255,10 +271,10 @@ def _closes(fact: Fact) -> bool:
     return isinstance(fact, MemberUpdate) and fact.status == STATUS_CLOSED
 
 
-def _finished(
+def _remembered(
     programs: Programs, work: Work, before: Head | None, fact: Fact, event_key: bytes, business_key: bytes | None
-) -> Decision:
-    """Remember the event, tidy the account, and answer."""
+) -> Refusal | None:
+    """Remember the event and tidy the account; a refusal when the account is full."""
     head = work.head
     seen = head.seen
     if programs.remembered_us is not None:
@@ -268,28 +284,21 @@ def _finished(
         if len(head.counters) // COUNTERS_PRUNED_EVERY > counters_before // COUNTERS_PRUNED_EVERY:
             oldest = local_time(oldest_us, work.plan.program.zone).ordinal
             caps.prune(head.counters, oldest, programs.rolling_days_max)
+        if isinstance(fact, Purchase):
+            # Kept as long as it may be returned, and as long as it may come again.
+            record = work.writes[purchase_key(fact.member, fact.transaction_id)]
+            record.due_us = max(fact.time_us + programs.returnable_us, work.now_us + programs.remembered_us)
     seen = remember(seen, event_key, fact.body, work.now_us)
     if business_key is not None:
         seen = remember(seen, business_key, fact.content, work.now_us)
     head.seen = seen
+    chars = _chars(head)
+    if chars <= ACCOUNT_CHARS_MAX:
+        return None
     # Returns and closing go on for a while: points of an account that is too full must still be taken back.
-    limit = 2 * ACCOUNT_CHARS_MAX if isinstance(fact, Return) or _closes(fact) else ACCOUNT_CHARS_MAX
-    if _chars(head) > limit:
-        return _refused(
-            Code.ACCOUNT_FULL,
-            "the account has taken more events than an account can hold: is one member id shared by many?",
-        )
-    balances = work.balance_changes()
-    if isinstance(fact, Purchase) and programs.remembered_us is not None:
-        record = work.writes[purchase_key(fact.member, fact.transaction_id)]
-        # As long as it may come back, and as long as it may come again.
-        record.due_us = max(fact.time_us + programs.returnable_us, work.now_us + programs.remembered_us)
-    return Decision(
-        Outcome.APPLIED,
-        {head_key(head.member): head, **work.writes},
-        tuple(work.entries),
-        balances,
-        tuple(work.tiers),
-        tuple(work.awards),
-        notices=tuple(work.notices),
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return) or _closes(fact)):
+        return None
+    return Refusal(
+        Code.ACCOUNT_FULL,
+        "the account has taken more events than an account can hold: is one member id shared by many?",
     )

@@ -6,9 +6,9 @@ Invariants:
   D3 every id is derived from (cause source, cause id, leg): deciding twice gives the same ids
 """
 
-import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -168,4 +168,4 @@ _SEPARATOR = "\x1f"
 def derived_id(cause: "Cause", *legs: str) -> str:
     """32 hex digits from the cause's source and id and the legs; the same input gives the same id."""
     text = _SEPARATOR.join((cause.source, cause.id, *legs))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return blake2b(text.encode(), digest_size=16).hexdigest()

@@ -60,7 +60,7 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     plan = programs.at(at_us) or latest
     # A late event may bring back an instant that has been decided: the sequence keeps the ids apart.
     cause = Cause(SOURCE, f"{draft.member}/{at_us}/{draft.ledger_sequence + draft.notices_sequence}", TYPE)
-    work = Work(plan, draft, cause, at_us, now_us)
+    work = Work(plan, draft, record.balances, cause, at_us, now_us)
     _mature(work)
     _expire(work)
     _give_notice(work, latest)  # Not an older version: what is not told would stay due for ever.

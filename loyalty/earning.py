@@ -10,35 +10,38 @@ Invariants:
 Not here: caps (caps.py), tiers (tiers.py), postings (purchases.py), explanations (explanation.py).
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import compress
+from collections.abc import Collection, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
 from loyalty.account import PurchaseRecord
-from loyalty.apportion import ZERO, Exact, plus, rounded, whole_by_currency
+from loyalty.apportion import ZERO, Exact, rounded, whole_by_currency
 from loyalty.circumstances import Circumstances
 from loyalty.facts import Line, Purchase, Tender
-from loyalty.plan import EXCLUDED, Plan, RulePlan
+from loyalty.plan import EXCLUDED, Factors, Plan, RulePlan
 from loyalty.program import PurchaseRule
 
 POINTS_TENDER = "points"
 ONE: Exact = (1, 1)
 AMOUNT = Line._fields.index("amount_minor")
+QUANTITY = Line._fields.index("quantity_micro")
 _AMOUNT = itemgetter(AMOUNT)
-_QUANTITY = itemgetter(Line._fields.index("quantity_micro"))
+_QUANTITY = itemgetter(QUANTITY)
 
 
 class Basket(NamedTuple):
     """Lines to be valued.
 
-    masks: the class of each line (plan.py). groups: class -> (amount_minor, quantity_micro), without excluded lines.
-    exchange: what one minor unit paid counts for in the program's money. money: of a line's, that is net of points.
+    amounts: `amount_minor` of each line. classes: the class of each line (plan.py), of which there are `classes_number`
+    different ones. spend: class -> amount_minor, without excluded lines. exchange: what one minor unit paid counts for
+    in the program's money. money: of a line's, that is net of points.
     """
 
     lines: tuple[Line, ...]
-    masks: list[int]
-    groups: dict[int, tuple[int, int]]
+    amounts: Sequence[int]
+    classes: Sequence[int]
+    classes_number: int
+    spend: Mapping[int, int]
     tenders: tuple[Tender, ...]
     exchange: Exact
     money: Exact
@@ -53,8 +56,11 @@ class Earned(NamedTuple):
     base: Exact
     spend_minor: int
     quantity_micro: int
-    factors: dict[int, tuple[int, ...]]
-    """Class of lines -> indexes of the multipliers that applied to them."""
+    """Of the lines that count, where the rule counts items; else 0."""
+    classes: Collection[int]
+    """The classes of lines that count; for what is given once, of all of them as one."""
+    factors: Factors | None
+    """What multiplies lines, by their class."""
     counts: Exact
     """What one unit of the measure counts for: the share of the rule's own tenders and, for money, the basket's."""
 
@@ -62,18 +68,25 @@ class Earned(NamedTuple):
 def basket_of(plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line, ...] | None = None) -> Basket:
     """The basket of a purchase, or what is left of it when `lines` are given."""
     of_lines = purchase.lines if lines is None else lines
-    masks = plan.classes_of(of_lines)
+    amounts = list(map(_AMOUNT, of_lines))
+    classes = plan.classes_of(of_lines)
     exchange = _exchange(plan, purchase.currency)
     money = _net_of_points(purchase, exchange) if purchase.tenders else exchange
-    return Basket(of_lines, masks, _groups(of_lines, masks), purchase.tenders, exchange, money)
+    spend = _by_class(classes, amounts)
+    number = len(spend)
+    spend.pop(EXCLUDED, None)
+    return Basket(of_lines, amounts, classes, number, spend, purchase.tenders, exchange, money)
 
 
-def _groups(lines: Sequence[Line], masks: list[int]) -> dict[int, tuple[int, int]]:
-    found = {}
-    for mask in dict.fromkeys(masks):
-        if mask != EXCLUDED:
-            mine = lines if masks.count(mask) == len(masks) else tuple(compress(lines, map(mask.__eq__, masks)))
-            found[mask] = (sum(map(_AMOUNT, mine)), sum(map(_QUANTITY, mine)))
+def _by_class(classes: Sequence[int], measures: Sequence[int]) -> dict[int, int]:
+    """The sum of a measure over the lines of each class."""
+    if not classes:
+        return {}
+    if classes.count(classes[0]) == len(classes):
+        return {classes[0]: sum(measures)}
+    found = dict.fromkeys(classes, 0)
+    for each, measure in zip(classes, measures, strict=True):
+        found[each] += measure
     return found
 
 
@@ -94,32 +107,37 @@ def _net_of_points(purchase: Purchase | PurchaseRecord, exchange: Exact) -> Exac
 
 def counted_spend(basket: Basket) -> Exact:
     """Money for the lines that the program counts, net of points, in minor units of the program's money."""
-    return sum([sums[0] for sums in basket.groups.values()]) * basket.money[0], basket.money[1]
+    return sum(basket.spend.values()) * basket.money[0], basket.money[1]
 
 
 def evaluate(plan: Plan, basket: Basket, circumstances: Circumstances, *, test_minimum: bool = True) -> list[Earned]:
     """What each purchase rule that applies gives, exactly, in the program's order."""
-    active = [i for i, holds in enumerate(plan.multiplier_holds) if holds is None or holds(circumstances)]
-    groups = list(basket.groups.items())
-    found = []
-    for of in plan.rules:
-        holds, bit, rule = of.holds, of.bit, of.rule
+    by_class = basket.spend
+    found: list[Earned] = []
+    total = sum(by_class.values())
+    for of, factors in plan.rated(circumstances) if by_class else ():
+        rule, holds, bit = of.rule, of.holds, of.bit
         if holds is not None and not holds(circumstances):
             continue
-        counted = [group for group in groups if group[0] & bit == bit] if bit else groups
-        if not counted:
-            continue
+        counted: Collection[int] = by_class
+        spend = total
+        if bit:
+            counted = [each for each in by_class if each & bit]
+            if not counted:
+                continue
+            spend = sum([by_class[each] for each in counted])
         share, money = ONE, basket.money
         if rule.tenders is not None:
             share = _share_of(basket.tenders, rule.tenders)
             if not share[0]:
                 continue
             money = (money[0] * share[0], money[1] * share[1])
-        if test_minimum and rule.min_spend_minor:
-            spend = sum([sums[0] for _, sums in counted])
-            if spend * money[0] < rule.min_spend_minor * money[1]:
-                continue
-        found.append(_earned(plan, of, counted, active, money if of.line_field == AMOUNT else share))
+        if test_minimum and rule.min_spend_minor and spend * money[0] < rule.min_spend_minor * money[1]:
+            continue
+        if of.line_field == AMOUNT:
+            found.append(_measured(of, factors, by_class, counted, spend, money))
+        else:
+            found.append(_of_other(of, factors, basket, counted, spend, share))
     return found
 
 
@@ -131,59 +149,41 @@ def _share_of(tenders: Sequence[Tender], ours: frozenset[str]) -> Exact:
     return (with_ours, sum(t.amount_minor for t in paid)) if with_ours else ZERO
 
 
-def _earned(
-    plan: Plan, of: RulePlan, counted: Sequence[tuple[int, tuple[int, int]]], active: Iterable[int], counts: Exact
+def _measured(
+    of: RulePlan,
+    factors: Factors | None,
+    by_class: Mapping[int, int],
+    counted: Collection[int],
+    spend: int,
+    counts: Exact,
 ) -> Earned:
-    spend = quantity = 0
-    for _, (amount_minor, quantity_micro) in counted:
-        spend += amount_minor
-        quantity += quantity_micro
-    field = of.line_field
-    if field is None:
-        measured, rate = 1, (of.rate_num, of.rate_den)
-    else:
-        measured = spend if field == AMOUNT else quantity
-        rate = of.rate_num * counts[0], of.rate_den * counts[1]
-    exact = base = (measured * rate[0], rate[1])
-    factors: dict[int, tuple[int, ...]] = {}
-    multipliers = [i for i in active if i in of.multipliers]
-    if multipliers:
-        exact, factors = _multiplied(plan, of, counted, multipliers, rate)
-    return Earned(of.rule, of, exact, base, spend, quantity, factors, counts)
+    """What a rule gives for the classes of lines that count, of whose measure `spend` is the sum."""
+    num, den = of.rate_num * counts[0], of.rate_den * counts[1]
+    exact = base = (spend * num, den)
+    if factors is not None:
+        multiplied = sum([by_class[each] * factors[each] for each in counted])
+        exact = (multiplied * num, den * factors.denominator)
+    return Earned(of.rule, of, exact, base, spend, 0, counted, factors, counts)
 
 
-def _multiplied(
-    plan: Plan, of: RulePlan, counted: Sequence[tuple[int, tuple[int, int]]], multipliers: list[int], rate: Exact
-) -> tuple[Exact, dict[int, tuple[int, ...]]]:
-    """What the rule gives with its multipliers, and which of them applied to which class of lines."""
-    field, bits = of.line_field, plan.multiplier_bits
-    if field is None:
-        counted = [_merged(counted)]
-    exact = ZERO
-    factors: dict[int, tuple[int, ...]] = {}
-    for mask, (amount_minor, quantity_micro) in counted:
-        measure = 1 if field is None else amount_minor if field == AMOUNT else quantity_micro
-        num, den = measure * rate[0], rate[1]
-        which = tuple([i for i in multipliers if mask & bits[i] == bits[i]])
-        if which:
-            factors[mask] = which
-            factor = plan.factor(which)
-            num, den = num * factor[0], den * factor[1]
-        exact = (num, den) if exact is ZERO else plus(exact, (num, den))
-    return exact, factors
-
-
-def _merged(counted: Sequence[tuple[int, tuple[int, int]]]) -> tuple[int, tuple[int, int]]:
-    """All counted lines as one group: it passes a filter if one of its lines does."""
-    merged = 0
-    for mask, _ in counted:
-        merged |= mask
-    return merged, (sum(sums[0] for _, sums in counted), sum(sums[1] for _, sums in counted))
+def _of_other(
+    of: RulePlan, factors: Factors | None, basket: Basket, counted: Collection[int], spend: int, counts: Exact
+) -> Earned:
+    """What a rule gives that counts items, or once for the purchase."""
+    if of.line_field is None:
+        merged = 0
+        for each in counted:  # all lines as one: it passes a filter if one of them does
+            merged |= each
+        one = _measured(of, factors, {merged: 1}, (merged,), 1, ONE)
+        return one._replace(spend_minor=spend, counts=counts)
+    by_class = _by_class(basket.classes, list(map(_QUANTITY, basket.lines)))
+    items = sum([by_class[each] for each in counted])
+    one = _measured(of, factors, by_class, counted, items, counts)
+    return one._replace(spend_minor=spend, quantity_micro=items)
 
 
 def whole_points(plan: Plan, earned: Sequence[Earned]) -> list[int]:
     """Points of each rule before caps: one rounding for each currency, then the largest remainder over its rules."""
     if len(earned) == 1:
-        only = earned[0]
-        return [rounded(only.exact, plan.currencies[only.rule.currency].rounding)]
+        return [rounded(earned[0].exact, earned[0].of.rounding)]
     return whole_by_currency([(one.rule.currency, one.exact) for one in earned], plan.program.currencies)

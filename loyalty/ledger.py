@@ -87,7 +87,16 @@ class Work:
         "writes",
     )
 
-    def __init__(self, plan: Plan, head: Head, cause: Cause, time_us: int, now_us: int, leg: str = "") -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        head: Head,
+        balances_before: Mapping[str, tuple[int, int]],
+        cause: Cause,
+        time_us: int,
+        now_us: int,
+        leg: str = "",
+    ) -> None:
         """`head` is a draft; `plan` the version that the event is decided under.
 
         `leg` keeps the messages of several decisions of one cause apart: the rule of an award.
@@ -98,7 +107,7 @@ class Work:
         self.cause = cause
         self.time_us = time_us
         self.now_us = now_us
-        self.balances_before = dict(head.balances)
+        self.balances_before = balances_before
         self.postings: list[Posting] = []
         self.entries: list[Entry] = []
         self.tiers: list[TierChange] = []
@@ -137,12 +146,14 @@ class Work:
         for rule, amount in parts:
             if not amount:
                 continue
-            paid = min(owed, amount)
-            owed -= paid
             total += amount
-            into_lot += amount - paid
             post(Posting(against, currency, -amount, rule, ""))
+            paid = 0
+            if owed:
+                paid = min(owed, amount)
+                owed -= paid
             if amount > paid:
+                into_lot += amount - paid
                 post(Posting(account, currency, amount - paid, rule, lot_id))
             if paid:
                 post(Posting(account, currency, paid, rule, DEBT))
@@ -342,6 +353,7 @@ class Work:
             before = self.balances_before.get(currency, NO_BALANCE)
             if after == before:
                 continue
+            available, pending = after
             head.balances_sequence += 1
             found.append(
                 BalanceChange(
@@ -349,10 +361,10 @@ class Work:
                     head.member,
                     self.plan.program.id,
                     currency,
-                    after[0],
-                    after[1],
-                    sum(after) - sum(before),
-                    dict(head.balances),
+                    available,
+                    pending,
+                    available + pending - before[0] - before[1],
+                    head.balances.copy(),
                     self.cause,
                     self.time_us,
                     self.now_us,

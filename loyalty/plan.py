@@ -6,14 +6,15 @@ so that a basket is a handful of groups and not a list of lines.
 Not here: what the rules give (earning.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import compress
 from math import prod
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from loyalty.calendar import DAY_US, length_days, length_us
-from loyalty.circumstances import Predicate, predicate
+from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.facts import Line
 from loyalty.program import ALL_LINES, ActivityRule, Currency, LineFilter, Multiplier, Program, PurchaseRule
 from loyalty.rules import EARN_RULES
@@ -40,7 +41,7 @@ def passes(lines: LineFilter, sku: str, category: str, brand: str) -> bool:
 
 
 _FILTERED = ("sku", "category", "brand")
-"""What filters look at: neighbours in a `Line`."""
+"""What filters look at."""
 _CLASSES_MAX = 1 << 17
 
 
@@ -53,11 +54,11 @@ def _asks_for(lines: LineFilter) -> tuple[bool, ...]:
     )
 
 
-class _Classes(dict[tuple[str, ...], int]):
+class _Classes(dict[Any, int]):
     """Class of lines, worked out when it is first asked for. Bounded: it starts over when full.
 
-    The key is cut out of a line from the first to the last field that any filter looks at: there are many
-    thousands of skus, so that a program which only asks for categories finds its few classes much sooner.
+    `key` cuts out of a line what any filter looks at and nothing else. There are many thousands of skus: a program
+    that only asks for categories finds its few classes much sooner, and leaves the rest of each line untouched.
     """
 
     def __init__(self, excluded: LineFilter, bits: Mapping[LineFilter, int]) -> None:
@@ -65,21 +66,65 @@ class _Classes(dict[tuple[str, ...], int]):
         self._excluded = excluded
         self._bits = bits
         asked = [any(asks) for asks in zip(*map(_asks_for, [excluded, *bits]), strict=True)]
-        used = [i for i, is_asked in enumerate(asked) if is_asked]
-        self._before, end = (used[0], used[-1] + 1) if used else (0, 0)
-        self._after = len(_FILTERED) - end
-        first = Line._fields.index(_FILTERED[0])
-        self.key = itemgetter(slice(first + self._before, first + end))
+        self._asked = list(compress(_FILTERED, asked)) or ["category"]
+        self.key = itemgetter(*map(Line._fields.index, self._asked))
 
-    def __missing__(self, key: tuple[str, ...]) -> int:
+    def __missing__(self, key: str | tuple[str, ...]) -> int:
         if len(self) >= _CLASSES_MAX:
             self.clear()
-        sku, category, brand = ("",) * self._before + key + ("",) * self._after
+        values = (key,) if isinstance(key, str) else key
+        known = dict(zip(self._asked, values, strict=True))
+        sku, category, brand = (known.get(field, "") for field in _FILTERED)
         found = EXCLUDED
         if passes(self._excluded, sku, category, brand):
             found = sum(bit for lines, bit in self._bits.items() if bit and passes(lines, sku, category, brand))
         self[key] = found
         return found
+
+
+_TABLES_MAX = 1 << 10
+"""Sets of active multipliers whose factors are kept, and classes of lines in the factors of each."""
+
+
+class Factors(dict[int, int]):
+    """What multiplies a rule while some multipliers act on it: class of lines -> numerator over `denominator`.
+
+    Worked out when it is first asked for. Bounded: it starts over when full.
+    """
+
+    def __init__(self, plan: "Plan", acting: Sequence[int]) -> None:
+        """`acting` are the indexes of the multipliers that may act on the rule's lines."""
+        super().__init__()
+        self._plan = plan
+        self._acting = acting
+        # However factors are combined, each comes in once: the product is a denominator of every combination.
+        self.denominator = prod(plan.program.multipliers[i].factor.denominator for i in acting)
+        self._counted: dict[int, Mapping[str, str]] = {}
+
+    def __missing__(self, mask: int) -> int:
+        if len(self) >= _TABLES_MAX:
+            self.clear()
+        factor = combined(self._applied(mask), self._plan.program)
+        found = self[mask] = factor.numerator * (self.denominator // factor.denominator)
+        return found
+
+    def counted(self, masks: Iterable[int]) -> Mapping[str, str]:
+        """The multipliers that count for lines of these classes: id -> factor, as text."""
+        found: dict[str, str] = {}
+        for mask in masks:
+            known = self._counted.get(mask)
+            if known is None:
+                if len(self._counted) >= _TABLES_MAX:
+                    self._counted.clear()
+                groups = counting(self._applied(mask), self._plan.program)
+                known = self._counted[mask] = {m.id: str(m.factor) for members in groups.values() for m in members}
+            found.update(known)
+        return found
+
+    def _applied(self, mask: int) -> list[Multiplier]:
+        """Those of the acting multipliers whose lines the class is among."""
+        bits, multipliers = self._plan.multiplier_bits, self._plan.program.multipliers
+        return [multipliers[i] for i in self._acting if mask & bits[i] == bits[i]]
 
 
 class RulePlan(NamedTuple):
@@ -96,9 +141,11 @@ class RulePlan(NamedTuple):
     rate_num: int
     rate_den: int
     rate_text: str
+    rounding: str
+    """Of the rule's currency."""
 
 
-def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier]) -> RulePlan:
+def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier], rounding: str) -> RulePlan:
     kind = EARN_RULES[rule.kind]
     acting = (i for i, m in enumerate(multipliers) if rule.multiplied and (m.rules is None or rule.id in m.rules))
     return RulePlan(
@@ -110,6 +157,7 @@ def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier]) 
         rule.rate.numerator,
         rule.rate.denominator * kind.UNITS,
         str(rule.rate),
+        rounding,
     )
 
 
@@ -118,7 +166,7 @@ class Plan:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.currencies = {currency.id: currency for currency in program.currencies}
+        roundings = {currency.id: currency.rounding for currency in program.currencies}
         self.rule_named: dict[str, PurchaseRule] = {rule.id: rule for rule in program.purchase_rules}
         self.activities: dict[str, tuple[tuple[ActivityRule, Predicate | None], ...]] = {
             on: tuple((rule, predicate(rule.when)) for rule in program.activity_rules if rule.on == on)
@@ -128,14 +176,16 @@ class Plan:
         filters = list(dict.fromkeys(lines for lines in used if lines != ALL_LINES))
         self._bits = {lines: 1 << i for i, lines in enumerate(filters)} | {ALL_LINES: 0}
         self.rules = tuple(
-            _rule_plan(rule, self._bits[rule.lines], program.multipliers) for rule in program.purchase_rules
+            _rule_plan(rule, self._bits[rule.lines], program.multipliers, roundings[rule.currency])
+            for rule in program.purchase_rules
         )
         self.multiplier_bits = tuple(self._bits[m.lines] for m in program.multipliers)
         self.multiplier_holds = tuple(predicate(m.when) for m in program.multipliers)
+        self._multiplier_tests = tuple(enumerate(self.multiplier_holds))
         self.referral_holds = tuple(predicate(rule.when) for rule in program.referral_rules)
         self._classes = _Classes(program.excluded_lines, self._bits)
-        self._factors: dict[tuple[int, ...], tuple[int, int]] = {}
-        self._counted: dict[tuple[int, ...], dict[str, str]] = {}
+        self._factors: dict[tuple[int, ...], Factors] = {}
+        self._rated: dict[tuple[int, ...], Rated] = {}
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
@@ -145,6 +195,9 @@ class Plan:
             for kind in {kind for c in program.currencies if c.expiry is not None for kind in c.expiry.restart_on}
         }
         """Kind of activity -> the points whose end it moves."""
+        stream = program.stream
+        self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
+        self.max_future_us = length_us(stream.max_future)
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
     def classes_of(self, lines: Sequence[Line]) -> list[int]:
@@ -152,22 +205,32 @@ class Plan:
         classes = self._classes
         return list(map(classes.__getitem__, map(classes.key, lines)))
 
-    def factor(self, which: tuple[int, ...]) -> tuple[int, int]:
-        """The combined factor of the multipliers with these indexes, as numerator and denominator."""
-        known = self._factors.get(which)
+    def rated(self, circumstances: Circumstances) -> "Rated":
+        """The purchase rules, each with the factors that multiply it in these circumstances; None: nothing does."""
+        active = tuple([i for i, holds in self._multiplier_tests if holds is None or holds(circumstances)])
+        known = self._rated.get(active)
         if known is None:
-            factor = combined([self.program.multipliers[i] for i in which], self.program)
-            known = self._factors[which] = factor.numerator, factor.denominator
+            if len(self._rated) >= _TABLES_MAX:
+                self._rated.clear()
+            acting = [tuple([i for i in active if i in of.multipliers]) for of in self.rules]
+            known = tuple([(of, self.factors(mine)) for of, mine in zip(self.rules, acting, strict=True)])
+            self._rated[active] = known
         return known
 
-    def counted(self, which: tuple[int, ...]) -> Mapping[str, str]:
-        """The multipliers with these indexes that count when they apply together: id -> factor, as text."""
-        known = self._counted.get(which)
+    def factors(self, acting: tuple[int, ...]) -> Factors | None:
+        """What the multipliers with these indexes make of a rule; None when there are none."""
+        if not acting:
+            return None
+        known = self._factors.get(acting)
         if known is None:
-            chosen = [self.program.multipliers[i] for i in which]
-            members = [m for members in counting(chosen, self.program).values() for m in members]
-            known = self._counted[which] = {m.id: str(m.factor) for m in members}
+            if len(self._factors) >= _TABLES_MAX:
+                self._factors.clear()
+            known = self._factors[acting] = Factors(self, acting)
         return known
+
+
+Rated: TypeAlias = tuple[tuple[RulePlan, Factors | None], ...]
+"""Purchase rules with the factors that multiply them."""
 
 
 def counting(multipliers: Sequence[Multiplier], program: Program) -> dict[str, list[Multiplier]]:

@@ -4,6 +4,7 @@ Not here: what the rules give (earning.py), returns (returns.py).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty import caps, referrals
@@ -11,7 +12,7 @@ from loyalty.account import PurchaseRecord, purchase_key
 from loyalty.apportion import ZERO, Exact, plus
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
-from loyalty.contexts import member_context, purchase_context
+from loyalty.contexts import purchase_context
 from loyalty.decisions import Code, Refusal
 from loyalty.earning import Basket, Earned, basket_of, counted_spend, evaluate, whole_points
 from loyalty.explanation import explained
@@ -77,7 +78,7 @@ def _capped(
 ) -> list[int]:
     """What caps leave of each rule's points; the counters are moved on."""
     return [
-        caps.granted(counters, one.rule.id, one.rule.caps, part, local, fact)
+        caps.granted(counters, one.rule.id, one.rule.caps, part, local, fact) if part and one.rule.caps else part
         for one, part in zip(earned, points, strict=True)
     ]
 
@@ -108,16 +109,9 @@ def purchase_circumstances(
     attributes: Mapping[str, Scalar],
 ) -> Circumstances:
     """The circumstances of a purchase, for the member as of it."""
-    return Circumstances(
-        local=local,
-        tier=tier,
-        segments=segments,
-        fact=purchase,
-        context_of=lambda of_tier: purchase_context(plan, purchase, member_context(of_tier, segments, attributes)),
-        store_id=purchase.store_id,
-        channel=purchase.channel,
-        store_zone=purchase.store_zone,
-    )
+    found = Circumstances(local, tier, segments, attributes, purchase, partial(purchase_context, plan))
+    found.at_store(purchase.store_id, purchase.channel, purchase.store_zone)
+    return found
 
 
 def qualifying_part(one: Earned, points: int, granted: int) -> Exact:
@@ -132,7 +126,7 @@ def qualified(
     """What the basket adds to the tier basis: the parts of the rules that qualify, or spend."""
     if tiers.basis == "spend":
         spend = counted_spend(basket)
-        if basket.groups and tiers.spend_includes:  # tax on nothing that counts does not count either
+        if basket.spend and tiers.spend_includes:  # tax on nothing that counts does not count either
             extras = {"tax": purchase.tax_minor, "shipping": purchase.shipping_minor, "tip": purchase.tip_minor}
             included = sum(extras[name] for name in tiers.spend_includes)
             spend = plus(spend, (included * basket.exchange[0], basket.exchange[1]))
@@ -174,7 +168,7 @@ def _record(
         fact.store_zone,
         fact.attributes,
         granted,
-        dict(granted),
+        granted,
         key,
         amount,
         amount,

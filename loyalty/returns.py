@@ -17,7 +17,7 @@ Invariants:
 Not here: blind returns, returns before their purchase.
 """
 
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from loyalty import caps
@@ -61,7 +61,7 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
         _, room_before, _ = _worth(plan, record, bought, _remaining(record.lines, record.returned))
         _free_caps(work, plan, record, room_before, room)
     _lower_basis(work, plan, record, qualified_held)
-    return replace(record, held=held, qualified_held=qualified_held, returned=returned)
+    return record._replace(held=held, qualified_held=qualified_held, returned=returned)
 
 
 def _returned(record: PurchaseRecord, lines: tuple[ReturnLine, ...]) -> dict[str, tuple[int, int]] | Refusal:
@@ -88,7 +88,7 @@ def _returned(record: PurchaseRecord, lines: tuple[ReturnLine, ...]) -> dict[str
     return returned
 
 
-def _remaining(lines: tuple[Line, ...], returned: dict[str, tuple[int, int]]) -> tuple[Line, ...]:
+def _remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
     """The basket without what came back. A line whose whole quantity came back is gone, whatever its amount."""
     left = []
     for line in lines:
@@ -158,7 +158,7 @@ def _limit(exact: Exact, points: int, granted: int) -> Exact:
 
 
 def _held(
-    plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: dict[str, int], cut: dict[str, int]
+    plan: Plan, now: list[Earned], limits: dict[str, Exact], granted: Mapping[str, int], cut: dict[str, int]
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Points that each rule holds, and the most that it may come to. `cut` is what caps took at the purchase."""
     held: dict[str, int] = {}

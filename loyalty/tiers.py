@@ -20,6 +20,8 @@ from loyalty.calendar import Local, length_days, window_start_ordinal
 from loyalty.program import Duration, Program, Tiers
 
 _KEPT_AT_LEAST = Duration(months=24)
+_CHARS_AT_LEAST = 4 * 2 * length_days(_KEPT_AT_LEAST)
+"""Shorter texts need not be counted through: an entry has four characters or more, and no window keeps fewer."""
 
 
 class Sums(NamedTuple):
@@ -56,12 +58,15 @@ def added(sums: Sums, number: int, amount: int, tiers: Tiers) -> Sums:
         return sums
     if tiers.window == "lifetime":
         return Sums(sums.total + amount, 0, "")
-    if number < _first_kept(tiers, sums.newest):
-        return sums  # a day that is forgotten counts for no window any more
-    more = Sums(sums.total + amount, max(sums.newest, number), f"{sums.periods}{number}:{amount};")
-    most = _entries_max(tiers)
-    # An entry has four characters or more, so a short text need not be counted through.
-    if len(more.periods) > 4 * most and more.periods.count(";") > most:
+    newest = sums.newest
+    if number < newest:
+        if number < _first_kept(tiers, newest):
+            return sums  # a day that is forgotten counts for no window any more
+    else:
+        newest = number
+    periods = f"{sums.periods}{number}:{amount};"
+    more = Sums(sums.total + amount, newest, periods)
+    if len(periods) > _CHARS_AT_LEAST and periods.count(";") > _entries_max(tiers):
         return _compacted(more, tiers)
     return more
 

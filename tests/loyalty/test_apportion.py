@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.apportion import Exact, ceiling, largest_remainder, lesser, plus, rounded
+from loyalty.apportion import Exact, ceiling, largest_remainder, lesser, plus, rounded, spread, total_of, whole
 
 EXACTS = st.tuples(st.integers(0, 10**6), st.sampled_from([1, 2, 3, 7, 100, 150, 10**9, 3 * 10**12]))
 MODES = {"floor": ROUND_FLOOR, "ceil": ROUND_CEILING, "half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN}
@@ -29,12 +29,11 @@ def test_rounding_is_that_of_decimals(num: int, den: int, mode: str) -> None:
 
 @given(st.lists(EXACTS, max_size=8), st.sampled_from(sorted(MODES)))
 def test_parts_add_up_and_stay_beside_their_shares(shares: list[Exact], mode: str) -> None:
-    total = (0, 1)
-    for share in shares:
-        total = plus(total, share)
-    whole = rounded(total, mode)
-    parts = largest_remainder(whole, shares)
-    assert sum(parts) == whole
+    total = total_of(shares)
+    assert Fraction(*total) == sum((Fraction(*share) for share in shares), Fraction(0))
+    parts = whole(shares, mode)
+    assert sum(parts) == rounded(total, mode)
+    assert parts == largest_remainder(sum(parts), shares, [ceiling(share) for share in shares])
     for part, (num, den) in zip(parts, shares, strict=True):
         assert num // den <= part <= ceiling((num, den))
     for part, share in zip(parts, shares, strict=True):  # a larger remainder is never passed over
@@ -64,4 +63,6 @@ def test_bounds_hold(shares: list[tuple[Exact, int]], extra: int) -> None:
     ],
 )
 def test_ties_go_to_the_first(total: int, shares: list[Exact], parts: list[int]) -> None:
-    assert largest_remainder(total, shares) == parts
+    common = total_of(shares)[1]
+    assert spread(total, [num * (common // den) for num, den in shares], common) == parts
+    assert largest_remainder(total, shares, [ceiling(share) for share in shares]) == parts

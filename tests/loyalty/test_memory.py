@@ -20,6 +20,15 @@ def test_a_key_is_found_only_where_a_record_begins() -> None:
     assert len(seen) == RECORD_BYTES
 
 
+def test_keys_that_begin_alike_are_kept_apart() -> None:
+    keys = [b"a" * 7 + bytes([last]) for last in range(3)]
+    seen = b""
+    for number, key in enumerate(keys):
+        seen = remember(seen, key, bytes([number]) * 8, 0)
+    assert [recall(seen, key) for key in keys] == [bytes([number]) * 8 for number in range(3)]
+    assert recall(seen, b"a" * 8) is None
+
+
 def test_forgetting_drops_whole_records_from_the_front() -> None:
     seen = b""
     for minute in range(5):
