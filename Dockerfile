@@ -1,5 +1,11 @@
 # The worker and the commands, without the local Kafka and the test tools. Runs as nobody in particular.
-FROM python:3.13-slim AS build
+# --build-arg ENGINE=compiled compiles the core of the engine; the compiler stays out of the image.
+ARG ENGINE=plain
+FROM python:3.13-slim AS build-plain
+FROM python:3.13 AS build-compiled
+
+FROM build-${ENGINE} AS build
+ARG ENGINE
 
 # The lock is installed first: its layer stays while only the code changes.
 WORKDIR /src
@@ -12,6 +18,7 @@ COPY . .
 # Built in an environment that does not reach the image, locked as well.
 RUN python -m venv /build \
  && /build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/build.txt \
+ && if [ "$ENGINE" = compiled ]; then export COMPILED=1; fi \
  && /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /app/bin/pip install --no-cache-dir --no-deps /wheels/loyalty-*.whl
 

@@ -6,7 +6,7 @@ ROOMS := loyalty schemas workers config tests benchmarks
 GENERATORS := schemas.jsonschema schemas.program_schema workers.reference
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-kafka lint format generate bench lock clean
+.PHONY: help setup demo test test-fast test-kafka lint format generate bench compiled plain lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,14 @@ format: setup ## let the formatter and the safe fixes have their way
 bench: setup ## the measurements, as ratios side by side
 	$(BIN)/python -m benchmarks $(ARGS)
 
+compiled: setup ## compile the core of the engine, in place: decides the same, sooner; needs a C compiler
+	@COMPILED=1 $(BIN)/python setup.py --quiet build_ext --inplace
+	@$(BIN)/python -c 'from workers.compiled import engine; print("The engine here is", engine())'
+
+plain: ## back to plain Python: remove what `make compiled` made
+	@find loyalty schemas -name '*.so' -type f -delete
+	@rm -f loyalty__mypyc.*.so loyalty/compiled.stamp
+
 # One resolution for every Python from 3.11 and every platform; a fresh look at what has been published since
 # with `make lock ARGS=--upgrade`. The index that this machine uses stays out of the files.
 LOCK = .venv-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -63,8 +71,8 @@ lock: ## resolve pyproject.toml into requirements/*.txt
 	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@env -u PIP_FIND_LINKS $(LOCK) -o requirements/runtime.txt
 	@env -u PIP_FIND_LINKS $(LOCK) --all-extras -c requirements/runtime.txt -o requirements/dev.txt
-	@echo setuptools | env -u PIP_FIND_LINKS $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.txt -o requirements/build.txt
+	@printf 'mypy\nsetuptools\n' | env -u PIP_FIND_LINKS $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.txt -o requirements/build.txt
 
-clean: ## remove what set-up, tests and runs have made here (the jars of the local Kafka stay in the user's cache)
+clean: plain ## remove what set-up, tests and runs have made here (the jars of the local Kafka stay in the user's cache)
 	rm -rf .venv .venv-lock build .local .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find $(ROOMS) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -114,7 +114,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
     match fact:
         case Purchase():
-            return decide_purchase(work, fact)
+            return decide_purchase(work, fact, programs.kept_until_us(fact.time_us, work.now_us))
         case Return():
             return _decided_return(programs, work, state, fact)
         case Review():
@@ -284,10 +284,6 @@ def _remembered(
         if len(head.counters) // COUNTERS_PRUNED_EVERY > counters_before // COUNTERS_PRUNED_EVERY:
             oldest = local_time(oldest_us, work.plan.program.zone).ordinal
             caps.prune(head.counters, oldest, programs.rolling_days_max)
-        if isinstance(fact, Purchase):
-            # Kept as long as it may be returned, and as long as it may come again.
-            record = work.writes[purchase_key(fact.member, fact.transaction_id)]
-            record.due_us = max(fact.time_us + programs.returnable_us, work.now_us + programs.remembered_us)
     seen = remember(seen, event_key, fact.body, work.now_us)
     if business_key is not None:
         seen = remember(seen, business_key, fact.content, work.now_us)

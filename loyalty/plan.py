@@ -166,6 +166,7 @@ class Plan:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.currencies = {currency.id: currency for currency in program.currencies}
         roundings = {currency.id: currency.rounding for currency in program.currencies}
         self.rule_named: dict[str, PurchaseRule] = {rule.id: rule for rule in program.purchase_rules}
         self.activities: dict[str, tuple[tuple[ActivityRule, Predicate | None], ...]] = {
@@ -292,6 +293,12 @@ class Programs:
         self.rolling_days_max = max(plan.rolling_days_max for plan in self._plans)
         self._named = {plan.program.version: plan for plan in self._plans}
         self.id = versions[0].id
+
+    def kept_until_us(self, time_us: int, now_us: int) -> int | None:
+        """Until when a purchase is kept: as long as it may be returned, and as long as it may come again."""
+        if self.remembered_us is None:
+            return None
+        return max(time_us + self.returnable_us, now_us + self.remembered_us)
 
     @property
     def plans(self) -> Sequence[Plan]:

@@ -26,8 +26,8 @@ from loyalty.tiers import qualifying_key
 KIND = "earn"
 
 
-def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
-    """Book what the basket earns; a refusal when the program cannot value it."""
+def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Refusal | None:
+    """Book what the basket earns; a refusal when the program cannot value it. The record is dropped `keep_until_us`."""
     plan, head = work.plan, work.head
     refusal = _acceptable(plan, fact)
     if refusal is not None:
@@ -61,7 +61,7 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
         key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
         qualify(work, tiers, local, amount, lot_id_of(fact.cause, head.member, KIND, tiers.currency))
     raised_to = raise_tier(work, local, "qualified")
-    record = _record(fact, work, tier_before, granted, key, amount, raised_to)
+    record = _record(fact, work, tier_before, granted, (key, amount, raised_to), keep_until_us)
     work.writes[purchase_key(head.member, fact.transaction_id)] = record
     if head.referral is not None:
         referrals.qualify_by_purchase(work, head.referral, fact, counted_spend(basket))
@@ -145,8 +145,15 @@ def _parts(earned: list[Earned], points: list[int], grants: list[int]) -> Iterat
 
 
 def _record(
-    fact: Purchase, work: Work, tier: str, granted: dict[str, int], key: str, amount: int, raised_to: str
+    fact: Purchase,
+    work: Work,
+    tier: str,
+    granted: dict[str, int],
+    qualified: tuple[str, int, str],
+    keep_until_us: int | None,
 ) -> PurchaseRecord:
+    """What a return will need. `qualified` is under which key, how much, and the tier that it raised the member to."""
+    key, amount, raised_to = qualified
     return PurchaseRecord(
         fact.transaction_id,
         fact.cause.source,
@@ -173,4 +180,7 @@ def _record(
         amount,
         amount,
         raised_to,
+        {},
+        b"",
+        keep_until_us,
     )

@@ -1,33 +1,29 @@
 """The canonical form of an event, and the two digests that tell a duplicate from a conflict.
 
 Invariants:
-  C1 digests are taken of what was validated, never of the bytes: the order of fields, spaces, escapes, unknown fields
-     and "2" against "2.0" change nothing
-  C2 a field that holds its default ("", 0, false, no lines, no attributes) is left out, so a field added later
-     changes no digest of an event without it; a new field of a line or tender goes last and must be cut while empty
-  C3 `body` also covers the time, `content` does not
+  C1 digests are taken of what a fact tells, never of the bytes: the order of fields, spaces, escapes, unknown fields,
+     "2" against "2.0", and a default against its absence change nothing
+  C2 what is told is written as MessagePack, in the order of the fact's fields, and the names of a map in their order;
+     a field added to a fact, a line or a tender later has to go last, and be cut off while it holds its default
+  C3 `body` also covers the time, `content` does not: events of one content have the same body only at the same time
+
+One digest of twice the length gives both: the first half is `content`, and the time is mixed into the second.
 """
 
-from collections.abc import Mapping
 from hashlib import blake2b
 
-import orjson
+from msgspec.msgpack import Encoder
 
 from loyalty.facts import DIGEST_BYTES
 
+_canonical = Encoder(order="deterministic").encode
 
-def content_digests(event_type: str, member: str, time_us: int, data: Mapping[str, object]) -> tuple[bytes, bytes]:
+
+def content_digests(event_type: str, member: str, time_us: int, told: tuple[object, ...]) -> tuple[bytes, bytes]:
     """Return (body, content) of an event: digests of {type, subject, time, data} and of {type, subject, data}.
 
-    `data` holds plain values, tuples of lines and maps of attributes. None is absent; an empty tuple that means
-    something else than absence has to be passed as a list of one.
+    `told` holds what the fact of this type says of the data: numbers, texts, None, maps, and tuples of these.
     """
-    form = orjson.dumps(
-        [event_type, member, {name: value for name, value in data.items() if value}],
-        default=tuple,
-        option=orjson.OPT_SORT_KEYS,
-    )
-    digest = blake2b(form, digest_size=DIGEST_BYTES)
-    content = digest.digest()
-    digest.update(b"%d" % time_us)
-    return digest.digest(), content
+    digest = blake2b(_canonical((event_type, member, told)), digest_size=2 * DIGEST_BYTES).digest()
+    timed = int.from_bytes(digest[DIGEST_BYTES:], "big") ^ time_us
+    return timed.to_bytes(DIGEST_BYTES, "big"), digest[:DIGEST_BYTES]

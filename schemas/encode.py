@@ -20,6 +20,7 @@ AWARD_SOURCE = "/loyalty"
 """Source of internal events: an award is read by the engine alone, under the version that it names."""
 
 _EPOCH = date(1970, 1, 1)
+_TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
 
 
 @lru_cache(maxsize=1_024)
@@ -33,7 +34,8 @@ def instant_text(time_us: int) -> str:
     seconds, micros = divmod(time_us, 1_000_000)
     days, second = divmod(seconds, 86_400)
     minute, second = divmod(second, 60)
-    text = f"{_date_text(days)}T{minute // 60:02}:{minute % 60:02}:{second:02}"
+    hour, minute = divmod(minute, 60)
+    text = f"{_date_text(days)}T{_TWO_DIGITS[hour]}:{_TWO_DIGITS[minute]}:{_TWO_DIGITS[second]}"
     return f"{text}.{micros:06}Z" if micros else f"{text}Z"
 
 

@@ -87,13 +87,7 @@ class EngagementEvent(MemberEnvelope):
 def review_fact(event: ReviewEvent, member: str, time_us: int) -> Review:
     """Translate a validated review."""
     data = event["data"]
-    body, content = content_digests("loyalty.review.v1", member, time_us, data)
-    return Review(
-        Cause(event["source"], event["id"], "loyalty.review.v1"),
-        member,
-        time_us,
-        body,
-        content,
+    told = (
         data["review_id"],
         data["sku"],
         data["rating"],
@@ -103,37 +97,33 @@ def review_fact(event: ReviewEvent, member: str, time_us: int) -> Review:
         data["status"],
         data.get("attributes", {}),
     )
+    body, content = content_digests("loyalty.review.v1", member, time_us, told)
+    return Review(Cause(event["source"], event["id"], "loyalty.review.v1"), member, time_us, body, content, *told)
 
 
 def share_fact(event: ShareEvent, member: str, time_us: int) -> Share:
     """Translate a validated share."""
     data = event["data"]
-    body, content = content_digests("loyalty.share.v1", member, time_us, data)
-    return Share(
-        Cause(event["source"], event["id"], "loyalty.share.v1"),
-        member,
-        time_us,
-        body,
-        content,
+    told = (
         data["share_id"],
         data["network"],
         data["content_id"],
         data["kind"],
         data.get("attributes", {}),
     )
+    body, content = content_digests("loyalty.share.v1", member, time_us, told)
+    return Share(Cause(event["source"], event["id"], "loyalty.share.v1"), member, time_us, body, content, *told)
 
 
 def engagement_fact(event: EngagementEvent, member: str, time_us: int) -> Engagement:
     """Translate a validated engagement."""
     data = event["data"]
-    body, content = content_digests("loyalty.engagement.v1", member, time_us, data)
-    return Engagement(
-        Cause(event["source"], event["id"], "loyalty.engagement.v1"),
-        member,
-        time_us,
-        body,
-        content,
+    told = (
         data["activity"],
         data["activity_id"],
         data.get("properties", {}),
+    )
+    body, content = content_digests("loyalty.engagement.v1", member, time_us, told)
+    return Engagement(
+        Cause(event["source"], event["id"], "loyalty.engagement.v1"), member, time_us, body, content, *told
     )

@@ -128,34 +128,15 @@ def member_fact(event: MemberEvent, member: str, time_us: int) -> MemberUpdate:
     data = event["data"]
     # A set on the wire: neither order nor repetition means anything.
     segments = tuple(sorted(set(data["segments"]))) if "segments" in data else None
-    birthday = data.get("birthday", "")
-    attributes = data.get("attributes", {})
-    body, content = content_digests(
-        "loyalty.member.v1",
-        member,
-        time_us,
-        {
-            "status": data["status"],
-            "birthday": birthday,
-            "attributes": attributes,
-            # No segments at all is an order to remove them all: not the same as leaving them alone.
-            "segments": None if segments is None else [segments],
-        },
-    )
-    cause = Cause(event["source"], event["id"], "loyalty.member.v1")
-    return MemberUpdate(cause, member, time_us, body, content, data["status"], birthday, attributes, segments)
+    told = (data["status"], data.get("birthday", ""), data.get("attributes", {}), segments)
+    body, content = content_digests("loyalty.member.v1", member, time_us, told)
+    return MemberUpdate(Cause(event["source"], event["id"], "loyalty.member.v1"), member, time_us, body, content, *told)
 
 
 def referral_fact(event: ReferralEvent, member: str, time_us: int) -> Referral:
     """Translate a validated referral."""
     data = event["data"]
-    body, content = content_digests("loyalty.referral.v1", member, time_us, data)
-    return Referral(
-        Cause(event["source"], event["id"], "loyalty.referral.v1"),
-        member,
-        time_us,
-        body,
-        content,
+    told = (
         data["referral_id"],
         data["referrer_id"],
         data["code"],
@@ -163,21 +144,14 @@ def referral_fact(event: ReferralEvent, member: str, time_us: int) -> Referral:
         data.get("transaction_id", ""),
         data.get("attributes", {}),
     )
+    body, content = content_digests("loyalty.referral.v1", member, time_us, told)
+    return Referral(Cause(event["source"], event["id"], "loyalty.referral.v1"), member, time_us, body, content, *told)
 
 
 def award_fact(event: AwardEvent, member: str, time_us: int) -> Award:
     """Translate a validated award. Its cause is the event that gave it, not the award itself."""
     data = event["data"]
-    body, content = content_digests("loyalty.award.v1", member, time_us, data)
-    cause = data["cause"]
-    return Award(
-        Cause(cause["source"], cause["id"], cause["type"]),
-        member,
-        time_us,
-        body,
-        content,
-        event["id"],
-        data["from_member"],
-        data["rule"],
-        data["version"],
-    )
+    cause = Cause(data["cause"]["source"], data["cause"]["id"], data["cause"]["type"])
+    told = (data["from_member"], data["rule"], data["version"])
+    body, content = content_digests("loyalty.award.v1", member, time_us, (cause, *told))
+    return Award(cause, member, time_us, body, content, event["id"], *told)

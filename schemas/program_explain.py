@@ -3,8 +3,9 @@
 Not here: the checks themselves (program_values.py, program.py).
 """
 
+from collections.abc import Callable, Mapping
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -14,12 +15,27 @@ from schemas.program_source import Source, TreePath
 from schemas.program_values import came, did_you_mean, near
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic_core import ErrorDetails
 
 
-def explain(error: "ErrorDetails", source: Source) -> tuple[TreePath, bool]:
+class Grammar(NamedTuple):
+    """A kind of file: the model of the whole, and the kinds of items that its lists of several kinds may hold."""
+
+    root: type[BaseModel]
+    kinds: Mapping[str, type[BaseModel]]
+    kind_of: Callable[[Any], str | None]
+    """The kind of an item as it is written, or None."""
+
+
+def _rule_kind(value: Any) -> str | None:
+    on = value.get("on") if isinstance(value, dict) else None
+    return on if isinstance(on, str) else None
+
+
+PROGRAM: Final = Grammar(ProgramFile, RULE_MODELS, _rule_kind)
+
+
+def explain(error: "ErrorDetails", source: Source, grammar: Grammar = PROGRAM) -> tuple[TreePath, bool]:
     """Report one validation error at its place; answers the path of what is broken, and whether it is only too much."""
     path, value = _in_tree(error["loc"], source.tree)
     context = error.get("ctx", {})
@@ -27,9 +43,12 @@ def explain(error: "ErrorDetails", source: Source) -> tuple[TreePath, bool]:
         case "program":
             source.report(path, str(context["message"]), str(context["hint"]))
         case "extra_forbidden":
-            _unknown_key(path, source)
+            _unknown_key(path, source, grammar)
         case "missing":
-            _missing_key(path, source)
+            _missing_key(path, source, grammar)
+        case "union_tag_not_found" | "union_tag_invalid" if grammar is not PROGRAM:
+            kinds = ", ".join(grammar.kinds)
+            source.report(path, f"{came(value)}, a block with one of {kinds} was expected", _misspelt(value, grammar))
         case "union_tag_not_found":
             path = (*path, "on")
             source.report(path, "the key on is missing", f"one of {', '.join(RULE_MODELS)}")
@@ -43,9 +62,16 @@ def explain(error: "ErrorDetails", source: Source) -> tuple[TreePath, bool]:
             source.report(path, f"{came(value)}, a block of keys was expected", _example(path))
         case "tuple_type" | "list_type":
             source.report(path, f"{came(value)}, a list was expected", _example(path))
+        case "too_short" if value:
+            pass  # Only because entries are broken, which is told at each of them.
         case kind:
             source.report(path, _sentence(kind, value, context) or f"{came(value)}: {error['msg']}")
     return path, error["type"] == "extra_forbidden"
+
+
+def _misspelt(value: Any, grammar: Grammar) -> str:
+    keys = list(value) if isinstance(value, dict) else []
+    return next(filter(None, (near(key, grammar.kinds) for key in keys)), "")
 
 
 def _sentence(kind: str, value: Any, context: "Mapping[str, Any]") -> str:
@@ -85,7 +111,7 @@ def _in_tree(loc: tuple[str | int, ...], tree: Any) -> tuple[TreePath, Any]:
         here = isinstance(value, dict) and part in value
         if here or (isinstance(value, list) and isinstance(part, int) and part < len(value)):
             value = value[part]
-        elif last and isinstance(part, str) and isinstance(value, dict) and part not in {"word", "period", "[key]"}:
+        elif last and isinstance(part, str) and isinstance(value, dict) and not _is_branch(part):
             value = None
         else:
             continue
@@ -93,22 +119,27 @@ def _in_tree(loc: tuple[str | int, ...], tree: Any) -> tuple[TreePath, Any]:
     return path, value
 
 
-def _unknown_key(path: TreePath, source: Source) -> None:
-    model = _model_at(path[:-1], source.tree)
+def _is_branch(part: str) -> bool:
+    return part in {"word", "period"} or part.startswith("[")
+
+
+def _unknown_key(path: TreePath, source: Source, grammar: Grammar) -> None:
+    model = _model_at(path[:-1], source.tree, grammar)
     known = sorted(_keys(model)) if model else []
     key = str(path[-1])
     hint = near(key, known)
     if not hint:
         others = [on for on, rule in RULE_MODELS.items() if key in _keys_at(rule, path[2:-1])]
-        hint = f"it fits rules on {' or '.join(others)}" if others and path[0] == "earn" else did_you_mean(key, known)
+        fits = others and path[0] == "earn" and grammar is PROGRAM
+        hint = f"it fits rules on {' or '.join(others)}" if fits else did_you_mean(key, known)
     if not hint:
         hint = f"known are {', '.join(known)}"
     source.report(path, f"the key {key} is not known here", hint, at_key=True)
 
 
-def _missing_key(path: TreePath, source: Source) -> None:
+def _missing_key(path: TreePath, source: Source, grammar: Grammar) -> None:
     key = str(path[-1])
-    model = _model_at(path[:-1], source.tree)
+    model = _model_at(path[:-1], source.tree, grammar)
     field = _keys(model).get(key) if model else None
     meaning = field.description.splitlines()[0] if field is not None and field.description else ""
     source.report(path, f"the key {key} is missing", meaning)
@@ -127,20 +158,20 @@ def _keys_at(model: type[BaseModel], path: TreePath) -> dict[str, Any]:
     return _keys(model)
 
 
-def _model_at(path: TreePath, tree: Any) -> type[BaseModel] | None:
+def _model_at(path: TreePath, tree: Any, grammar: Grammar) -> type[BaseModel] | None:
     """The model that a block of the file belongs to."""
-    models: list[type[BaseModel]] = [ProgramFile]
+    models: list[type[BaseModel]] = [grammar.root]
     value = tree
     for part in path:
         if isinstance(value, list) and isinstance(part, int):
             value = value[part]
-            on = value.get("on") if isinstance(value, dict) else None
-            models = [RULE_MODELS[str(on)]] if len(models) > 1 and on in RULE_MODELS else models
-            continue
-        value = value.get(part) if isinstance(value, dict) else None
-        if models and part in _keys(models[0]):
-            models = _models(_keys(models[0])[str(part)].annotation)
-        # Otherwise the part is a name that the author chose: points.beans.
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+            if models and part in _keys(models[0]):
+                models = _models(_keys(models[0])[str(part)].annotation)
+            # Otherwise the part is a name that the author chose: points.beans.
+        kind = grammar.kind_of(value) if len(models) > 1 else None
+        models = [grammar.kinds[kind]] if kind is not None and kind in grammar.kinds else models
     return models[0] if models else None
 
 

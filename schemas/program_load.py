@@ -27,6 +27,8 @@ from schemas.program_explain import explain
 from schemas.program_source import Problem, ProgramError, Source, TreePath, parse_source, read_source
 
 SUFFIXES: Final = (".yaml", ".yml")
+SPEC_SUFFIXES: Final = (".spec.yaml", ".spec.yml")
+"""A program's cases lie beside it under these names: YAML for editors, but no program."""
 
 _REPAIRS: Final = {
     "program": "program",
@@ -96,19 +98,31 @@ def _load(paths: Sequence[Path | str]) -> tuple[list[_Loaded], list[Problem]]:
 
 
 def program_files(paths: Sequence[Path | str]) -> list[Path]:
-    """The files that are meant, each once, folders in the order of names; raises ProgramError when there is none."""
+    """The files that are meant, each once, folders in the order of names; raises ProgramError when there is none.
+
+    Spec files in a folder are passed over; one that is named is refused.
+    """
     files: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(item for item in path.iterdir() if item.suffix in SUFFIXES and item.is_file())
+            inside = [item for item in inside if not is_spec_file(item)]
             if not inside:
                 raise ProgramError([Problem(str(path), 1, 1, "", "the folder holds no .yaml file")])
             files.update(dict.fromkeys(inside))
+        elif is_spec_file(path):
+            hint = "name the program; loyalty check runs its cases"
+            raise ProgramError([Problem(str(path), 1, 1, "", "these are the cases of a program, and no program", hint)])
         else:
             files[path] = None
     if not files:
         raise ProgramError([Problem("-", 1, 1, "", "no program file was named")])
     return list(files)
+
+
+def is_spec_file(path: Path) -> bool:
+    """Whether the name is that of a program's cases."""
+    return path.name.endswith(SPEC_SUFFIXES)
 
 
 def digest_of(file: ProgramFile) -> str:

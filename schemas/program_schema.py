@@ -1,6 +1,7 @@
-"""The JSON Schema of a program file: `python -m schemas.program_schema` makes it from the models, `--check` compares.
+"""The JSON Schemas of program and spec files: `python -m schemas.program_schema` makes them, `--check` compares.
 
-Editors read it for completion and for the descriptions; `loyalty check` says more than it can.
+They come from the models. Editors read them for completion and for the descriptions; `loyalty check` says more than
+they can.
 """
 
 import json
@@ -10,27 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from schemas.program import program_json_schema
+from schemas.spec import spec_json_schema
 
-FILE = Path(__file__).parent / "json" / "program.schema.json"
+FOLDER = Path(__file__).parent / "json"
+FILE = FOLDER / "program.schema.json"
+SPEC_FILE = FOLDER / "spec.schema.json"
 
 
 def text() -> str:
-    """What the file has to hold."""
-    return json.dumps(_readable(program_json_schema(), top=True), indent=2, ensure_ascii=False) + "\n"
+    """What the file of programs has to hold."""
+    return _text(program_json_schema())
+
+
+def spec_text() -> str:
+    """What the file of specs has to hold."""
+    return _text(spec_json_schema())
+
+
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(_readable(schema, top=True), indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the file, or with `--check` compare it. Returns 0, 1 for drift, or 2 for wrong usage."""
+    """Write the files, or with `--check` compare them. Returns 0, 1 for drift, or 2 for wrong usage."""
+    wanted = {FILE: text(), SPEC_FILE: spec_text()}
     if arguments == ["--check"]:
-        if FILE.exists() and FILE.read_text("utf-8") == text():
-            return 0
-        sys.stderr.write(f"{FILE.name} is not what the models say; run python -m schemas.program_schema\n")
-        return 1
+        differing = [path for path, told in wanted.items() if not path.exists() or path.read_text("utf-8") != told]
+        for path in differing:
+            sys.stderr.write(f"{path.name} is not what the models say; run python -m schemas.program_schema\n")
+        return 1 if differing else 0
     if arguments:
         sys.stderr.write("usage: python -m schemas.program_schema [--check]\n")
         return 2
-    FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(text(), "utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    for path, told in wanted.items():
+        path.write_text(told, "utf-8")
     return 0
 
 

@@ -4,7 +4,7 @@ Invariants:
   S1 every scalar has a bound: a length, a range or a list
   S2 no scalar accepts a float; money and quantities are exact
   S3 every scalar says in its `Send` phrase what a sender has to send; refusals quote it
-  S4 `quantity_micro` and `instant_us` are total over what the patterns let through, or say why not
+  S4 `QUANTITY_MICRO` and `instant_us` take what the patterns let through and nothing else, or say why not
 """
 
 import re
@@ -32,12 +32,24 @@ TENDERS_MAX = 20
 SEGMENTS_MAX = 64
 
 _NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f]"
+_SOME_TEXT = f"^{_NO_CONTROL}+$"
+_ANY_TEXT = f"^{_NO_CONTROL}*$"
+NO_CONTROL_PATTERNS = (_SOME_TEXT, _ANY_TEXT)
+"""Patterns that forbid control characters and, beside the lengths, nothing else."""
+QUANTITY_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$"
+TIME_PATTERN = (
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,6})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_US = (
     32_503_680_000_000_000 - 1
 )  # The end of 2999: no zone and no period leads from there beyond what calendars hold.
 _DAY_US = 86_400_000_000
 _SECOND_US = 1_000_000
+_PAST_HOUR_US = {
+    f":{minute:02}:{second:02}": (minute * 60 + second) * _SECOND_US for minute in range(60) for second in range(60)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +76,12 @@ class OneOf:
 
 Id: TypeAlias = Annotated[
     str,
-    Field(min_length=1, max_length=ID_CHARS_MAX, pattern=f"^{_NO_CONTROL}+$"),
+    Field(min_length=1, max_length=ID_CHARS_MAX, pattern=_SOME_TEXT),
     Send(f"a text of 1 to {ID_CHARS_MAX} characters without control characters"),
 ]
 Label: TypeAlias = Annotated[
     str,
-    Field(max_length=ID_CHARS_MAX, pattern=f"^{_NO_CONTROL}*$"),
+    Field(max_length=ID_CHARS_MAX, pattern=_ANY_TEXT),
     Send(f"a text of at most {ID_CHARS_MAX} characters without control characters, or leave it out"),
 ]
 AmountMinor: TypeAlias = Annotated[
@@ -79,7 +91,7 @@ AmountMinor: TypeAlias = Annotated[
 ]
 Quantity: TypeAlias = Annotated[
     str,
-    Field(pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$", examples=["2", "0.345"]),
+    Field(pattern=QUANTITY_PATTERN, examples=["2", "0.345"]),
     Send('a decimal number in quotes, below 1000000000 and with at most 6 decimal places, such as "2" or "0.345"'),
 ]
 Currency: TypeAlias = Annotated[
@@ -89,14 +101,7 @@ Currency: TypeAlias = Annotated[
 ]
 Time: TypeAlias = Annotated[
     str,
-    Field(
-        max_length=40,
-        pattern=(
-            r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-            r"(\.[0-9]{1,6})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
-        ),
-        examples=["2026-11-21T10:15:00-05:00", "2026-11-21T15:15:00Z"],
-    ),
+    Field(max_length=40, pattern=TIME_PATTERN, examples=["2026-11-21T10:15:00-05:00", "2026-11-21T15:15:00Z"]),
     Send('a time of RFC 3339 with its offset, such as "2026-11-21T10:15:00-05:00"'),
 ]
 Flag: TypeAlias = Annotated[bool, Send("true or false")]
@@ -111,7 +116,7 @@ AttributeValue: TypeAlias = Annotated[
 ]
 Attributes: TypeAlias = Annotated[
     dict[
-        Annotated[str, Field(min_length=1, max_length=KEY_CHARS_MAX, pattern=f"^{_NO_CONTROL}+$")],
+        Annotated[str, Field(min_length=1, max_length=KEY_CHARS_MAX, pattern=_SOME_TEXT)],
         Annotated[
             AttributeValue,
             Send(
@@ -131,33 +136,73 @@ _TIME_PARTS = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(\.\d*)?)?)?([Zz]|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
+_QUANTITIES_MAX = 65_536
+_is_quantity = re.compile(QUANTITY_PATTERN).fullmatch
+_is_time = re.compile(TIME_PATTERN).fullmatch
 
 
 class NotAnInstantError(ValueError):
     """A text that is no instant this engine knows; the argument says what is wrong with it, after "is" or "has"."""
 
 
-@lru_cache(maxsize=65_536)
-def quantity_micro(text: str) -> int:
-    """Return a `Quantity` as an integer count of millionths: "0.345" -> 345000."""
-    whole, _, fraction = text.partition(".")
-    return int(whole) * MICRO + int(fraction.ljust(6, "0"))
+class NotAQuantityError(ValueError):
+    """A text that is no `Quantity`."""
+
+
+class _Quantities(dict[str, int]):
+    """Quantities met so far, because few differ: finding one costs half of what a cached call costs."""
+
+    def __missing__(self, text: str) -> int:
+        """Convert and remember. Starts anew when full, so that no sender can make it grow or useless."""
+        if _is_quantity(text) is None:
+            raise NotAQuantityError
+        whole, _, fraction = text.partition(".")
+        quantity_micro = int(whole) * MICRO + int(fraction.ljust(6, "0"))
+        if len(self) >= _QUANTITIES_MAX:
+            self.clear()
+        self[text] = quantity_micro
+        return quantity_micro
+
+
+QUANTITY_MICRO: Mapping[str, int] = _Quantities()
+"""`Quantity` -> an integer count of millionths: "0.345" -> 345000. Raises `NotAQuantityError` for any other text."""
 
 
 def instant_us(text: str) -> int:
     """Return a `Time` as microseconds since 1970-01-01T00:00:00Z.
 
-    Raises `NotAnInstantError` for a date that does not exist, or outside of the years 1970 to 2999 in UTC.
+    Raises `NotAnInstantError` for any other text, a date that does not exist, or one outside of the years 1970 to
+    2999 in UTC.
     """
-    try:
-        passed = datetime.fromisoformat(text.upper()) - _EPOCH
-    except ValueError:
-        raise NotAnInstantError(why_no_instant(text)) from None
-    time_us = passed.days * _DAY_US + passed.seconds * _SECOND_US + passed.microseconds
+    past_hour_us = _PAST_HOUR_US.get(text[13:19])
+    if past_hour_us is None or text[19:20] == ".":
+        time_us = _reckoned_us(text)
+    else:
+        try:
+            time_us = _hour_us(text[:13], text[19:]) + past_hour_us
+        except NotAnInstantError:
+            raise NotAnInstantError(why_no_instant(text)) from None
     if not 0 <= time_us <= _LAST_US:
         message = "is outside of the years 1970 to 2999 in UTC"
         raise NotAnInstantError(message)
     return time_us
+
+
+@lru_cache(maxsize=4096)
+def _hour_us(hour: str, offset: str) -> int:
+    """Return the start of an hour, written with the offset: events that come together share few of them."""
+    return _reckoned_us(f"{hour}:00:00{offset}")
+
+
+def _reckoned_us(text: str) -> int:
+    """Return a `Time` of any year as microseconds. Raises `NotAnInstantError`."""
+    try:
+        passed = datetime.fromisoformat(text.upper()) - _EPOCH if _is_time(text) else None
+    except ValueError:
+        passed = None
+    if passed is None:
+        raise NotAnInstantError(why_no_instant(text))
+    return passed.days * _DAY_US + passed.seconds * _SECOND_US + passed.microseconds
 
 
 def why_no_instant(text: str) -> str:

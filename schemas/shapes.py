@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple, NotRequired, Required, Union, get
 
 from typing_extensions import is_typeddict
 
+from schemas.rows import Row
 from schemas.scalars import Send
 
 UNKNOWN_NAMES_MAX = 32
@@ -49,7 +50,7 @@ def shape_of(annotation: Any, phrase: str = "") -> Shape:
         return Shape(phrase, item=shape_of(get_args(annotation)[0]))
     if origin is dict:
         return Shape(phrase, item=shape_of(get_args(annotation)[1]))
-    if is_typeddict(annotation):
+    if is_typeddict(annotation) or (isinstance(annotation, type) and issubclass(annotation, Row)):
         hints = get_type_hints(annotation, include_extras=True)
         fields = {name: shape_of(hint) for name, hint in hints.items()}
         nested = tuple(name for name, field in fields.items() if field.holds_objects)

@@ -3,7 +3,8 @@
 Invariants:
   C1 a test that asks for `kafka` carries the marker of that name, so `-m "not kafka"` never starts a broker
   C2 no silent skip: a broker that cannot be had is a failure with a sentence
-  C3 property tests draw the same examples in every run; LOYALTY_TEST_EXPLORE=1 lets them wander
+  C3 no test judges extension modules that were compiled from other sources than those beside them
+  C4 property tests draw the same examples in every run; LOYALTY_TEST_EXPLORE=1 lets them wander
 """
 
 import os
@@ -14,12 +15,26 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from workers.compiled import StaleBuildError, engine
 from workers.local_kafka import LocalKafka
 
 zoneinfo.reset_tzpath(())  # As the commands do: the zones of the pinned package.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("explore", max_examples=2_000, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("explore" if os.environ.get("LOYALTY_TEST_EXPLORE") else "repeatable")
+
+
+def pytest_configure() -> None:
+    """Ends the run when extension modules are stale (C3)."""
+    try:
+        engine()
+    except StaleBuildError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header() -> str:
+    """Says how the engine runs."""
+    return f"engine: {engine()}"
 
 
 @pytest.hookimpl(tryfirst=True)

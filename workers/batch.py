@@ -152,7 +152,9 @@ class Engine:
             else:
                 overlay.write(decision.writes)
                 return decision
-        overlay.write({key: replace(record, due_us=now_us + DAY_US)})
+        later_us = now_us + DAY_US
+        later = replace(record, due_us=later_us) if isinstance(record, Head) else record._replace(due_us=later_us)
+        overlay.write({key: later})
         return fault
 
     def _due_outputs(self, partition: int, key: str, answer: "Decision | DeadLetter", now_us: int) -> list[Out]:

@@ -205,7 +205,7 @@ class Checkpoint:
         number = self._partition.number
         outputs: defaultdict[tuple[str, int], list[Out]] = defaultdict(list)
         for out in self._result.outputs:
-            outputs[out[:2]].append(out)
+            outputs[out.topic, out.partition].append(out)
         groups = {Target(*target): group for target, group in outputs.items()}
         changed = [Out(ACCOUNTS, number, key, value) for key, value in self._result.writes.items()]
         changed.append(Out(ACCOUNTS, number, POSITIONS_KEY, self._after.encode()))

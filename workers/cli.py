@@ -1,13 +1,28 @@
 """`loyalty`: puts the commands together, and nothing else."""
 
 import logging
+import sys
 import zoneinfo
 
 import typer
 
-from workers.commands import check, demo, importer, kafka, publish, replay, topics, worker
+from workers.commands import (
+    check,
+    compare,
+    demo,
+    explain,
+    importer,
+    kafka,
+    member,
+    publish,
+    replay,
+    report,
+    topics,
+    worker,
+)
+from workers.compiled import StaleBuildError, engine
 
-COMMANDS = (demo, worker, replay, check, publish, topics, kafka, importer)
+COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, topics, kafka, importer)
 """In the order of --help. Importing them is cheap: each imports what it needs when it runs."""
 
 
@@ -29,6 +44,10 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script."""
+    try:
+        engine()
+    except StaleBuildError as error:
+        sys.exit(f"loyalty: {error}")
     # The time zones of the pinned package and not the machine's: two workers must never disagree about an hour.
     zoneinfo.reset_tzpath(())
     # What goes wrong with a cluster reaches us as an exception; the client would say it twice, and less clearly.

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
 from config.settings import Settings
@@ -63,6 +63,21 @@ def producer_client(settings: Settings, **more: Any) -> Iterator[KafkaProducer]:
         ClusterError: no broker answers.
     """
     client = _opened(KafkaProducer, settings, more)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextlib.contextmanager
+def consumer_client(settings: Settings, **more: Any) -> Iterator[KafkaConsumer]:
+    """A consumer of what is committed, without a group, closed on exit.
+
+    Raises:
+        ClusterError: no broker answers.
+    """
+    options = {"isolation_level": "read_committed", "enable_auto_commit": False, "auto_offset_reset": "earliest"}
+    client = _opened(KafkaConsumer, settings, options | more)
     try:
         yield client
     finally:

@@ -16,9 +16,9 @@ from config.topics import topic_name
 from loyalty.account import Head
 from schemas.state import decode_record
 from workers.accounts import account_lines
-from workers.cluster import ClusterError, client_options
+from workers.cluster import ClusterError, consumer_client
 from workers.recorded import record_line
-from workers.records import Record
+from workers.records import Record, partition_of
 from workers.store.port import ACCOUNT_KEY
 from workers.topic_words import ACCOUNTS, INPUTS, JOURNAL
 
@@ -65,21 +65,18 @@ def heads(records: Iterator[Record]) -> Iterator[Head]:
             yield found
 
 
-def committed(settings: Settings, word: str, progress: Progress) -> Iterator[Record]:
-    """The committed records of a topic, partition by partition, in order."""
-    consumer = KafkaConsumer(
-        **client_options(settings),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES_MAX,
-    )
-    try:
+def committed(settings: Settings, word: str, progress: Progress, member: str = "") -> Iterator[Record]:
+    """The committed records of a topic, partition by partition, in order; of one member's partition if one is named.
+
+    Raises ClusterError when no broker answers, the topic is missing, or its records stop coming.
+    """
+    with consumer_client(settings, max_partition_fetch_bytes=_FETCH_BYTES_MAX) as consumer:
         name = topic_name(settings.prefix, word)
         numbers = consumer.partitions_for_topic(name)
         if not numbers:
             raise ClusterError(f"there is no topic {name}\nhint: check LOYALTY_PREFIX, or loyalty topics create")
-        partitions = [TopicPartition(name, number) for number in sorted(numbers)]
+        chosen = [partition_of(member, len(numbers))] if member else sorted(numbers)
+        partitions = [TopicPartition(name, number) for number in chosen]
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         total = sum(ends.values()) - sum(starts.values())
         passed = 0
@@ -90,8 +87,6 @@ def committed(settings: Settings, word: str, progress: Progress) -> Iterator[Rec
                 passed += 1
                 progress(passed, total)
                 yield _record(word, record)
-    finally:
-        consumer.close()
 
 
 def _up_to(consumer: KafkaConsumer, partition: TopicPartition, end: int) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from workers.compiled import engine
 from workers.counts import Counts
 from workers.records import Record
 
@@ -188,7 +189,7 @@ class Metrics:
         self._build = Info(
             "loyalty_build", "Which release runs. More than one at a time: a rollout is under way.", registry=registry
         )
-        self._build.info({"version": _version(), "python": python_version()})
+        self._build.info({"version": _version(), "python": python_version(), "engine": engine()})
 
     def watch(
         self,

@@ -12,8 +12,9 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, cast
+from typing import BinaryIO, Final, cast
 
 from schemas.envelope import EVENT_BYTES_MAX
 
@@ -27,7 +28,8 @@ class InputError(Exception):
     """A file cannot be read as what its name says."""
 
 
-class Line(NamedTuple):
+@dataclass(slots=True)
+class Line:
     """One line without its end; one of more than 16 MiB is cut off. `number` counts from 1."""
 
     source: str

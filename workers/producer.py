@@ -111,5 +111,5 @@ class TransactionalProducer:
 
     @staticmethod
     def _append(batch: Any, record: Out, timestamp_ms: int) -> bool:
-        _, _, key, value, headers = record
-        return batch.append(timestamp=timestamp_ms, key=key, value=value, headers=[*headers]) is not None
+        headers = [*record.headers]
+        return batch.append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is not None

@@ -8,6 +8,7 @@ Not here: which records are refused (batch.py, loyalty/decisions.py, schemas/ref
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,7 +29,10 @@ _HEADER_BYTES = 16
 MESSAGE_BYTES_MAX = 4_096
 
 
-class Record(NamedTuple):
+# Neither is ever changed. A worker makes one and four of them for each event: a NamedTuple takes three times as long to
+# make, a frozen dataclass ten times.
+@dataclass(slots=True)
+class Record:
     """One consumed record. `topic` is the topic's word without the prefix."""
 
     topic: str
@@ -40,7 +44,8 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-class Out(NamedTuple):
+@dataclass(slots=True)
+class Out:
     """One record to produce. `topic` is the topic's word without the prefix."""
 
     topic: str

@@ -14,10 +14,11 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import orjson
 
@@ -127,7 +128,8 @@ class Files:
             lines.clear()
 
 
-class _Taken(NamedTuple):
+@dataclass(slots=True)
+class Taken:
     """What became of an event; None: an anonymous sale. Without a line it was something due: `key` says of what."""
 
     line: Line | None
@@ -137,10 +139,23 @@ class _Taken(NamedTuple):
     key: str = ""
 
 
+class Outputs(Protocol):
+    """Where a replay's outputs go; `Files` for one."""
+
+    def add(self, name: str, line: bytes) -> None:
+        """Add a line to a stream."""
+
+    def restart(self) -> None:
+        """Forget every line."""
+
+    def write_accounts(self, heads: Iterable[Head]) -> None:
+        """Take the accounts as they are at the end."""
+
+
 class Replay:
     """Accounts in memory, decided on as plain objects; outputs to files."""
 
-    def __init__(self, engine: Engine, files: Files) -> None:
+    def __init__(self, engine: Engine, files: Outputs) -> None:
         """Start from empty accounts."""
         self._engine = engine
         self._files = files
@@ -169,7 +184,7 @@ class Replay:
         self._events += len(lines)
         faults: dict[int, DeadLetter] = {}
         while True:
-            taken: list[_Taken] = []
+            taken: list[Taken] = []
             reminders: list[tuple[int, str]] = []
             for line in lines:
                 self._decide_due(line.time_us, taken, faults, reminders)
@@ -191,17 +206,17 @@ class Replay:
             len(line.decoded.unknown_fields) for line in lines if isinstance(line.decoded, Known)
         )
         for each, of_event in zip(taken, messages, strict=True):
-            self._write(each, of_event)
+            self.write(each, of_event)
 
     def _decide_due(
-        self, now_us: int, taken: "list[_Taken]", faults: Mapping[int, DeadLetter], reminders: list[tuple[int, str]]
+        self, now_us: int, taken: list[Taken], faults: Mapping[int, DeadLetter], reminders: list[tuple[int, str]]
     ) -> None:
         """Decide what is due by `now_us`, in order of the instants, each at its own."""
         while (first := self._due.pop(now_us)) is not None:
             reminders.append(first)
             due_us, key = first
             answer = self._engine.decide_due(key, self._overlay, due_us, faults.get(len(taken)))
-            taken.append(_Taken(None, DUE_TYPE, due_us, answer, key))
+            taken.append(Taken(None, DUE_TYPE, due_us, answer, key))
             self._remind(key, self._overlay.get(key))
 
     def _remind(self, key: str, record: StateRecord | None) -> None:
@@ -231,29 +246,30 @@ class Replay:
                 self._overlay.forget(key)
                 self._reminded.pop(key, None)
 
-    def _decide(self, line: Line, taken: "list[_Taken]", faults: Mapping[int, DeadLetter]) -> None:
+    def _decide(self, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         """Add what becomes of an event and its awards; `faults` says at which places not to try again."""
         decoded = line.decoded
         if isinstance(decoded, Known):
             self._decide_fact(decoded.fact, line, taken, faults)
         elif isinstance(decoded, Anonymous):
-            taken.append(_Taken(line, decoded.cause.type, decoded.time_us, None))
+            taken.append(Taken(line, decoded.cause.type, decoded.time_us, None))
         else:
-            taken.append(_Taken(line, UNKNOWN, 0, DeadLetter("decode", decoded.code, decoded.message)))
+            taken.append(Taken(line, UNKNOWN, 0, DeadLetter("decode", decoded.code, decoded.message)))
 
-    def _decide_fact(self, fact: Fact, line: Line, taken: "list[_Taken]", faults: Mapping[int, DeadLetter]) -> None:
+    def _decide_fact(self, fact: Fact, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         answer = faults.get(len(taken)) or self._engine.decide_fact(fact, self._overlay, fact.time_us)
-        taken.append(_Taken(line, type_of(fact), fact.time_us, answer))
+        taken.append(Taken(line, type_of(fact), fact.time_us, answer))
         if isinstance(answer, Decision):
             for key, record in answer.writes.items():
                 self._remind(key, record)
             for award in answer.awards:
                 self._decide_fact(as_received(award), line, taken, faults)
 
-    def _write(self, taken: "_Taken", messages: Sequence[tuple[str, bytes, bytes]]) -> None:
-        line, event_type, time_us, answer, key = taken
+    def write(self, taken: Taken, messages: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """Write and count what became of an event. Who wants to know it overrides this."""
+        line, event_type, answer = taken.line, taken.event_type, taken.answer
         if isinstance(answer, Decision):
-            self.counts.add(event_type, answer, time_us)
+            self.counts.add(event_type, answer, taken.time_us)
             self._entries += len(answer.entries)
             for topic, _, value in messages:
                 self._files.add(topic, value)
@@ -262,7 +278,7 @@ class Replay:
         else:
             self.counts.dead_letters[answer.code] += 1
             self.counts.events[event_type, "dead_letter"] += 1
-            path, number, raw = ("", 0, key.encode()) if line is None else (line.path, line.number, line.raw)
+            path, number, raw = ("", 0, taken.key.encode()) if line is None else (line.path, line.number, line.raw)
             self._files.add("dead-letters", dead_letter_line(path, number, answer, raw))
 
     def heads(self) -> Iterator[Head]:
@@ -307,10 +323,29 @@ def replay(
 ) -> Summary:
     """Replay event files by time, and what falls due between the events and, after the last one, by `until_us`.
 
+    See `drive`.
+    """
+    run = Replay(engine, files)
+    drive(run, sources_of, progress)
+    return run.finish(until_us)
+
+
+class Takes(Protocol):
+    """What events are taken by, in parts."""
+
+    def take(self, lines: Sequence[Line], /) -> None:
+        """Take a part, in order."""
+
+    def restart(self) -> None:
+        """Forget what was taken: the events come again, in another order."""
+
+
+def drive(run: Takes, sources_of: Callable[[], Sequence[Source]], progress: Progress) -> None:
+    """Let `run` take the events of files by time.
+
     `sources_of` opens the inputs from their beginning, once more if they have to be sorted.
     Raises workers.ndjson.InputError for a file that cannot be read.
     """
-    run = Replay(engine, files)
     try:
         sources = sources_of()
         progress(sources)
@@ -324,7 +359,6 @@ def replay(
         unsorted = [line for rank, source in enumerate(sources) for line in _lines(source, rank, check=False)]
         for some in parts_of(sorted(unsorted, key=lambda each: each[:4])):
             run.take(some)
-    return run.finish(until_us)
 
 
 def _in_order(source: Source, rank: int) -> Iterator[Line]:
@@ -338,7 +372,7 @@ def _lines(source: Source, rank: int, *, check: bool) -> Iterator[Line]:
     newest_us = 0
     lines = source.lines()
     while part := list(islice(lines, PART_EVENTS)):
-        for (_, number, raw), decoded in zip(part, [decode(raw) for _, _, raw in part], strict=True):
+        for line, decoded in zip(part, [decode(line.raw) for line in part], strict=True):
             topic_rank = 0
             if isinstance(decoded, Known):
                 fact = decoded.fact
@@ -349,7 +383,7 @@ def _lines(source: Source, rank: int, *, check: bool) -> Iterator[Line]:
                 time_us = newest_us  # what cannot be read has no time: it keeps its place
             if time_us < newest_us:
                 if check:
-                    raise OutOfOrder(f"{source.name}:{number}")
+                    raise OutOfOrder(line.where)
             else:
                 newest_us = time_us
-            yield Line(time_us, topic_rank, rank, number, source.name, raw, decoded)
+            yield Line(time_us, topic_rank, rank, line.number, line.source, line.raw, decoded)

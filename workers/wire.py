@@ -16,6 +16,7 @@ from config.topics import load_topics, topic_name
 from workers.app import FaustTerms, build_app, run_process
 from workers.batch import Decider
 from workers.checkpoint import Clock, Probe, Protocol
+from workers.compiled import engine
 from workers.connection import Connection
 from workers.fatal import EndProcess, Refusal, end_process
 from workers.health import Health, HealthServer
@@ -48,6 +49,7 @@ class Worker:
 
     def run(self) -> int:
         """Returns the exit code. Raises Refusal before the group is joined when something has to be changed first."""
+        _log.info("starting", engine=engine())
         self.check()
         self.server.start()
         _log.info("serving metrics", port=self.server.port)

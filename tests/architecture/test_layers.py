@@ -43,7 +43,7 @@ SHELL_LIBRARIES = frozenset(
 MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "loyalty": frozenset({"cel", "cel_expr_python"}),
     "schemas": frozenset(
-        {"loyalty", "pydantic", "pydantic_core", "annotated_types", "orjson", "ruamel", "typing_extensions"}
+        {"loyalty", "annotated_types", "msgspec", "orjson", "pydantic", "pydantic_core", "ruamel", "typing_extensions"}
     ),
     "config": frozenset({"pydantic", "pydantic_core", "pydantic_settings", "ruamel", "typing_extensions"}),
     "workers": frozenset({"loyalty", "schemas", "config"}) | SHELL_LIBRARIES,

@@ -38,7 +38,7 @@ RECORD_BYTES_MAX = 4 * 1024 * 1024
 
 def record(value: bytes | None, offset: int = 0, topic: str = "purchases", **more: object) -> Record:
     made = Record(topic, HOME, offset, NOW_US // 1000, b"m1", value)
-    return made._replace(**more)  # type: ignore[arg-type]
+    return replace(made, **more)  # type: ignore[arg-type]
 
 
 def engine(text: str = BASE, **options: int) -> Engine:
@@ -224,12 +224,9 @@ def test_an_account_too_large_to_be_written_costs_its_events_and_not_the_worker(
 def test_what_a_sender_adds_to_a_record_is_bounded(partitions: int) -> None:
     """Compressed, a header of megabytes fits where its dead letter or forwarded copy would not."""
     large = record(purchase("p", 100) if partitions > 1 else b"junk", key=b"k" * 1_000_000)
-    large = large._replace(headers=(("note", b"kept"), ("large", b"x" * 5_000_000)), partition=63 % partitions)
-    (out,) = (
-        Engine(Programs([program()]), partitions=partitions)
-        .decide_batch(63 % partitions, [large], MemoryStore(0), 0)
-        .outputs
-    )
+    large = replace(large, headers=(("note", b"kept"), ("large", b"x" * 5_000_000)), partition=63 % partitions)
+    lone = Engine(Programs([program()]), partitions=partitions)
+    (out,) = lone.decide_batch(63 % partitions, [large], MemoryStore(0), 0).outputs
     assert sum(len(name) + len(value) for name, value in out.headers) < 100_000
     assert len(out.key or b"") <= 65_536
     assert dict(out.headers)["note"] == b"kept"

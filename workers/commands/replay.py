@@ -2,17 +2,15 @@
 
 import contextlib
 import json
-import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workers.commands.failures import EXIT_CODES, explained
+from workers.commands.progress import watched
 
 if TYPE_CHECKING:
-    from workers.ndjson import Source
     from workers.replay import Summary
 
 
@@ -69,7 +67,7 @@ def replay(
         with Files(out) as files:
             if journal is not None:
                 recordings = [recording_source(name) for name in names]
-                cleanup.enter_context(_progress(recordings, quiet=as_json))
+                cleanup.enter_context(watched(recordings, quiet=as_json))
                 summary = replay_journal(
                     lambda partitions, names: Engine(
                         Programs([named[name] for name in sorted(names)]), partitions=partitions
@@ -84,7 +82,7 @@ def replay(
                     Engine(Programs(versions), partitions=1),
                     lambda: [Source(name, copy) for name in names],
                     files,
-                    lambda sources: cleanup.enter_context(_progress(sources, quiet=as_json)),
+                    lambda sources: cleanup.enter_context(watched(sources, quiet=as_json)),
                     until_us,
                 )
         cleanup.close()
@@ -98,34 +96,6 @@ def _instant(text: str) -> int:
         return instant_us(text)
     except NotAnInstantError as error:
         raise typer.BadParameter(f"--until is {text!r} and {error}; send 2027-01-01T00:00:00Z or an offset") from None
-
-
-@contextlib.contextmanager
-def _progress(sources: "Sequence[Source]", *, quiet: bool) -> Iterator[None]:
-    """A progress bar on standard error when somebody watches; it looks at the inputs from a thread of its own."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield
-        return
-    done = threading.Event()
-    total = sum(source.size_bytes or 0 for source in sources)
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("replaying", total=total or None)
-
-        def watch() -> None:
-            while not done.wait(0.2):
-                bar.update(task, completed=sum(source.read_bytes for source in sources))
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
 
 
 def _show(summary: "Summary", out: Path, *, as_json: bool) -> None:

@@ -1,0 +1,225 @@
+"""Runs the cases of a spec file through the engine, and says where what came is not what was expected.
+
+A case's events are bytes that are decoded and decided as in a replay: each at its own time, an award right after its
+cause. Cases share nothing: each begins with accounts of its own.
+
+Invariants:
+  C1 a case passes only if every figure that it names is met and exactly the refusals that it names came
+  C2 a failing case shows the entries behind it
+
+Not here: reading spec files (schemas/spec_load.py).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from loyalty.account import Head, head_key
+from loyalty.decisions import Decision, Entry, Outcome
+from loyalty.facts import Fact, Purchase
+from loyalty.plan import Programs
+from schemas.decode import Anonymous, Undecodable, decode
+from schemas.program_source import Problem, TreePath, shown_path
+from schemas.program_words import number
+from schemas.spec import MEMBER, ThenMember
+from schemas.spec_events import Told
+from schemas.spec_load import Spec, ToldCase, currency_of_rules
+from schemas.spec_values import DEFAULT
+from workers.batch import Engine, as_received
+from workers.entry_words import entry_words
+from workers.overlay import Overlay
+from workers.records import DeadLetter
+
+
+class Failure(NamedTuple):
+    """A case that failed: where and how (`problems`), and how what came came about (`why`)."""
+
+    name: str
+    problems: tuple[Problem, ...]
+    why: tuple[str, ...]
+
+    def text(self) -> str:
+        """As people read it."""
+        lines = [str(problem) for problem in self.problems]
+        return "\n".join([*lines, f"    in the case: {self.name}", *(f"    {line}" for line in self.why)])
+
+
+class SpecResult(NamedTuple):
+    """What became of the cases of one file."""
+
+    file: str
+    cases: int
+    failures: tuple[Failure, ...]
+
+
+@dataclass(slots=True)
+class _Came:
+    """What the counted events of a case did. Points are in smallest units, by member and kind or rule."""
+
+    points: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rules: Counter[tuple[str, str]] = field(default_factory=Counter)
+    forfeited: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: list[tuple[Told, str, str]] = field(default_factory=list)
+    """Event, code and message."""
+    before: list[tuple[Told, str, str]] = field(default_factory=list)
+    """The same of what happened before the case."""
+    why: list[str] = field(default_factory=list)
+
+    def book(self, entry: Entry) -> None:
+        """Count an entry."""
+        account = f"member:{entry.member}:"
+        for posting in entry.postings:
+            if posting.account.startswith(account):
+                self.points[entry.member, posting.currency] += posting.amount
+                self.rules[entry.member, posting.rule] += posting.amount
+        for step in entry.steps:
+            if "forfeited" in step:
+                self.forfeited[entry.member, step["rule"]] += step["forfeited"]
+
+
+def run_spec(spec: Spec) -> SpecResult:
+    """Run all cases of a file."""
+    programs = Programs(spec.programs)
+    failures = [failure for case in spec.cases if (failure := _Run(spec, programs, case).failure()) is not None]
+    return SpecResult(spec.file, len(spec.cases), tuple(failures))
+
+
+class _Run:
+    """One case, from its accounts to what came out."""
+
+    def __init__(self, spec: Spec, programs: Programs, case: ToldCase) -> None:
+        self.spec = spec
+        self.case = case
+        self.engine = Engine(programs, partitions=1)
+        self.versions = {program.version: program for program in spec.programs}
+        given = {head_key(head.member): head for head in case.accounts}
+        self.overlay = Overlay(given.get)
+        self.came = _Came()
+        for told in case.events:
+            self.take(told)
+
+    def take(self, told: Told) -> None:
+        """Decide one event."""
+        self.say(told, "")
+        decoded = decode(told.raw)
+        if isinstance(decoded, Undecodable):
+            self.refuse(told, decoded.code, decoded.message)
+        elif isinstance(decoded, Anonymous):
+            raise TypeError("the events of a case name their member")
+        else:
+            self.decide(decoded.fact, told)
+
+    def decide(self, fact: Fact, told: Told) -> None:
+        """Decide a fact, and at once the awards that it gives."""
+        answer = self.engine.decide_fact(fact, self.overlay, fact.time_us)
+        if isinstance(answer, DeadLetter):
+            self.refuse(told, answer.code, answer.message)
+            return
+        if answer.outcome is Outcome.DUPLICATE:
+            self.say(told, "a duplicate of an earlier step: nothing is given twice")
+        self.book(answer, fact, told)
+        for award in answer.awards:
+            self.decide(as_received(award), told)
+
+    def book(self, answer: Decision, fact: Fact, told: Told) -> None:
+        for entry in answer.entries:
+            if told.counted:
+                self.came.book(entry)
+            whose = "" if entry.member == MEMBER else f"{entry.member}, "
+            money = fact.currency if isinstance(fact, Purchase) else ""
+            first, *others = entry_words(entry, self.versions[entry.version], money)
+            for line in (whose + first, *others):
+                self.say(told, line)
+        for change in answer.tiers:
+            self.say(told, f"{change.member} is now in tier {change.to_tier}")
+
+    def refuse(self, told: Told, code: str, message: str) -> None:
+        (self.came.refused if told.counted else self.came.before).append((told, str(code), message))
+        self.say(told, f"refused, {code}: {message}")
+
+    def say(self, told: Told, line: str) -> None:
+        """Keep a line of the explanation; an empty one begins an event."""
+        if line:
+            self.came.why.append(f"  {line}")
+            return
+        when = datetime.fromtimestamp(told.time_us // 1_000_000, ZoneInfo(told.zone))
+        before = "" if told.counted else "earlier "
+        self.came.why.append(f"{before}{told.verb}, {when:%a %Y-%m-%d %H:%M}")
+
+    def failure(self) -> Failure | None:
+        """Compare; None when all is as expected."""
+        problems = [*self.refusals(), *self.outcomes()]
+        if not problems:
+            return None
+        return Failure(self.case.name, tuple(sorted(set(problems))), tuple(self.came.why))
+
+    def refusals(self) -> Iterator[Problem]:
+        for told, code, message in self.came.before:
+            yield self.problem(told.path, f"refused with {code}, but what was given must be taken: {message}")
+        wanted = Counter(self.case.then.refused)
+        came = Counter(code for _, code, _ in self.came.refused)
+        for told, code, message in self.came.refused:
+            if code not in wanted:
+                hint = f"if that is what the program should do, say it: refused: {code}"
+                yield self.problem(told.path, f"refused with {code}: {message}", hint)
+        for code in wanted.keys() - came.keys():
+            instead = f", {', '.join(sorted(came))} came" if came else ", no step was refused"
+            yield self.problem((*self.case.path, "then", "refused"), f"{code} was expected{instead}")
+
+    def outcomes(self) -> Iterator[Problem]:
+        then = self.case.then
+        path = (*self.case.path, "then")
+        yield from self.member(MEMBER, then, path)
+        for name, of_member in then.members.items():
+            yield from self.member(name, of_member, (*path, "members", name))
+
+    def member(self, name: str, then: ThenMember, path: TreePath) -> Iterator[Problem]:
+        program = self.spec.program
+        first = program.currencies[0].id
+        head = self.overlay.get(head_key(name))
+        balances = head.balances if isinstance(head, Head) else {}
+        balance = {currency: sum(amounts) for currency, amounts in balances.items()}
+        points = {currency: amount for (who, currency), amount in self.came.points.items() if who == name}
+        rules = {rule: amount for (who, rule), amount in self.came.rules.items() if who == name}
+        cut = {rule: amount for (who, rule), amount in self.came.forfeited.items() if who == name}
+        of_rule = currency_of_rules(self.spec.programs)
+        in_all = {DEFAULT: sum(amount for rule, amount in cut.items() if of_rule.get(rule) == first)}
+        kinds = {currency: currency for currency in (*(then.points or {}), *(then.balance or {})) if currency}
+        yield from self.figures(then.points, {DEFAULT: points.get(first, 0)} | points, kinds, (*path, "points"))
+        yield from self.figures(then.rules, rules, of_rule, (*path, "rules"))
+        yield from self.figures(then.forfeited, in_all | cut, of_rule, (*path, "forfeited"))
+        yield from self.figures(then.balance, {DEFAULT: balance.get(first, 0)} | balance, kinds, (*path, "balance"))
+        tier = head.tier if isinstance(head, Head) else ""
+        if then.tier is not None and then.tier != tier:
+            yield self.problem((*path, "tier"), f"{then.tier} was expected, {tier or 'no tier'} came")
+
+    def figures(
+        self, wanted: Mapping[str, str] | None, came: Mapping[str, int], kinds: Mapping[str, str], path: TreePath
+    ) -> Iterator[Problem]:
+        """Compare figures by name; `kinds` says in which points a name counts."""
+        for name, text in (wanted or {}).items():
+            currency = kinds.get(name) or self.spec.program.currencies[0].id
+            decimals = self.decimals(currency)
+            if Fraction(text) * 10**decimals != came.get(name, 0):
+                shown = _signed(Fraction(came.get(name, 0), 10**decimals))
+                yield self.problem((*path, name) if name != DEFAULT else path, f"{text} was expected, {shown} came")
+
+    def decimals(self, currency: str) -> int:
+        kinds = (kind for program in self.spec.programs for kind in program.currencies)
+        return next((kind.decimals for kind in kinds if kind.id == currency), 0)
+
+    def problem(self, path: TreePath, message: str, hint: str = "") -> Problem:
+        """Something that is not as expected, at its place in the file."""
+        source = self.spec.source
+        known: TreePath = path
+        while known and known not in source.values:
+            known = known[:-1]
+        return Problem(source.file, *source.values.get(known, (1, 1)), shown_path(path), message, hint)
+
+
+def _signed(value: Fraction) -> str:
+    return f"-{number(-value)}" if value < 0 else number(value)
