@@ -2,7 +2,7 @@
 
 Invariants:
   A1 a record that was given to `decide` is never changed: decisions work on `Head.draft()` and answer with it
-  A2 available + pending of a currency = what is left in its lots - its debt
+  A2 available of a currency = what is left in its lots - its debt; pending = what is left in its maturing lots
   A3 sequences count 1, 2, 3, ... without gaps
   A4 state keys are typed and escape their parts, so that no member id can reach another's records
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from loyalty.facts import Line, Scalar, Tender
+from loyalty.lots import Lot
 from loyalty.tiers import Sums
 
 ACTIVE = "active"
@@ -33,6 +34,15 @@ class ReferralLink:
     transaction_id: str = ""
 
 
+class Maturing(NamedTuple):
+    """Points that cannot be used before `matures_us`; `qualifies` is what they add to the tier basis then."""
+
+    currency: str
+    lot: Lot
+    matures_us: int
+    qualifies: int = 0
+
+
 @dataclass(slots=True)
 class Head:
     """The account of one member.
@@ -40,6 +50,10 @@ class Head:
     balances: currency -> (available, pending), smallest units. debts: currency -> owed by the member.
     lots: currency -> lots (lots.py). qualifying: tier basis and window -> sums (tiers.py).
     counters: cap and period -> used (caps.py). seen: memory of events taken (memory.py).
+
+    What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
+    currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
+    told of. expired: lot -> (points that expired in it and were not returned yet, when they were earned).
     """
 
     member: str
@@ -62,6 +76,13 @@ class Head:
     ledger_sequence: int = 0
     balances_sequence: int = 0
     tiers_sequence: int = 0
+    notices_sequence: int = 0
+    due_us: int | None = None
+    """No later than the next instant at which time alone changes this account; None when none does (due.py)."""
+    maturing: tuple[Maturing, ...] = ()
+    active_until: Mapping[str, int] = field(default_factory=dict)
+    noticed: Mapping[str, int] = field(default_factory=dict)
+    expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -86,6 +107,12 @@ class Head:
             self.ledger_sequence,
             self.balances_sequence,
             self.tiers_sequence,
+            self.notices_sequence,
+            self.due_us,
+            self.maturing,
+            self.active_until,
+            self.noticed,
+            self.expired,
         )
 
 
@@ -126,6 +153,8 @@ class PurchaseRecord(NamedTuple):
     returned: Mapping[str, tuple[int, int]] = {}
     returns: bytes = b""
     """Memory (memory.py) of the returns that were taken, by return_id: kept as long as the purchase."""
+    due_us: int | None = None
+    """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 
 
 def _escaped(part: str) -> str:

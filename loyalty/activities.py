@@ -73,7 +73,8 @@ def _give(work: Work, fact: object, on: str) -> None:
             qualifying += rule.points * grant // points  # without multipliers, after the caps' share
     work.book(on, on, steps)
     if plan.program.tiers is not None and qualifying:
-        qualify(work, plan.program.tiers, local, qualifying)
+        lot_id = lot_id_of(work.cause, head.member, on, plan.program.tiers.currency)
+        qualify(work, plan.program.tiers, local, qualifying, lot_id)
         raise_tier(work, local, "qualified")
 
 

@@ -7,12 +7,12 @@ Not here: which rule uses which window (earning.py, activities.py).
 """
 
 import calendar
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from loyalty.program import Duration, EveryYear, Hours, Window
+from loyalty.program import Duration, EveryYear, Expiry, Hours, Window
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -84,6 +84,41 @@ def shifted_date(day: date, duration: Duration, sign: int = 1) -> date:
     year, month = divmod(months, 12)
     last = calendar.monthrange(year, month + 1)[1]
     return date(year, month + 1, min(day.day, last)) + timedelta(days=sign * duration.days)
+
+
+@lru_cache(maxsize=4096)
+def day_start_us(ordinal: int, zone: ZoneInfo) -> int:
+    """The first instant of a local day."""
+    return bound_us(datetime.combine(date.fromordinal(ordinal), time()), zone)
+
+
+@lru_cache(maxsize=4096)
+def _end_of_us(ordinal: int, after: Duration, period: str, zone: ZoneInfo) -> int:
+    """The first instant behind the local `period` that holds the day `after` local day `ordinal`."""
+    last = shifted_date(date.fromordinal(ordinal), after)
+    match period:
+        case "day":
+            following = last + timedelta(days=1)
+        case "month":
+            following = shifted_date(last.replace(day=1), Duration(months=1))
+        case "quarter":
+            following = shifted_date(date(last.year, (last.month - 1) // 3 * 3 + 1, 1), Duration(months=3))
+        case "year":
+            following = date(last.year + 1, 1, 1)
+        case _:
+            raise ValueError(period)
+    return day_start_us(following.toordinal(), zone)
+
+
+def life_end_us(start_us: int, expiry: Expiry, zone: ZoneInfo) -> int:
+    """The first instant at which points whose life began at `start_us` cannot be used any more."""
+    return _end_of_us(local_time(start_us, zone).ordinal, expiry.after, expiry.to_end_of, zone)
+
+
+@lru_cache(maxsize=4096)
+def notice_us(ends_us: int, notice: Duration, zone: ZoneInfo) -> int:
+    """When to tell a member of points that end at `ends_us`."""
+    return shifted_us(ends_us, notice, zone, -1)
 
 
 @lru_cache(maxsize=4096)

@@ -11,14 +11,15 @@ Invariants:
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import ACTIVE, Head, PurchaseRecord, Record, State, head_key, purchase_key
-from loyalty.activities import decide_activity, enroll
-from loyalty.calendar import DAY_US, SECOND_US, local_time
+from loyalty.activities import PUBLISHED, decide_activity, enroll
+from loyalty.calendar import DAY_US, SECOND_US, life_end_us, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal
+from loyalty.due import caught_up
 from loyalty.facts import (
     Award,
     Engagement,
@@ -90,26 +91,30 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
             enroll(work, fact)
     else:
         work = Work(plan, head.draft(), head.balances, fact.cause, fact.time_us, now_us, leg)
+    if plan.kept_alive_by:
+        _keep_alive(work, fact)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     refusal = _remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    return Decision(
+    decision = Decision(
         APPLIED,
         {keys[0]: work.head, **work.writes},
         tuple(work.entries),
         work.balance_changes(),
         tuple(work.tiers),
         tuple(work.awards),
+        notices=tuple(work.notices),
     )
+    return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
     match fact:
         case Purchase():
-            return decide_purchase(work, fact)
+            return decide_purchase(work, fact, programs.kept_until_us(fact.time_us, work.now_us))
         case Return():
             return _decided_return(programs, work, state, fact)
         case Review():
@@ -130,6 +135,28 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return decide_award(work, fact)
         case _:
             assert_never(fact)
+
+
+_ACTIVITY: Mapping[type, str] = {
+    Purchase: "purchase",
+    Review: "review",
+    Share: "share",
+    Referral: "referral",
+    Engagement: "engagement",
+}
+
+
+def _keep_alive(work: Work, fact: Fact) -> None:
+    """Move the end of points that live as long as the member is active."""
+    if isinstance(fact, Review) and fact.status != PUBLISHED:
+        return
+    held = work.head.active_until
+    for terms in work.plan.kept_alive_by.get(_ACTIVITY.get(type(fact), ""), ()):
+        if terms.id in held and terms.expiry is not None:
+            ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
+            # A late event does not shorten what a newer one has given.
+            held = {**held, terms.id: max(held[terms.id], ends_us)}
+    work.head.active_until = held
 
 
 def _decided_return(programs: Programs, work: Work, state: State, fact: Return) -> Refusal | None:

@@ -117,6 +117,20 @@ class TierChange(NamedTuple):
     sequence: int
 
 
+class Notice(NamedTuple):
+    """Something that the member may want to be told. `details` are plain JSON values, by the kind."""
+
+    notice_id: str
+    kind: str
+    member: str
+    program: str
+    details: Mapping[str, Any]
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
 class Decision(NamedTuple):
     """The answer to one fact.
 
@@ -131,6 +145,20 @@ class Decision(NamedTuple):
     tiers: tuple[TierChange, ...] = ()
     awards: "tuple[Award, ...]" = ()
     refusal: Refusal | None = None
+    notices: tuple[Notice, ...] = ()
+
+    def followed_by(self, later: "Decision") -> "Decision":
+        """Both of them as one; what the later one writes stands."""
+        return Decision(
+            self.outcome,
+            {**self.writes, **later.writes},
+            self.entries + later.entries,
+            self.balances + later.balances,
+            self.tiers + later.tiers,
+            self.awards + later.awards,
+            self.refusal,
+            self.notices + later.notices,
+        )
 
 
 _SEPARATOR = "\x1f"

@@ -5,25 +5,32 @@ Accounts of the books:
   member:<id>:pending     what is still to mature
   program:earned          the other side of points given
   program:returned        the other side of points taken back by returns
+  program:expired         the other side of points whose life has ended
 
 Invariants:
   B1 the postings of an entry sum to zero in each currency; otherwise nothing of the event is booked
-  B2 credits pay a debt first; what is left becomes a lot
+  B2 credits pay a debt first; what is left becomes a lot. Pending points pay no debt before they mature
+  B3 `due_us` of the account is never later than the next instant of what is booked here
 
 Not here: why points move (purchases.py, returns.py, activities.py).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from loyalty import lots
-from loyalty.account import Head
-from loyalty.decisions import BalanceChange, Entry, Posting, TierChange, derived_id
+from loyalty.account import Head, Maturing
+from loyalty.calendar import life_end_us, notice_us, shifted_us
+from loyalty.decisions import BalanceChange, Entry, Notice, Posting, TierChange, derived_id
 from loyalty.facts import Award, Cause
+from loyalty.lots import Lot
 from loyalty.plan import Plan
+from loyalty.program import Currency
 
 EARNED = "program:earned"
 RETURNED = "program:returned"
+EXPIRED = "program:expired"
 DEBT = "debt"
 """Stands for the lot of a posting that pays or makes a debt."""
 
@@ -43,6 +50,24 @@ def lot_id_of(cause: Cause, member: str, kind: str, currency: str) -> str:
     return derived_id(cause, "lot", member, kind, currency)[:16]
 
 
+def available_of(member: str) -> str:
+    """The account of what a member may spend."""
+    return f"member:{member}:available"
+
+
+def pending_of(member: str) -> str:
+    """The account of what is still to mature."""
+    return f"member:{member}:pending"
+
+
+class Taken(NamedTuple):
+    """Points that were taken out of a lot, or made a debt."""
+
+    account: str
+    lot: str
+    points: int
+
+
 class Work:
     """One decision in progress: the member's draft and what will be answered."""
 
@@ -53,6 +78,7 @@ class Work:
         "entries",
         "head",
         "leg",
+        "notices",
         "now_us",
         "plan",
         "postings",
@@ -85,6 +111,7 @@ class Work:
         self.postings: list[Posting] = []
         self.entries: list[Entry] = []
         self.tiers: list[TierChange] = []
+        self.notices: list[Notice] = []
         self.awards: list[Award] = []
         self.writes: dict[str, Any] = {}
 
@@ -96,14 +123,24 @@ class Work:
         against: str = EARNED,
         *,
         new_lot: bool = False,
+        earned: tuple[int, Plan] | None = None,
     ) -> None:
         """Give the member (rule, points): debt is paid first, the rest goes into lot `lot_id`, made if it is new.
 
-        `new_lot` says that it must be: searching a busy member's lots takes longer than all else here.
+        `new_lot` says that it must be: searching a busy member's lots takes longer than all else here. `earned` is
+        when and under which version the points were earned, if not now: their life and their waiting go by it.
         """
         head = self.head
+        earned_us, plan = earned or (self.time_us, self.plan)
+        terms = plan.currencies[currency]
+        zone = plan.program.zone
+        if terms.pending is not None:
+            matures_us = shifted_us(earned_us, terms.pending, zone)
+            if matures_us > self.now_us:
+                self._credit_pending(terms, zone, parts, Lot(lot_id, earned_us, None, 0), matures_us, against)
+                return
         owed = head.debts.get(currency, 0)
-        account = f"member:{head.member}:available"
+        account = available_of(head.member)
         post = self.postings.append
         total = into_lot = 0
         for rule, amount in parts:
@@ -122,7 +159,7 @@ class Work:
                 post(Posting(account, currency, paid, rule, DEBT))
         if into_lot:
             present = head.lots.get(currency, "")
-            lot = lots.Lot(lot_id, self.time_us, None, into_lot)
+            lot = Lot(lot_id, earned_us, self.end_of_life(terms, earned_us, zone), into_lot)
             # Only an id that is there already needs the lots to be read.
             is_there = not new_lot and lot_id in present
             head.lots[currency] = lots.put_back(present, lot) if is_there else lots.added(present, lot)
@@ -134,27 +171,153 @@ class Work:
         if total:
             self._move(currency, total)
 
-    def take(self, currency: str, amount: int, first_lot: str) -> list[tuple[str, int]]:
-        """Take points out of lots, `first_lot` before the others.
+    def end_of_life(self, terms: Currency, earned_us: int, zone: ZoneInfo) -> int | None:
+        """When points that were earned then end; None when they never do, or end by the member's inactivity."""
+        if terms.expiry is None:
+            return None
+        ends_us = life_end_us(earned_us, terms.expiry, zone)
+        if terms.expiry.restart_on:
+            ends_us = self.head.active_until.get(terms.id, ends_us)
+            self.head.active_until = {**self.head.active_until, terms.id: ends_us}
+        self.is_due(ends_us)
+        if terms.expiry.notice is not None:
+            self.is_due(notice_us(ends_us, terms.expiry.notice, zone))
+        return None if terms.expiry.restart_on else ends_us
 
-        Answers what came from which lot; the parts may sum to less than asked.
-        """
-        remaining, parts = lots.taken(self.head.lots.get(currency, ""), amount, first_lot)
-        if remaining:
-            self.head.lots[currency] = remaining
+    def is_due(self, instant_us: int) -> None:
+        """Have the account looked at then (due.py)."""
+        due_us = self.head.due_us
+        self.head.due_us = instant_us if due_us is None else min(due_us, instant_us)
+
+    def _credit_pending(
+        self,
+        terms: Currency,
+        zone: ZoneInfo,
+        parts: Sequence[tuple[str, int]],
+        lot: Lot,
+        matures_us: int,
+        against: str,
+    ) -> None:
+        """Give (rule, points) that mature later; `lot` is the one they live in, empty."""
+        head, account = self.head, pending_of(self.head.member)
+        total = 0
+        for rule, amount in parts:
+            if amount:
+                total += amount
+                self.postings.append(Posting(against, terms.id, -amount, rule, ""))
+                self.postings.append(Posting(account, terms.id, amount, rule, lot.lot_id))
+        if not total:
+            return
+        for at, one in enumerate(head.maturing):
+            if one.lot.lot_id == lot.lot_id:
+                more = one._replace(lot=one.lot._replace(left=one.lot.left + total))
+                head.maturing = (*head.maturing[:at], more, *head.maturing[at + 1 :])
+                break
         else:
-            self.head.lots.pop(currency, None)
-        self._move(currency, -sum(part for _, part in parts))
-        return parts
+            expiry = terms.expiry
+            fixed = expiry is not None and not expiry.restart_on
+            ends_us = life_end_us(lot.earned_us, expiry, zone) if expiry is not None and fixed else None
+            head.maturing = (*head.maturing, Maturing(terms.id, lot._replace(ends_us=ends_us, left=total), matures_us))
+        self.is_due(matures_us)
+        self._move(terms.id, 0, total)
+
+    def take(self, currency: str, amount: int, first_lot: str) -> list[Taken]:
+        """Take points out of lots: `first_lot` before any other, then what may be spent, then what is pending.
+
+        The parts may sum to less than asked.
+        """
+        found = self._take_pending(currency, amount, first_lot)
+        amount -= sum(part.points for part in found)
+        if amount:
+            remaining, parts = lots.taken(self.head.lots.get(currency, ""), amount, first_lot)
+            if remaining:
+                self.head.lots[currency] = remaining
+            else:
+                self.head.lots.pop(currency, None)
+            available = available_of(self.head.member)
+            found += [Taken(available, lot_id, part) for lot_id, part in parts]
+            from_lots = sum(part for _, part in parts)
+            amount -= from_lots
+            self._move(currency, -from_lots)
+        if amount:
+            found += self._take_pending(currency, amount, None)
+        return found
+
+    def _take_pending(self, currency: str, amount: int, lot_id: str | None) -> list[Taken]:
+        """Take points that are pending, only out of one lot unless that is None."""
+        found: list[Taken] = []
+        maturing = list(self.head.maturing)
+        for at, one in enumerate(maturing):
+            part = min(one.lot.left, amount)
+            if part and one.currency == currency and lot_id in {None, one.lot.lot_id}:
+                maturing[at] = one._replace(lot=one.lot._replace(left=one.lot.left - part))
+                amount -= part
+                found.append(Taken(pending_of(self.head.member), one.lot.lot_id, part))
+        if found:
+            self.head.maturing = tuple(maturing)
+            self._move(currency, 0, -sum(part.points for part in found))
+        return found
+
+    def return_expired(self, lot_id: str, amount: int) -> int:
+        """Count up to `amount` of what has expired in a lot as returned; answers how much that is."""
+        points, earned_us = self.head.expired.get(lot_id, NO_BALANCE)
+        part = min(points, amount)
+        if part:
+            rest = {lot: held for lot, held in self.head.expired.items() if lot != lot_id}
+            self.head.expired = {**rest, lot_id: (points - part, earned_us)} if points > part else rest
+        return part
 
     def owe(self, currency: str, amount: int) -> None:
         """Let the member's balance go below zero."""
         self.head.debts[currency] = self.head.debts.get(currency, 0) + amount
         self._move(currency, -amount)
 
-    def _move(self, currency: str, amount: int) -> None:
+    def _move(self, currency: str, amount: int, pending_amount: int = 0) -> None:
         available, pending = self.head.balances.get(currency, NO_BALANCE)
-        self.head.balances[currency] = (available + amount, pending)
+        self.head.balances[currency] = (available + amount, pending + pending_amount)
+
+    def expire(self, currency: str, lot: Lot, rule: str) -> None:
+        """Book the end of a lot, which the account holds no more."""
+        self.postings.append(Posting(EXPIRED, currency, lot.left, rule, ""))
+        self.postings.append(Posting(available_of(self.head.member), currency, -lot.left, rule, lot.lot_id))
+        self._move(currency, -lot.left)
+
+    def mature(self, one: Maturing, rule: str) -> None:
+        """Make pending points of one lot spendable: they pay a debt first."""
+        head, currency, lot = self.head, one.currency, one.lot
+        owed = head.debts.get(currency, 0)
+        paid = min(owed, lot.left)
+        self.postings.append(Posting(pending_of(head.member), currency, -lot.left, rule, lot.lot_id))
+        if paid:
+            self.postings.append(Posting(available_of(head.member), currency, paid, rule, DEBT))
+            head.debts[currency] = owed - paid
+            if owed == paid:
+                del head.debts[currency]
+        if lot.left > paid:
+            self.postings.append(Posting(available_of(head.member), currency, lot.left - paid, rule, lot.lot_id))
+            head.lots[currency] = lots.put_back(head.lots.get(currency, ""), lot._replace(left=lot.left - paid))
+            terms = self.plan.currencies.get(currency)
+            if terms is not None and lot.ends_us is None:
+                self.end_of_life(terms, lot.earned_us, self.plan.program.zone)
+        self._move(currency, lot.left, -lot.left)
+
+    def notify(self, kind: str, details: Mapping[str, Any]) -> None:
+        """Tell the member something; `details` are plain JSON values."""
+        head = self.head
+        head.notices_sequence += 1
+        self.notices.append(
+            Notice(
+                derived_id(self.cause, "notice", head.member, kind, str(head.notices_sequence)),
+                kind,
+                head.member,
+                self.plan.program.id,
+                details,
+                self.cause,
+                self.time_us,
+                self.now_us,
+                head.notices_sequence,
+            )
+        )
 
     def book(self, kind: str, reason: str, steps: list[dict[str, Any]], version: Plan | None = None) -> None:
         """Close an entry over the postings so far; raises LedgerImbalance. Without postings and steps there is none."""

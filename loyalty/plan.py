@@ -16,11 +16,13 @@ from typing import Any, NamedTuple, TypeAlias
 from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.facts import Line
-from loyalty.program import ALL_LINES, ActivityRule, LineFilter, Multiplier, Program, PurchaseRule
+from loyalty.program import ALL_LINES, ActivityRule, Currency, LineFilter, Multiplier, Program, PurchaseRule
 from loyalty.rules import EARN_RULES
 
 BEST = "best"
 """How multipliers of a group meet unless the program says otherwise."""
+
+FOR_EVER_US = 1 << 62
 
 EXCLUDED = -1
 """The class of a line that earns nothing under any rule."""
@@ -164,6 +166,7 @@ class Plan:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.currencies = {currency.id: currency for currency in program.currencies}
         roundings = {currency.id: currency.rounding for currency in program.currencies}
         self.rule_named: dict[str, PurchaseRule] = {rule.id: rule for rule in program.purchase_rules}
         self.activities: dict[str, tuple[tuple[ActivityRule, Predicate | None], ...]] = {
@@ -188,6 +191,11 @@ class Plan:
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
         self.rolling_days_max = max((length_days(cap.rolling) for cap in capped if cap.rolling is not None), default=0)
+        self.kept_alive_by: dict[str, tuple[Currency, ...]] = {
+            kind: tuple(c for c in program.currencies if c.expiry is not None and kind in c.expiry.restart_on)
+            for kind in {kind for c in program.currencies if c.expiry is not None for kind in c.expiry.restart_on}
+        }
+        """Kind of activity -> the points whose end it moves."""
         stream = program.stream
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
         self.max_future_us = length_us(stream.max_future)
@@ -278,9 +286,19 @@ class Programs:
         """
         if len(lates) == len(streams):
             self.remembered_us = max(lates) + max(length_us(stream.max_future) for stream in streams) + DAY_US
+        keeps = [plan.program.returns.keep for plan in self._plans]
+        # Longer than the calendar's: what is kept a day too long harms nothing.
+        self.returnable_us = max(length_us(keep) if keep is not None else FOR_EVER_US for keep in keeps) + DAY_US
+        """For how long after a purchase anybody may ask for it."""
         self.rolling_days_max = max(plan.rolling_days_max for plan in self._plans)
         self._named = {plan.program.version: plan for plan in self._plans}
         self.id = versions[0].id
+
+    def kept_until_us(self, time_us: int, now_us: int) -> int | None:
+        """Until when a purchase is kept: as long as it may be returned, and as long as it may come again."""
+        if self.remembered_us is None:
+            return None
+        return max(time_us + self.returnable_us, now_us + self.remembered_us)
 
     @property
     def plans(self) -> Sequence[Plan]:

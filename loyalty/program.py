@@ -32,13 +32,32 @@ class Duration:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """How long points live: `after` they were earned, to the end of the local day, month, quarter or year then.
+
+    With `restart_on` the time counts from the member's latest activity of those kinds instead, for all points of
+    the currency together. `notice` is how long before the end the member is told.
+    """
+
+    after: Duration
+    to_end_of: str = "day"  # day | month | quarter | year
+    restart_on: frozenset[str] = frozenset()  # purchase, review, share, referral, engagement
+    notice: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Currency:
-    """A kind of points. Amounts of it are integers in its smallest unit, 10 ** -decimals."""
+    """A kind of points. Amounts of it are integers in its smallest unit, 10 ** -decimals.
+
+    `pending` is how long points wait before they can be used; None not at all. `expiry` None: they never end.
+    """
 
     id: str
     name: str
     decimals: int = 0
     rounding: str = "floor"  # floor | half_up | half_even | ceil
+    pending: Duration | None = None
+    expiry: Expiry | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ from loyalty.tiers import qualifying_key
 KIND = "earn"
 
 
-def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
-    """Book what the basket earns; a refusal when the program cannot value it."""
+def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Refusal | None:
+    """Book what the basket earns; a refusal when the program cannot value it. The record is dropped `keep_until_us`."""
     plan, head = work.plan, work.head
     refusal = _acceptable(plan, fact)
     if refusal is not None:
@@ -39,7 +39,7 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
     earned = evaluate(plan, basket, circumstances)
     points = whole_points(plan, earned)
     tiers = plan.program.tiers
-    if tiers is not None and tiers.crossing == "same":
+    if tiers is not None and tiers.crossing == "same" and not _waits(plan, tiers):
         would_grant = _capped(dict(head.counters), earned, points, local, fact)
         reached = tier_with(work, tiers, local, qualified(tiers, fact, basket, _parts(earned, points, would_grant)))
         if reached != head.tier:
@@ -59,13 +59,18 @@ def decide_purchase(work: Work, fact: Purchase) -> Refusal | None:
     key, amount = "", 0
     if tiers is not None:
         key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
-        qualify(work, tiers, local, amount)
+        qualify(work, tiers, local, amount, lot_id_of(fact.cause, head.member, KIND, tiers.currency))
     raised_to = raise_tier(work, local, "qualified")
-    record = _record(fact, work, tier_before, granted, key, amount, raised_to)
+    record = _record(fact, work, tier_before, granted, (key, amount, raised_to), keep_until_us)
     work.writes[purchase_key(head.member, fact.transaction_id)] = record
     if head.referral is not None:
         referrals.qualify_by_purchase(work, head.referral, fact, counted_spend(basket))
     return None
+
+
+def _waits(plan: Plan, tiers: Tiers) -> bool:
+    """Whether points of the tier basis qualify only later, once they mature."""
+    return tiers.basis == "points" and plan.currencies[tiers.currency].pending is not None
 
 
 def _capped(
@@ -140,8 +145,15 @@ def _parts(earned: list[Earned], points: list[int], grants: list[int]) -> Iterat
 
 
 def _record(
-    fact: Purchase, work: Work, tier: str, granted: dict[str, int], key: str, amount: int, raised_to: str
+    fact: Purchase,
+    work: Work,
+    tier: str,
+    granted: dict[str, int],
+    qualified: tuple[str, int, str],
+    keep_until_us: int | None,
 ) -> PurchaseRecord:
+    """What a return will need. `qualified` is under which key, how much, and the tier that it raised the member to."""
+    key, amount, raised_to = qualified
     return PurchaseRecord(
         fact.transaction_id,
         fact.cause.source,
@@ -168,4 +180,7 @@ def _record(
         amount,
         amount,
         raised_to,
+        {},
+        b"",
+        keep_until_us,
     )

@@ -125,5 +125,5 @@ def _book(work: Work, rule: ReferralRule, points: int, grant: int, side: str, lo
     work.book(KIND, f"{side}:{rule.id}", [step])
     tiers = work.plan.program.tiers
     if tiers is not None and counts(tiers, rule):
-        qualify(work, tiers, local, grant)
+        qualify(work, tiers, local, grant, lot_id)
         raise_tier(work, local, "qualified")

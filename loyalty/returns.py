@@ -28,12 +28,11 @@ from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Posting, Refusal
 from loyalty.earning import Earned, basket_of, evaluate, whole_points
 from loyalty.facts import Cause, Line, Return, ReturnLine
-from loyalty.ledger import DEBT, RETURNED, Work, lot_id_of
+from loyalty.ledger import DEBT, RETURNED, Taken, Work, available_of, lot_id_of
 from loyalty.plan import Plan
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
-from loyalty.standing import NO_SUMS
-from loyalty.tiers import added, period_number, qualifying_key
+from loyalty.standing import qualify
 
 KIND = "return"
 NOTHING_BACK = (0, 0)
@@ -199,9 +198,13 @@ def _give_back(
         lot_id = lot_id_of(cause, work.head.member, EARN, rule.currency)
         said = {"rule": rule_id, "held_before": before, "held_after": after}
         if after > before:
-            work.credit(rule.currency, [(rule_id, after - before)], lot_id, RETURNED)
+            earned = record.time_us, plan
+            work.credit(rule.currency, [(rule_id, after - before)], lot_id, RETURNED, earned=earned)
         else:
-            missing = _take_back(work, plan, rule.currency, rule_id, before - after, lot_id)
+            expired = work.return_expired(lot_id, before - after)
+            if expired:
+                said["expired_before"] = expired
+            missing = _take_back(work, plan, rule.currency, rule_id, before - after - expired, lot_id)
             if missing:
                 said["not_recouped"] = missing
         steps.append(said)
@@ -227,16 +230,15 @@ def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str,
 
 def _take_back(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> int:
     """Take `amount` from the member; answers what could not be had where debts are not allowed."""
-    account = f"member:{work.head.member}:available"
     parts = work.take(currency, amount, lot_id)
-    missing = amount - sum(part for _, part in parts)
+    missing = amount - sum(part.points for part in parts)
     if missing and plan.program.returns.negative == "allow":
         work.owe(currency, missing)
-        parts.append((DEBT, missing))
+        parts.append(Taken(available_of(work.head.member), DEBT, missing))
         missing = 0
     if amount > missing:
         work.postings.append(Posting(RETURNED, currency, amount - missing, rule_id, ""))
-    work.postings.extend(Posting(account, currency, -part, rule_id, lot) for lot, part in parts)
+    work.postings.extend(Posting(part.account, currency, -part.points, rule_id, part.lot) for part in parts)
     return missing
 
 
@@ -244,7 +246,7 @@ def _lower_basis(work: Work, plan: Plan, record: PurchaseRecord, qualified_held:
     tiers = plan.program.tiers
     if tiers is None or not record.qualifying_key or qualified_held == record.qualified_held:
         return
-    key = qualifying_key(tiers)
-    number = period_number(tiers, local_time(record.time_us, plan.program.zone))
-    sums = work.head.qualifying.get(key, NO_SUMS)
-    work.head.qualifying[key] = added(sums, number, qualified_held - record.qualified_held, tiers)
+    cause = Cause(record.source, record.event_id, PURCHASE_TYPE)
+    lot_id = lot_id_of(cause, work.head.member, EARN, tiers.currency)
+    local = local_time(record.time_us, plan.program.zone)
+    qualify(work, tiers, local, qualified_held - record.qualified_held, lot_id)

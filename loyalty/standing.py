@@ -12,8 +12,20 @@ from loyalty.program import ActivityRule, PurchaseRule, ReferralRule, Tiers
 NO_SUMS = sums.Sums()
 
 
-def qualify(work: Work, tiers: Tiers, local: Local, amount: int) -> None:
-    """Add `amount` to the sum of the event's period."""
+def qualify(work: Work, tiers: Tiers, local: Local, amount: int, lot_id: str) -> None:
+    """Add `amount` to the sum of the event's period; for points that are pending in the lot, once they mature."""
+    maturing = work.head.maturing
+    if maturing and tiers.basis == "points":
+        for at, one in enumerate(maturing):
+            if one.lot.lot_id == lot_id:
+                changed = one._replace(qualifies=one.qualifies + amount)
+                work.head.maturing = (*maturing[:at], changed, *maturing[at + 1 :])
+                return
+    settle(work, tiers, local, amount)
+
+
+def settle(work: Work, tiers: Tiers, local: Local, amount: int) -> None:
+    """Add `amount` to the sum of the period of `local` now."""
     key = sums.qualifying_key(tiers)
     held = work.head.qualifying.get(key, NO_SUMS)
     work.head.qualifying[key] = sums.added(held, sums.period_number(tiers, local), amount, tiers)

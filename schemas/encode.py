@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from loyalty.decisions import BalanceChange, Entry, TierChange
+from loyalty.decisions import BalanceChange, Entry, Notice, TierChange
 from loyalty.facts import Award, Cause
 
 AWARD_SOURCE = "/loyalty"
@@ -114,6 +114,31 @@ def encode_tier(change: TierChange) -> bytes:
             "cause": _cause(change.cause),
             "recorded_at": instant_text(change.recorded_at_us),
             "sequence": change.sequence,
+        },
+    )
+
+
+def encode_notice(notice: Notice) -> bytes:
+    """Encode something that a member may want to be told as loyalty.notice.v1. Instants stand as texts."""
+    details = {
+        f"{name.removesuffix('_us')}_at" if name.endswith("_us") else name: (
+            instant_text(value) if name.endswith("_us") else value
+        )
+        for name, value in notice.details.items()
+    }
+    return _event(
+        notice.notice_id,
+        notice.program,
+        "loyalty.notice.v1",
+        notice.time_us,
+        notice.member,
+        {
+            "program": notice.program,
+            "kind": notice.kind,
+            "details": _free(details),
+            "cause": _cause(notice.cause),
+            "recorded_at": instant_text(notice.recorded_at_us),
+            "sequence": notice.sequence,
         },
     )
 

@@ -42,6 +42,7 @@ TOPIC_OF_OUTPUT: Mapping[str, str] = MappingProxyType(
         "loyalty.ledger.entry.v1": "ledger",
         "loyalty.balance.changed.v1": "balances",
         "loyalty.tier.changed.v1": "tiers",
+        "loyalty.notice.v1": "notices",
     },
 )
 """Outbound event type -> topic word."""

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from schemas.decode import CONTRACTS
 from schemas.envelope import TOPIC_OF_OUTPUT, TOPIC_OF_TYPE
-from schemas.outputs import BalanceChangedEvent, LedgerEntryEvent, TierChangedEvent
+from schemas.outputs import BalanceChangedEvent, LedgerEntryEvent, NoticeEvent, TierChangedEvent
 
 FOLDER = Path(__file__).parent / "json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,6 +24,7 @@ OUTPUTS: dict[str, type] = {
     "loyalty.ledger.entry.v1": LedgerEntryEvent,
     "loyalty.balance.changed.v1": BalanceChangedEvent,
     "loyalty.tier.changed.v1": TierChangedEvent,
+    "loyalty.notice.v1": NoticeEvent,
 }
 """Outbound event type -> model."""
 

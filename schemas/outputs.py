@@ -139,3 +139,25 @@ class TierChangedEvent(OutputEnvelope):
 
     type: Annotated[Literal["loyalty.tier.changed.v1"], Field(description="The event's type.")]
     data: Annotated[TierChangedData, Field(description="The tier.")]
+
+
+@exact
+class NoticeData(TypedDict):
+    """Something that a member may want to be told."""
+
+    program: Annotated[Id, Field(description="The program's id.")]
+    kind: Annotated[Literal["points_expiring"], Field(description="What it is about.")]
+    details: Annotated[
+        dict[Id, Any],
+        Field(description="points_expiring: currency, points and ends_at, the first instant they cannot be used."),
+    ]
+    cause: Annotated[CauseData, Field(description="What it follows from.")]
+    recorded_at: Annotated[Time, Field(description="When it was recorded, in UTC.")]
+    sequence: Annotated[Sequence, Field(description="Counts 1, 2, 3 for each member; the highest is the latest.")]
+
+
+class NoticeEvent(OutputEnvelope):
+    """A member may want to be told something; whether and how is up to whoever reads it."""
+
+    type: Annotated[Literal["loyalty.notice.v1"], Field(description="The event's type.")]
+    data: Annotated[NoticeData, Field(description="What there is to tell.")]

@@ -46,6 +46,23 @@ DEFAULT_EXCLUDED: Final = ("gift_card", "top_up")
 MAX_RULES: Final = 500
 
 
+class Expiry(Model):
+    """When points end."""
+
+    after: Period
+    """How long they live, for example P12M. Days, weeks, months or years."""
+    to_end_of: Annotated[str, Choice("day", "month", "quarter", "year")] = "day"
+    """They live on to the end of the day, month, quarter or year that is reached then."""
+    restart_on: Annotated[
+        tuple[Annotated[str, Choice("purchase", "review", "share", "referral", "engagement")], ...],
+        AfterValidator(as_set),
+        OneOrMany(),
+    ] = ()
+    """Points end by inactivity: each activity of these kinds begins the time anew, for all points of the kind."""
+    notice: Period | None = None
+    """How long before the end the member is told, on the topic notices."""
+
+
 class Points(Model):
     """One kind of points."""
 
@@ -55,6 +72,10 @@ class Points(Model):
     """Digits after the point. 0: whole points."""
     rounding: Annotated[str, Choice("floor", "half_up", "half_even", "ceil")] = "floor"
     """How the points of one purchase are rounded, once, after all rules and multipliers."""
+    pending: Period | None = None
+    """How long points wait before they can be used, for example P14D. Their life begins when they are earned."""
+    expiry: Expiry | None = None
+    """When points end. Without it they never do."""
 
 
 class Exclude(Model):

@@ -17,6 +17,7 @@ from loyalty.program import (
     Combine,
     Currency,
     Duration,
+    Expiry,
     Level,
     LineFilter,
     Multiplier,
@@ -31,7 +32,7 @@ from schemas.currencies import MINOR_DIGITS
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
-from schemas.program_values import exact, first_instant, period, zone
+from schemas.program_values import exact, first_instant, longest_days, period, shortest_days, zone
 
 MAX_FACTOR: Final = 100
 TIER_GROUP: Final = "tier"
@@ -55,10 +56,7 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         money=file.money,
         money_decimals=MINOR_DIGITS[file.money],
         exchange=_exchange(file, scope),
-        currencies=tuple(
-            Currency(id=key, name=points.name, decimals=points.decimals, rounding=points.rounding)
-            for key, points in file.points.items()
-        ),
+        currencies=tuple(_currency(key, points, scope) for key, points in file.points.items()),
         excluded_lines=LineFilter(
             not_categories=frozenset(file.exclude.categories),
             not_skus=frozenset(file.exclude.skus),
@@ -82,6 +80,26 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         enrollment=file.enrollment,
         name=file.name or "",
     )
+
+
+def _currency(key: str, file: model.Points, scope: Scope) -> Currency:
+    path = ("points", key)
+    expiry = None if file.expiry is None else _expiry(file.expiry, (*path, "expiry"), scope)
+    pending = None if file.pending is None else period(file.pending)
+    if pending is not None and expiry is not None and longest_days(pending) >= shortest_days(expiry.after):
+        scope.report(
+            (*path, "pending"),
+            f"{file.pending} came, less than the {file.expiry and file.expiry.after} that points live was expected",
+        )
+    return Currency(key, file.name, file.decimals, file.rounding, pending, expiry)
+
+
+def _expiry(file: model.Expiry, path: TreePath, scope: Scope) -> Expiry:
+    after = scope.calendar_period(file.after, (*path, "after"))
+    notice = None if file.notice is None else scope.calendar_period(file.notice, (*path, "notice"))
+    if notice is not None and longest_days(notice) >= shortest_days(after):
+        scope.report((*path, "notice"), f"{file.notice} came, less than the {file.after} that points live was expected")
+    return Expiry(after, file.to_end_of, frozenset(file.restart_on), notice)
 
 
 def _exchange(file: model.ProgramFile, scope: Scope) -> dict[str, Fraction]:

@@ -329,6 +329,11 @@ def longest_days(duration: Duration) -> int:
     return duration.months * 31 + duration.days + duration.seconds // 86_400
 
 
+def shortest_days(duration: Duration) -> int:
+    """A lower bound of how many days a duration takes."""
+    return duration.months * 28 + duration.days + duration.seconds // 86_400
+
+
 def first_instant(text: str) -> datetime:
     """Where a moment begins: a bare date at its midnight. Naive means local."""
     return datetime.fromisoformat(text)

@@ -47,6 +47,7 @@ def describe(program: Program) -> list[str]:
     words = _Words(program)
     return [
         *words.opening(),
+        *words.lives(),
         *(words.purchase_rule(rule) for rule in program.purchase_rules),
         *(words.activity_rule(rule) for rule in program.activity_rules),
         *(words.referral_rule(rule) for rule in program.referral_rules),
@@ -83,6 +84,25 @@ class _Words:
             sentences.append("A member joins with the first event.")
         excluded = _not_lines(program.excluded_lines)
         sentences.append(f"Nothing is earned on {excluded}." if excluded else "Every line of a basket can earn.")
+        return sentences
+
+    def lives(self) -> list[str]:
+        """When points can be used, and until when."""
+        sentences = []
+        for currency in self.program.currencies:
+            name, expiry = currency.name, currency.expiry
+            if currency.pending is not None:
+                sentences.append(f"{name} can be used {length(currency.pending)} after they were earned.")
+            if expiry is None:
+                continue
+            end = {"day": "that day", "month": "that month", "quarter": "that quarter", "year": "that year"}
+            begin = "they were earned"
+            if expiry.restart_on:
+                begin = f"the member's latest {listed(expiry.restart_on, 'or')}"
+            told = f"; the member is told {length(expiry.notice)} before" if expiry.notice else ""
+            sentences.append(
+                f"{name} end {length(expiry.after)} after {begin}, at the end of {end[expiry.to_end_of]}{told}."
+            )
         return sentences
 
     def fineness(self, currency: Currency) -> str:

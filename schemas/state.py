@@ -1,9 +1,10 @@
 """State records as bytes: what the accounts changelog holds.
 
-A record is a line of JSON, an array that begins with its format number and kind and whose fields stand in a fixed
-order; behind the end of that line stands its memory (loyalty/memory.py), as the bytes that it is. A head takes about a
-kilobyte, and 56 bytes more for each purchase as long as lots are not joined. Reading a format that is not known stops
-the worker: guessing at an account would be worse.
+A record is a line of JSON, an array that begins with its format number, its kind and the instant at which it has to be
+looked at next, so that this can be read without the rest. Its fields stand in a fixed order; behind the end of that
+line stands its memory (loyalty/memory.py), as the bytes that it is. A head takes about a kilobyte, and 56 bytes more
+for each purchase as long as its lot has something left. Reading a format that is not known stops the worker: guessing
+at an account would be worse.
 
 Not here: what the records mean (loyalty/account.py).
 """
@@ -13,13 +14,16 @@ from typing import Any
 
 import orjson
 
-from loyalty.account import Head, PurchaseRecord, Record, ReferralLink
+from loyalty.account import Head, Maturing, PurchaseRecord, Record, ReferralLink
 from loyalty.facts import Line, Tender
+from loyalty.lots import Lot
 from loyalty.tiers import Sums
 
 FORMAT = 2
 _HEAD = "head"
 _PURCHASE = "purchase"
+_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
+"""How records start whose third field is their next instant."""
 
 
 class UnknownFormat(Exception):
@@ -49,11 +53,20 @@ def decode_record(raw: bytes) -> Record:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
 
 
+def due_of(raw: bytes) -> int | None:
+    """When the record has to be looked at next, in microseconds since 1970; None when never or not of this format."""
+    if not raw.startswith(_TIMED):
+        return None
+    due = raw.split(b",", 3)[2]
+    return None if due == b"null" else int(due)
+
+
 def _head_fields(head: Head) -> list[Any]:
     link = head.referral
     return [
         FORMAT,
         _HEAD,
+        head.due_us,
         head.member,
         head.enrolled_us,
         head.status,
@@ -72,6 +85,11 @@ def _head_fields(head: Head) -> list[Any]:
         head.ledger_sequence,
         head.balances_sequence,
         head.tiers_sequence,
+        head.notices_sequence,
+        head.maturing,
+        head.active_until,
+        head.noticed,
+        head.expired,
     ]
 
 
@@ -88,27 +106,33 @@ def _link_fields(link: ReferralLink) -> list[Any]:
 
 
 def _head(fields: list[Any], seen: bytes) -> Head:
-    link = fields[16]
+    link = fields[17]
     return Head(
-        fields[2],
         fields[3],
         fields[4],
         fields[5],
         fields[6],
         fields[7],
-        tuple(fields[8]),
-        fields[9],
+        fields[8],
+        tuple(fields[9]),
         fields[10],
-        {currency: (available, pending) for currency, (available, pending) in fields[11].items()},
-        fields[12],
+        fields[11],
+        {currency: (available, pending) for currency, (available, pending) in fields[12].items()},
         fields[13],
-        {name: Sums(*sums) for name, sums in fields[14].items()},
-        fields[15],
+        fields[14],
+        {name: Sums(*sums) for name, sums in fields[15].items()},
+        fields[16],
         None if link is None else ReferralLink(link[0], link[1], link[2], link[3], link[4], tuple(link[5]), link[6]),
         seen,
-        fields[17],
         fields[18],
         fields[19],
+        fields[20],
+        fields[21],
+        fields[2],
+        tuple(Maturing(currency, Lot(*lot), *rest) for currency, lot, *rest in fields[22]),
+        fields[23],
+        fields[24],
+        {lot: (points, earned_us) for lot, (points, earned_us) in fields[25].items()},
     )
 
 
@@ -116,6 +140,7 @@ def _purchase_fields(record: PurchaseRecord) -> list[Any]:
     return [
         FORMAT,
         _PURCHASE,
+        record.due_us,
         record.transaction_id,
         record.source,
         record.event_id,
@@ -147,21 +172,20 @@ def _purchase_fields(record: PurchaseRecord) -> list[Any]:
 
 def _purchase(fields: list[Any], returns: bytes) -> PurchaseRecord:
     return PurchaseRecord(
-        fields[2],
         fields[3],
         fields[4],
         fields[5],
-        bytes.fromhex(fields[6]),
-        fields[7],
+        fields[6],
+        bytes.fromhex(fields[7]),
         fields[8],
-        tuple(fields[9]),
-        fields[10],
+        fields[9],
+        tuple(fields[10]),
         fields[11],
         fields[12],
         fields[13],
-        tuple(starmap(Line, fields[14])),
-        tuple(starmap(Tender, fields[15])),
-        fields[16],
+        fields[14],
+        tuple(starmap(Line, fields[15])),
+        tuple(starmap(Tender, fields[16])),
         fields[17],
         fields[18],
         fields[19],
@@ -172,6 +196,8 @@ def _purchase(fields: list[Any], returns: bytes) -> PurchaseRecord:
         fields[24],
         fields[25],
         fields[26],
-        {line_id: (quantity, amount) for line_id, (quantity, amount) in fields[27].items()},
+        fields[27],
+        {line_id: (quantity, amount) for line_id, (quantity, amount) in fields[28].items()},
         returns,
+        fields[2],
     )

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from loyalty.account import Head
-from loyalty.lots import parsed
+from loyalty.lots import Lot, parsed
 from schemas.encode import instant_text
 
 
@@ -28,22 +28,29 @@ def account_fields(head: Head) -> dict[str, Any]:
         "tier_since": instant_text(head.tier_since_us) if head.tier else None,
         "qualifying": {name: sums.total for name, sums in sorted(head.qualifying.items())},
         "lots": {
-            currency: [
-                {
-                    "lot": lot.lot_id,
-                    "earned_at": instant_text(lot.earned_us),
-                    "ends_at": None if lot.ends_us is None else instant_text(lot.ends_us),
-                    "left": lot.left,
-                }
-                for lot in parsed(lots)
-            ]
+            currency: [_lot(lot, lot.ends_us or head.active_until.get(currency)) for lot in parsed(lots)]
             for currency, lots in sorted(head.lots.items())
         },
+        "pending_lots": [
+            {"currency": one.currency, **_lot(one.lot, one.lot.ends_us), "matures_at": instant_text(one.matures_us)}
+            for one in head.maturing
+            if one.lot.left
+        ],
         "sequences": {
             "ledger": head.ledger_sequence,
             "balances": head.balances_sequence,
             "tiers": head.tiers_sequence,
+            "notices": head.notices_sequence,
         },
+    }
+
+
+def _lot(lot: Lot, ends_us: int | None) -> dict[str, Any]:
+    return {
+        "lot": lot.lot_id,
+        "earned_at": instant_text(lot.earned_us),
+        "ends_at": None if ends_us is None else instant_text(ends_us),
+        "left": lot.left,
     }
 
 

@@ -1,8 +1,9 @@
 """One batch: records in, what to write and send out. Pure; shared by the worker and by offline replay.
 
-For each record, in order: size, decode, partition, then the records that its decision reads, then the decision
-against an overlay of what earlier records of the batch changed. What cannot be decoded or decided becomes a dead
-letter of the same batch; an unexpected exception or an entry that does not balance discards that event alone.
+What has fallen due by `now` comes first, in order of its instants. Then, for each record, in order: size, decode,
+partition, then the records that its decision reads, then the decision against an overlay of what earlier records of
+the batch changed. What cannot be decoded or decided becomes a dead letter of the same batch; an unexpected exception
+or an entry that does not balance discards that event alone.
 
 Invariants:
   W1 the result depends on (programs, state, records, now) alone
@@ -12,79 +13,29 @@ Invariants:
 Not here: transactions and positions (checkpoint.py), Kafka.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import NamedTuple, Protocol, TypeAlias
 
 from loyalty.account import Head
 from loyalty.account import Record as StateRecord
+from loyalty.calendar import DAY_US
 from loyalty.decide import decide, reads
 from loyalty.decisions import Decision, Outcome
+from loyalty.due import decide_due, is_due
 from loyalty.facts import Award, Fact
-from loyalty.ledger import EARNED, RETURNED
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
+from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_tier
 from schemas.state import decode_record, encode_record
+from workers.counts import UNKNOWN, Counts, count_due, type_of
 from workers.overlay import Overlay, parts_of
 from workers.records import DeadLetter, Out, Record, dead_letter, engine_fault, forwarded, partition_of
-from workers.topic_words import INBOX
-
-APPLIED = str(Outcome.APPLIED)
-"""Equal to the outcome, and hashed ten times faster than a member of an enumeration: nearly every event is counted."""
+from workers.topic_words import ACCOUNTS, INBOX
 
 UNPACKED_MAX = 10_000
 """How many heads are kept decoded: some tens of megabytes."""
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a batch did, for metrics. Keys hold types, outcomes, codes and rules; never a member."""
-
-    events: Counter[tuple[str, str]] = field(default_factory=Counter)
-    points: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(rule, currency) -> points given or, negative, taken back."""
-    taken_back: Counter[tuple[str, str]] = field(default_factory=Counter)
-    forfeited: Counter[str] = field(default_factory=Counter)
-    tier_changes: Counter[str] = field(default_factory=Counter)
-    dead_letters: Counter[str] = field(default_factory=Counter)
-    forwarded: int = 0
-    unknown_fields: int = 0
-    event_time_us_max: int = 0
-    """The latest event time that was decided; 0 when none was."""
-
-    def add(self, event_type: str, decision: Decision, time_us: int) -> None:
-        """Count a decision: what it gave, took back, forfeited and raised."""
-        outcome = decision.outcome
-        if outcome is not Outcome.APPLIED:
-            self.events[event_type, outcome] += 1
-            return
-        self.events[event_type, APPLIED] += 1
-        self.event_time_us_max = max(self.event_time_us_max, time_us)
-        for entry in decision.entries:
-            for account, currency, amount, rule, _ in entry.postings:
-                if account == EARNED:
-                    self.points[rule, currency] -= amount
-                elif account == RETURNED:
-                    self.taken_back[rule, currency] += amount
-            for step in entry.steps:
-                if "forfeited" in step:
-                    self.forfeited[step["rule"]] += step["forfeited"]
-        for change in decision.tiers:
-            self.tier_changes[change.to_tier] += 1
-
-    def merge(self, other: "Counts") -> None:
-        """Add what another batch did."""
-        self.events.update(other.events)
-        self.points.update(other.points)
-        self.taken_back.update(other.taken_back)
-        self.forfeited.update(other.forfeited)
-        self.tier_changes.update(other.tier_changes)
-        self.dead_letters.update(other.dead_letters)
-        self.forwarded += other.forwarded
-        self.unknown_fields += other.unknown_fields
-        self.event_time_us_max = max(self.event_time_us_max, other.event_time_us_max)
 
 
 @dataclass(slots=True)
@@ -101,6 +52,9 @@ class StateReader(Protocol):
 
     def get(self, key: bytes, /) -> bytes | None:
         """The record under the key, or None."""
+
+    def due(self, now_us: int, /) -> Sequence[tuple[int, bytes]]:
+        """(instant, key) of the records that have to be looked at by `now_us`, in that order; answered once."""
 
 
 class Decider(Protocol):
@@ -145,9 +99,70 @@ class Engine:
 
         overlay = Overlay(read)
         result = BatchResult([], {}, Counts())
+        self._take_due(partition, state.due(now_us), overlay, now_us, result)
         for part in parts_of(records):
             self._take(partition, part, overlay, now_us, result)
         return result
+
+    def _take_due(
+        self, partition: int, due: Sequence[tuple[int, bytes]], overlay: Overlay, now_us: int, result: BatchResult
+    ) -> None:
+        """Take what is due, in order of the instants; what a record has due after one instant takes its place."""
+        waiting = [(due_us, key.decode()) for due_us, key in due]
+        while waiting:
+            due_us, key = heappop(waiting)
+            answer = self.decide_due(key, overlay, now_us)
+            try:
+                outputs = self._due_outputs(partition, key, answer, now_us)
+                writes = encoded_writes(overlay.changed())
+            except MemoryError:
+                raise
+            except Exception as fault:  # noqa: BLE001 as in decide_fact
+                overlay.undo()
+                answer = self.decide_due(key, overlay, now_us, engine_fault(fault))
+                outputs = self._due_outputs(partition, key, answer, now_us)
+                writes = encoded_writes(overlay.changed())
+            changed = overlay.changed()
+            overlay.keep()
+            result.outputs += outputs
+            result.writes.update(writes)
+            self._remember(changed, writes)
+            count_due(result.counts, answer, due_us)
+            record = changed[key]
+            if record is not None and is_due(record, now_us) and record.due_us is not None:
+                heappush(waiting, (record.due_us, key))
+
+    def decide_due(
+        self, key: str, overlay: Overlay, now_us: int, fault: DeadLetter | None = None
+    ) -> "Decision | DeadLetter":
+        """Decide the earliest of what is due in a record of the overlay, and write there what it changes.
+
+        With a `fault`, or when there is one, it is tried again a day later: nobody else's points wait for it.
+        """
+        record = overlay.get(key)
+        if record is None:
+            return Decision(Outcome.APPLIED)
+        if fault is None:
+            try:
+                decision = decide_due(self._programs, {key: record}, key, now_us)
+            except MemoryError:
+                raise
+            except Exception as raised:  # noqa: BLE001 as in decide_fact
+                fault = engine_fault(raised)
+            else:
+                overlay.write(decision.writes)
+                return decision
+        later_us = now_us + DAY_US
+        later = replace(record, due_us=later_us) if isinstance(record, Head) else record._replace(due_us=later_us)
+        overlay.write({key: later})
+        return fault
+
+    def _due_outputs(self, partition: int, key: str, answer: "Decision | DeadLetter", now_us: int) -> list[Out]:
+        if isinstance(answer, Decision):
+            return self._messages(partition, answer)
+        # No event came: the key of the account stands for it.
+        record = Record(ACCOUNTS, partition, -1, now_us // 1000, key.encode(), key.encode(), ())
+        return [dead_letter(record, partition, answer, self._record_bytes_max)]
 
     def _take(
         self, partition: int, records: Sequence[Record], overlay: Overlay, now_us: int, result: BatchResult
@@ -221,16 +236,19 @@ class Engine:
 
     def _outputs(self, partition: int, record: Record, answer: "Answer") -> list[Out]:
         if isinstance(answer, Decision):
-            outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(answer)]
-            if answer.awards:
-                outputs += [
-                    Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
-                    for award in answer.awards
-                ]
-            return outputs
+            return self._messages(partition, answer)
         if isinstance(answer, DeadLetter):
             return [dead_letter(record, partition, answer, self._record_bytes_max)]
         return [] if answer is None else [forwarded(record, answer.member, self._partitions)]
+
+    def _messages(self, partition: int, decision: Decision) -> list[Out]:
+        outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(decision)]
+        if decision.awards:
+            outputs += [
+                Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
+                for award in decision.awards
+            ]
+        return outputs
 
     def _first_at_fault(self, partition: int, taken: Sequence[tuple[Record, "Answer"]]) -> int:
         """Which is the first of the events whose outputs or writes cannot be encoded."""
@@ -307,6 +325,8 @@ def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
     messages += [("balances", change.member.encode(), encode_balance(change)) for change in decision.balances]
     if decision.tiers:
         messages += [("tiers", change.member.encode(), encode_tier(change)) for change in decision.tiers]
+    if decision.notices:
+        messages += [("notices", notice.member.encode(), encode_notice(notice)) for notice in decision.notices]
     return messages
 
 
@@ -316,13 +336,3 @@ def as_received(award: Award) -> Award:
     if not (isinstance(received, Known) and isinstance(received.fact, Award)):
         raise TypeError(f"an award of ours cannot be read: {received}")
     return received.fact
-
-
-AWARD_TYPE = "loyalty.award.v1"
-UNKNOWN = "unknown"
-"""Stands for the type of what could not be read."""
-
-
-def type_of(fact: Fact) -> str:
-    """The event's type; an award's cause has the type of the event that gave it."""
-    return AWARD_TYPE if isinstance(fact, Award) else fact.cause.type

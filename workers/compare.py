@@ -53,7 +53,7 @@ class _Tallied(Replay):
             for entry in taken.answer.entries:
                 self.tally.book(entry)
         elif isinstance(taken.answer, DeadLetter):
-            place = (taken.line.path, taken.line.number)
+            place = ("", 0) if taken.line is None else (taken.line.path, taken.line.number)
             self.tally.refused.setdefault(place, []).append(str(taken.answer.code))
 
     def result(self) -> Run:

@@ -16,8 +16,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from workers.batch import Counts
 from workers.compiled import engine
+from workers.counts import Counts
 from workers.records import Record
 
 _LABEL_VALUES_MAX: Final = 200
@@ -94,6 +94,18 @@ class Metrics:
             "loyalty_points_forfeited",
             "Points over a cap, not given, by rule. A steady rate: members run into the cap; is it meant to bite?",
             ["rule"],
+            registry=registry,
+        )
+        self._points_expired = Counter(
+            "loyalty_points_expired",
+            "Points whose life has ended, by currency. Waves at ends of months or years are meant; else look.",
+            ["currency"],
+            registry=registry,
+        )
+        self._notices = Counter(
+            "loyalty_notices",
+            "Notices to members, by kind. None for days although points expire: does the program give notice?",
+            ["kind"],
             registry=registry,
         )
         self._tier_changes = Counter(
@@ -245,6 +257,9 @@ class Metrics:
             for (rule, currency), amount in amounts.items():
                 counter.labels(self._rules(rule), self._currencies(currency)).inc(max(0, amount))
         _add(self._points_forfeited, counts.forfeited, self._rules)
+        _add(self._points_expired, counts.expired, self._currencies)
+        for kind, count in counts.notices.items():
+            self._notices.labels(kind).inc(count)
         _add(self._tier_changes, counts.tier_changes, self._tiers)
         _add(self._dead_letters, counts.dead_letters, self._codes)
         self._forwarded.inc(counts.forwarded)

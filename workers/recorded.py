@@ -18,12 +18,13 @@ import orjson
 
 from loyalty.account import Head
 from schemas.state import decode_record
-from workers.batch import Counts, Engine
+from workers.batch import Engine
+from workers.counts import Counts
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
 from workers.records import Out, Record
 from workers.replay import Files, Summary, summed_up
-from workers.store.port import ACCOUNT_KEY
+from workers.store.memory import MemoryStore
 from workers.topic_words import DEAD_LETTERS, JOURNAL
 
 LINE_BYTES_MAX = 16 * 1024 * 1024
@@ -142,20 +143,16 @@ class _Run:
         self, partition: int, batches: Iterable[JournalRecord], waiting: Mapping[tuple[str, int], deque[Record]]
     ) -> None:
         """Decide the batches of one partition, from its first."""
-        state: dict[bytes, bytes] = {}
+        state = MemoryStore(partition)
         for batch in batches:
             records = [record for run in batch.runs for record in _taken(waiting, partition, run)]
             result = self._engine(partition, batch).decide_batch(partition, records, state, batch.now_us)
-            for key, value in result.writes.items():
-                if value is None:
-                    state.pop(key, None)
-                else:
-                    state[key] = value
+            state.apply(result.writes)
             self._events += len(records)
             for out in result.outputs:
                 self._write(out)
             self._counts.merge(result.counts)
-        decoded = (decode_record(value) for key, value in state.items() if key.startswith(ACCOUNT_KEY))
+        decoded = map(decode_record, state.accounts_held())
         self._heads += [head for head in decoded if isinstance(head, Head)]
 
     def _engine(self, partition: int, batch: JournalRecord) -> Engine:

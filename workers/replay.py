@@ -25,18 +25,21 @@ import orjson
 from loyalty.account import Head, PurchaseRecord
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
+from loyalty.due import TYPE as DUE_TYPE
 from loyalty.facts import Fact
 from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record, encode_record
 from workers.accounts import account_lines
-from workers.batch import UNKNOWN, Counts, Engine, as_received, messages_of, type_of
+from workers.batch import Engine, as_received, messages_of
+from workers.counts import UNKNOWN, Counts, type_of
 from workers.ndjson import Source
 from workers.overlay import PART_EVENTS, Overlay, parts_of
 from workers.records import DeadLetter, engine_fault
+from workers.store.due_index import DueIndex
 from workers.topic_words import INPUTS
 
-STREAMS = ("ledger", "balances", "tiers", "dead-letters")
+STREAMS = ("ledger", "balances", "tiers", "notices", "dead-letters")
 _TOPIC_RANK = {topic: rank for rank, topic in enumerate(INPUTS)}
 _FLUSH_LINES = 2_000
 
@@ -61,7 +64,7 @@ class OutOfOrder(Exception):
 
 
 class Summary(NamedTuple):
-    """What a replay did. `points` sums what was given, less what was taken back, by currency."""
+    """What a replay did. By currency, `points` sums what was given, less what was taken back; `expired` what ended."""
 
     events: int
     outcomes: Counter[str]
@@ -70,6 +73,7 @@ class Summary(NamedTuple):
     members: int
     tiers: Counter[str]
     entries: int
+    expired: Counter[str]
 
 
 class Files:
@@ -126,12 +130,13 @@ class Files:
 
 @dataclass(slots=True)
 class Taken:
-    """What became of an event; None: an anonymous sale."""
+    """What became of an event; None: an anonymous sale. Without a line it was something due: `key` says of what."""
 
-    line: Line
+    line: Line | None
     event_type: str
     time_us: int
     answer: Decision | DeadLetter | None
+    key: str = ""
 
 
 class Outputs(Protocol):
@@ -159,6 +164,9 @@ class Replay:
     def _reset(self) -> None:
         self._packed: dict[str, bytes] = {}
         self._overlay = Overlay(self._unpacked)
+        self._due = DueIndex(self._due_of)
+        self._reminded: dict[str, int] = {}
+        """Key -> the instant that the index knows of."""
         self.counts = Counts()
         self._events = 0
         self._entries = 0
@@ -168,14 +176,21 @@ class Replay:
         self._reset()
         self._files.restart()
 
-    def take(self, lines: Sequence[Line]) -> None:
-        """Decide events, each at its own time and followed at once by the awards that it gives."""
+    def take(self, lines: Sequence[Line], until_us: int | None = None) -> None:
+        """Decide events, each at its own time and followed at once by the awards that it gives.
+
+        What falls due before an event is decided before it; what is due by `until_us`, after them all.
+        """
         self._events += len(lines)
         faults: dict[int, DeadLetter] = {}
         while True:
             taken: list[Taken] = []
+            reminders: list[tuple[int, str]] = []
             for line in lines:
+                self._decide_due(line.time_us, taken, faults, reminders)
                 self._decide(line, taken, faults)
+            if until_us is not None:
+                self._decide_due(until_us, taken, faults, reminders)
             messages: list[Sequence[tuple[str, bytes, bytes]]] = []
             try:
                 messages.extend(messages_of(each.answer) if isinstance(each.answer, Decision) else () for each in taken)
@@ -183,12 +198,36 @@ class Replay:
             except Exception as fault:  # noqa: BLE001 whatever it is, the event is kept and the run goes on
                 faults[len(messages)] = engine_fault(fault)
                 self._overlay.undo()
+                self._reminded.clear()
+                for due_us, key in reminders:
+                    self._due.add(key, due_us)
         self._keep()
         self.counts.unknown_fields += sum(
             len(line.decoded.unknown_fields) for line in lines if isinstance(line.decoded, Known)
         )
         for each, of_event in zip(taken, messages, strict=True):
             self.write(each, of_event)
+
+    def _decide_due(
+        self, now_us: int, taken: list[Taken], faults: Mapping[int, DeadLetter], reminders: list[tuple[int, str]]
+    ) -> None:
+        """Decide what is due by `now_us`, in order of the instants, each at its own."""
+        while (first := self._due.pop(now_us)) is not None:
+            reminders.append(first)
+            due_us, key = first
+            answer = self._engine.decide_due(key, self._overlay, due_us, faults.get(len(taken)))
+            taken.append(Taken(None, DUE_TYPE, due_us, answer, key))
+            self._remind(key, self._overlay.get(key))
+
+    def _remind(self, key: str, record: StateRecord | None) -> None:
+        due_us = None if record is None else record.due_us
+        if due_us is not None and self._reminded.get(key) != due_us:
+            self._reminded[key] = due_us
+            self._due.add(key, due_us)
+
+    def _due_of(self, key: str) -> int | None:
+        record = self._overlay.get(key)
+        return None if record is None else record.due_us
 
     def _unpacked(self, key: str) -> StateRecord | None:
         packed = self._packed.get(key)
@@ -202,6 +241,10 @@ class Replay:
             if isinstance(record, PurchaseRecord):
                 self._packed[key] = encode_record(record)
                 self._overlay.forget(key)
+            elif record is None:
+                self._packed.pop(key, None)
+                self._overlay.forget(key)
+                self._reminded.pop(key, None)
 
     def _decide(self, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         """Add what becomes of an event and its awards; `faults` says at which places not to try again."""
@@ -217,6 +260,8 @@ class Replay:
         answer = faults.get(len(taken)) or self._engine.decide_fact(fact, self._overlay, fact.time_us)
         taken.append(Taken(line, type_of(fact), fact.time_us, answer))
         if isinstance(answer, Decision):
+            for key, record in answer.writes.items():
+                self._remind(key, record)
             for award in answer.awards:
                 self._decide_fact(as_received(award), line, taken, faults)
 
@@ -233,14 +278,17 @@ class Replay:
         else:
             self.counts.dead_letters[answer.code] += 1
             self.counts.events[event_type, "dead_letter"] += 1
-            self._files.add("dead-letters", dead_letter_line(line.path, line.number, answer, line.raw))
+            path, number, raw = ("", 0, taken.key.encode()) if line is None else (line.path, line.number, line.raw)
+            self._files.add("dead-letters", dead_letter_line(path, number, answer, raw))
 
     def heads(self) -> Iterator[Head]:
         """All accounts."""
         return (record for record in self._overlay.records() if isinstance(record, Head))
 
-    def finish(self) -> Summary:
-        """Write the accounts and sum up."""
+    def finish(self, until_us: int | None = None) -> Summary:
+        """Decide what is due by `until_us`, write the accounts and sum up."""
+        if until_us is not None:
+            self.take((), until_us)
         self._files.write_accounts(self.heads())
         return summed_up(self._events, self._entries, self.counts, list(self.heads()))
 
@@ -248,15 +296,16 @@ class Replay:
 def summed_up(events: int, entries: int, counts: Counts, heads: Sequence[Head]) -> Summary:
     """What a run did, in a few numbers."""
     outcomes: Counter[str] = Counter()
-    for (_, outcome), number in counts.events.items():
-        outcomes[outcome] += number
+    for (event_type, outcome), number in counts.events.items():
+        if event_type != DUE_TYPE:
+            outcomes[outcome] += number
     points: Counter[str] = Counter()
     for (_, currency), number in counts.points.items():
         points[currency] += number
     for (_, currency), number in counts.taken_back.items():
         points[currency] -= number
     tiers = Counter(head.tier for head in heads if head.tier)
-    return Summary(events, outcomes, counts.dead_letters, points, len(heads), tiers, entries)
+    return Summary(events, outcomes, counts.dead_letters, points, len(heads), tiers, entries, counts.expired)
 
 
 def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> bytes:
@@ -265,11 +314,20 @@ def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> by
     return orjson.dumps({**fields, "value": raw.decode(errors="replace")})
 
 
-def replay(engine: Engine, sources_of: Callable[[], Sequence[Source]], files: Files, progress: Progress) -> Summary:
-    """Replay event files by time; see `drive`."""
+def replay(
+    engine: Engine,
+    sources_of: Callable[[], Sequence[Source]],
+    files: Files,
+    progress: Progress,
+    until_us: int | None = None,
+) -> Summary:
+    """Replay event files by time, and what falls due between the events and, after the last one, by `until_us`.
+
+    See `drive`.
+    """
     run = Replay(engine, files)
     drive(run, sources_of, progress)
-    return run.finish()
+    return run.finish(until_us)
 
 
 class Takes(Protocol):

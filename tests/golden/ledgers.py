@@ -8,11 +8,13 @@ Not here: reading a case (notation.py).
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from loyalty.account import Head
-from loyalty.decisions import Decision, Entry, Outcome
+from loyalty.decisions import Decision, Entry, Notice, Outcome, TierChange
+from loyalty.due import TYPE
 from loyalty.lots import parsed
 from loyalty.program import Program
 from schemas.decode import Anonymous, Known, decode
@@ -38,6 +40,12 @@ def run(case: Case) -> Outcomes:
     by_event: Counter[tuple[str, str]] = Counter()
     refused: dict[str, str] = {}
     for told in case.events:
+        if not told.raw and told.now_us is not None:
+            first = len(books.decisions)
+            books.pass_time(told.now_us)
+            rows += _due_rows(books.decisions[first:], case.programs[-1], units)
+            rows.append((told.event_id, "balances", *_balances(books, units)))
+            continue
         decoded = decode(told.raw, strict=True)
         if isinstance(decoded, Anonymous):
             rows.append((told.event_id, "anonymous"))
@@ -45,7 +53,11 @@ def run(case: Case) -> Outcomes:
         assert isinstance(decoded, Known), decoded
         first = len(books.decisions)
         books.take(decoded.fact, told.now_us)
+        due = [each for each in books.decisions[first:] if _is_due(each)]
+        rows += _due_rows(due, case.programs[-1], units)
         for decision in books.decisions[first:]:
+            if decision in due:
+                continue
             rows += _rows(told.event_id, decoded.fact.member, decision, units)
             if decision.refusal is not None:
                 refused[told.event_id] = decision.refusal.code
@@ -94,6 +106,38 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units) -> Itera
         yield (event_id, "tier", f"{change.from_tier or 'none'} -> {change.to_tier}", *_whose(change.member, member))
 
 
+def _is_due(decision: Decision) -> bool:
+    """Whether time alone has decided it."""
+    parts: list[Entry | TierChange | Notice] = [*decision.entries, *decision.tiers, *decision.notices]
+    # What only moves the next look or drops a record says nothing.
+    return decision.refusal is None and decision.outcome is Outcome.APPLIED and all(p.cause.type == TYPE for p in parts)
+
+
+def _due_rows(decisions: Sequence[Decision], program: Program, units: Units) -> Iterator[tuple[str, ...]]:
+    for decision in decisions:
+        parts: list[Entry | TierChange | Notice] = [*decision.entries, *decision.tiers, *decision.notices]
+        for part in parts:
+            day = f"{datetime.fromtimestamp(part.time_us // 1_000_000, program.zone):%Y-%m-%d}"
+            match part:
+                case Entry():
+                    for row in _entry(part, units):
+                        yield (day, *row, f"for {part.member}")
+                case TierChange():
+                    yield (day, "tier", f"{part.from_tier or 'none'} -> {part.to_tier}", f"for {part.member}")
+                case Notice():
+                    points = units.number(part.details["points"], part.details["currency"])
+                    ends = datetime.fromtimestamp(part.details["ends_us"] // 1_000_000, program.zone)
+                    said = f"{points:f} {part.details['currency']} end at {ends:%Y-%m-%d %H:%M}"
+                    yield (day, "notice", part.kind, said, f"for {part.member}")
+
+
+def _balances(books: Books, units: Units) -> Iterator[str]:
+    for head in books.heads():
+        for currency, (available, pending) in sorted(head.balances.items()):
+            waiting = f" and {units.number(pending, currency):f} pending" if pending else ""
+            yield f"{head.member} {units.number(available, currency):f} {currency}{waiting}"
+
+
 def _whose(member: str, of_event: str) -> tuple[str, ...]:
     return () if member == of_event else (f"for {member}",)
 
@@ -107,6 +151,9 @@ def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
         if "rule" not in step:
             continue
         rule = step["rule"]
+        if "lot" in step:
+            yield (entry.kind, rule, f"{units.number(step['points'], step['currency']):f} {step['currency']}")
+            continue
         mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
         words = [f"{units.number(amount, currency):+f} {currency}" for currency, amount in mine] or ["0"]
         words += [f"x{factor} {name}" for name, factor in step.get("multipliers", {}).items()]
@@ -118,8 +165,10 @@ def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
 
 def _account(head: Head, units: Units) -> Iterator[tuple[str, ...]]:
     words = [head.tier or "no tier", head.status]
-    for currency, (available, _) in sorted(head.balances.items()):
+    for currency, (available, pending) in sorted(head.balances.items()):
         words.append(f"{units.number(available, currency):f} {currency}")
+        if pending:
+            words.append(f"{units.number(pending, currency):f} pending")
         lots = "+".join(f"{units.number(lot.left, currency):f}" for lot in parsed(head.lots.get(currency, "")))
         words.append(f"lots {lots or 'none'}")
     for name, sums in head.qualifying.items():

@@ -10,6 +10,7 @@
     r1  m1  2026-03-05            return p1 A  B*0=1.00
     a1  m1  2026-03-05            engagement quiz
     p1  m1  2026-03-06            again
+    t1  -   2026-12-31            time
     says                what the source of the case claims, written by hand, never by the test
     p1  19 points
     m1  = 19 points
@@ -43,7 +44,7 @@ _KINDS = {"enroll": "enrolled", "update": "updated", "close": "closed"}
 
 
 class Told(NamedTuple):
-    """One event of a case: its bytes, and when it is decided (None: at its own time)."""
+    """One event of a case: its bytes (none: time passes), and when it is decided (None: at its own time)."""
 
     event_id: str
     raw: bytes
@@ -122,6 +123,8 @@ class _Story:
         time = _time(time)
         options = dict(word.split("=", 1) for word in rest if re.match(r"[a-z_]+=", word) and word[0] != "@")
         now_us = micros(_time(options.pop("arrives"))) if "arrives" in options else None
+        if kind == "time":
+            return Told(event_id, b"", micros(time))
         if kind == "again":
             return Told(event_id, self.bytes[event_id], micros(time) if now_us is None else now_us)
         source = options.pop("source", "/test")

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from workers.batch import BatchResult, Counts, StateReader
+from workers.batch import BatchResult, StateReader
+from workers.counts import Counts
 from workers.records import Out, Record
 from workers.store.port import ACCOUNT_KEY
 

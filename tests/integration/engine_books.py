@@ -22,8 +22,8 @@ from workers.records import ERRORS_HEADER, Record
 from workers.replay import Files, replay
 from workers.topic_words import ACCOUNTS, DEAD_LETTERS, INPUTS, JOURNAL
 
-OUTPUT_STREAMS = ("ledger", "balances", "tiers")
-SEQUENCE_OF = {"ledger": "member_sequence", "balances": "sequence", "tiers": "sequence"}
+OUTPUT_STREAMS = ("ledger", "balances", "tiers", "notices")
+SEQUENCE_OF = {"ledger": "member_sequence", "balances": "sequence", "tiers": "sequence", "notices": "sequence"}
 
 
 class Outcome(NamedTuple):
@@ -133,6 +133,7 @@ def check_books(cluster: EngineCluster) -> None:
     for (member, currency), amount in held.items():
         account = accounts[member]
         in_lots = sum(lot["left"] for lot in account["lots"].get(currency, ()))
+        in_lots += sum(lot["left"] for lot in account["pending_lots"] if lot["currency"] == currency)
         assert amount == in_lots - account["debts"].get(currency, 0), member
     tiers = {record.key: orjson.loads(record.value or b"")["data"]["to"] for record in topics["tiers"]}
     assert tiers == {member.encode(): account["tier"] for member, account in accounts.items() if account["tier"]}

@@ -11,6 +11,7 @@ from loyalty.plan import Programs
 from tests.laws.worlds import World, examples, worlds
 from workers.batch import Engine
 from workers.records import Record, partition_of
+from workers.store.memory import MemoryStore
 from workers.topic_words import DEAD_LETTERS, INBOX
 
 NOW_US = 4_000_000_000_000_000
@@ -66,7 +67,7 @@ def test_l7_every_record_leaves_one_trace(world: World, data: st.DataObject) -> 
         records += [data.draw(broken(event)) for _ in range(data.draw(st.integers(0, 2)))]
         records.append(event)
     taken = [Record(INBOX if n % 3 else "purchases", 0, n, 0, b"k", value) for n, value in enumerate(records)]
-    result = engine.decide_batch(0, taken, {}, NOW_US)
+    result = engine.decide_batch(0, taken, MemoryStore(0), NOW_US)
     assert sum(result.counts.events.values()) == len(taken)
     assert "engine_fault" not in result.counts.dead_letters
     dead = [out for out in result.outputs if out.topic == DEAD_LETTERS]
@@ -87,7 +88,7 @@ def test_l7_good_events_between_hostile_ones_are_unharmed(world: World, data: st
     for record in good:
         cut = data.draw(st.integers(0, len(record.value or b"") - 1))
         mixed += [replace(record, value=(record.value or b"")[:cut]), record]
-    alone, among = engine.decide_batch(0, good, {}, NOW_US), engine.decide_batch(0, mixed, {}, NOW_US)
+    alone, among = (engine.decide_batch(0, some, MemoryStore(0), NOW_US) for some in (good, mixed))
     assert among.writes == alone.writes
     assert [out for out in among.outputs if out.topic != DEAD_LETTERS] == [
         out for out in alone.outputs if out.topic != DEAD_LETTERS

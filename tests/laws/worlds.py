@@ -21,6 +21,7 @@ from loyalty.program import (
     Currency,
     Duration,
     EveryYear,
+    Expiry,
     Hours,
     Level,
     LineFilter,
@@ -93,6 +94,17 @@ _CAPS = [
 ]
 
 
+_PENDINGS = [None, Duration(seconds=3600), Duration(days=2)]
+_EXPIRIES = [
+    None,
+    Expiry(Duration(days=3), notice=Duration(days=1)),
+    Expiry(Duration(days=5), "month", notice=Duration(days=4)),
+    Expiry(Duration(months=3), "quarter"),
+    Expiry(Duration(days=4), restart_on=frozenset({"purchase", "review"}), notice=Duration(days=2)),
+    Expiry(Duration(months=1), "year", frozenset({"share"})),
+]
+
+
 def _pick(options: list[Any] | tuple[Any, ...]) -> st.SearchStrategy[Any]:
     return st.sampled_from(options)
 
@@ -102,8 +114,11 @@ def _caps(draw: Draw) -> tuple[Cap, ...]:
 
 
 @st.composite
-def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True) -> Program:
-    """A version with up to four purchase rules, multipliers, tiers and rules for activities."""
+def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: bool = False) -> Program:
+    """A version with up to four purchase rules, multipliers, tiers and rules for activities.
+
+    With `lives` points may wait, and end.
+    """
     rules = []
     for number in range(draw(_pick([2, 3, 4, 1]))):
         plain = number == 0  # one rule that nearly every sale meets, so that little is tried in vain
@@ -168,7 +183,15 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True) -> Progr
         money_decimals=2,
         exchange={"EUR": Fraction(11, 10)},
         currencies=tuple(
-            Currency(each, "", 0, draw(_pick(["floor", "half_up", "half_even", "ceil"]))) for each in (POINTS, STARS)
+            Currency(
+                each,
+                "",
+                0,
+                draw(_pick(["floor", "half_up", "half_even", "ceil"])),
+                draw(_pick(_PENDINGS)) if lives else None,
+                draw(_pick(_EXPIRIES)) if lives else None,
+            )
+            for each in (POINTS, STARS)
         ),
         excluded_lines=LineFilter(not_categories=frozenset({"gift_card"})),
         purchase_rules=tuple(rules),
@@ -180,7 +203,7 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True) -> Progr
         combine=Combine({"default": draw(how), "season": draw(how)}, draw(_pick(["add", "multiply"]))),
         tiers=ladder,
         returns=Returns(Duration(days=400), draw(_pick([False, False, True])), "allow"),
-        stream=Stream(max_late=None),
+        stream=Stream(max_late=draw(_pick([None, Duration(days=20)])) if lives else None),
     )
 
 
@@ -363,7 +386,7 @@ class World(NamedTuple):
 
 
 @st.composite
-def worlds(draw: Draw, /, *, referrals: bool = True, **of_stream: Any) -> World:
+def worlds(draw: Draw, /, *, referrals: bool = True, lives: bool = False, **of_stream: Any) -> World:
     """A random program and a random stream for it."""
-    program = draw(programs(referrals=referrals))
+    program = draw(programs(referrals=referrals, lives=lives))
     return World(program, draw(streams(referrals=referrals, **of_stream)))

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Sequence
 
 from loyalty.account import Head, PurchaseRecord, Record, head_key, purchase_key
 from loyalty.decide import decide, reads
-from loyalty.decisions import BalanceChange, Decision, Entry, Outcome, TierChange
+from loyalty.decisions import BalanceChange, Decision, Entry, Notice, Outcome, TierChange
+from loyalty.due import decide_due, is_due
 from loyalty.facts import Award, Fact
 from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
 from loyalty.program import Program
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
+from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_tier
 from schemas.program_load import parse_program
-from schemas.state import decode_record, encode_record
+from schemas.state import decode_record, due_of, encode_record
 from tests.loyalty.events import fact
 
 PLAIN = {
@@ -52,13 +53,35 @@ class Books:
         self.entries: list[Entry] = []
         self.balances: list[BalanceChange] = []
         self.tiers: list[TierChange] = []
+        self.notices: list[Notice] = []
         self.awards: list[Award] = []
         self.spent: Counter[tuple[str, str]] = Counter()
 
+    def pass_time(self, until_us: int) -> list[Decision]:
+        """Decide what falls due by that instant, in order, each at its own."""
+        decisions = []
+        while due := [(record.due_us, key) for key, record in self.state.items() if is_due(record, until_us)]:
+            due_us, key = min(due)
+            assert due_us is not None
+            state = {key: self.state[key]}
+            before = copy.deepcopy(state) if self.careful else state
+            decision = decide_due(self.programs, state, key, due_us)
+            if self.careful:
+                assert state == before, "a decision changed what it was given"
+                assert decide_due(self.programs, state, key, due_us) == decision, "deciding twice gave two answers"
+                self._check(decision)
+            self._write(decision)
+            decisions.append(decision)
+        return decisions
+
     def take(self, event: bytes | Fact, now_us: int | None = None) -> Decision:
-        """Decide an event, write what it changes, then decide the awards that follow from it."""
+        """Decide an event, write what it changes, then decide the awards that follow from it.
+
+        What falls due before is decided before.
+        """
         what = fact(event) if isinstance(event, bytes) else event
         now_us = what.time_us if now_us is None else now_us
+        self.pass_time(now_us)
         state = {key: self.state[key] for key in reads(what) if key in self.state}
         before = copy.deepcopy(state) if self.careful else state
         decision = decide(self.programs, state, what, now_us)
@@ -66,15 +89,23 @@ class Books:
             assert state == before, "a decision changed what it was given"
             assert decide(self.programs, state, what, now_us) == decision, "deciding twice gave two answers"
             self._check(decision)
-        self.state.update(decision.writes)
-        self.decisions.append(decision)
-        self.entries += decision.entries
-        self.balances += decision.balances
-        self.tiers += decision.tiers
+        self._write(decision)
         for award in decision.awards:
             self.awards.append(award)
             self.take(award, now_us)
         return decision
+
+    def _write(self, decision: Decision) -> None:
+        for key, record in decision.writes.items():
+            if record is None:
+                del self.state[key]
+            else:
+                self.state[key] = record
+        self.decisions.append(decision)
+        self.entries += decision.entries
+        self.balances += decision.balances
+        self.tiers += decision.tiers
+        self.notices += decision.notices
 
     def take_all(self, events: Iterable[bytes | Fact]) -> "Books":
         """Take events one after the other."""
@@ -86,7 +117,8 @@ class Books:
         if decision.outcome is not Outcome.APPLIED:
             assert decision == Decision(decision.outcome, refusal=decision.refusal), "a trace of what was not applied"
         for key, record in decision.writes.items():
-            assert decode_record(encode_record(record)) == record, key
+            assert record is None or decode_record(encode_record(record)) == record, key
+            assert record is None or due_of(encode_record(record)) == record.due_us
         for entry in decision.entries:
             sums: Counter[str] = Counter()
             for posting in entry.postings:
@@ -97,6 +129,8 @@ class Books:
             encode_balance(change)
         for tier in decision.tiers:
             encode_tier(tier)
+        for notice in decision.notices:
+            encode_notice(notice)
         for award in decision.awards:
             encode_award(award)
 
@@ -160,11 +194,13 @@ class Books:
                 available, pending = head.balances.get(currency, (0, 0))
                 assert booked[currency] - self.spent[head.member, currency] == available + pending
                 left = left_total(head.lots.get(currency, ""))
-                assert available + pending == left - head.debts.get(currency, 0)
+                assert available == left - head.debts.get(currency, 0)
+                assert pending == sum(one.lot.left for one in head.maturing if one.currency == currency)
                 assert not (left and head.debts.get(currency, 0)), "a debt is paid before a lot is made"
         for ids in (
             [entry.entry_id for entry in self.entries],
             [change.change_id for change in self.balances],
             [tier.change_id for tier in self.tiers],
+            [notice.notice_id for notice in self.notices],
         ):
             assert len(set(ids)) == len(ids), "two messages with one id"

@@ -27,6 +27,7 @@ from tests.loyalty.events import (
 )
 from workers.batch import BatchResult, Engine
 from workers.records import ERRORS_HEADER, FORWARDED_HEADER, OVERSIZE_KEPT_BYTES, Out, Record, partition_of
+from workers.store.memory import MemoryStore
 from workers.topic_words import DEAD_LETTERS, INBOX
 
 NOW_US = micros("2026-03-02T12:00:00+00:00")
@@ -45,7 +46,9 @@ def engine(text: str = BASE, **options: int) -> Engine:
 
 
 def decided(of: Engine, records: Sequence[Record], state: dict[bytes, bytes] | None = None) -> BatchResult:
-    return of.decide_batch(HOME, records, state or {}, NOW_US)
+    held = MemoryStore(HOME)
+    held.apply(dict(state or {}))
+    return of.decide_batch(HOME, records, held, NOW_US)
 
 
 def dead(result: BatchResult) -> list[Out]:
@@ -149,7 +152,7 @@ def test_an_event_of_another_partition_is_forwarded_once_with_its_origin() -> No
     assert result.writes == {}
     assert result.counts.forwarded == 1
     arrived = Record(INBOX, there, 0, 0, out.key, out.value, out.headers)
-    assert engine().decide_batch(there, [arrived], {}, NOW_US).counts.points == {("base", "points"): 10}
+    assert engine().decide_batch(there, [arrived], MemoryStore(there), NOW_US).counts.points == {("base", "points"): 10}
     assert codes(decided(engine(), [arrived])) == ["wrong_partition"]
 
 
@@ -171,7 +174,7 @@ def test_an_award_goes_to_the_partition_of_its_member_and_is_booked_there_once()
     (award,) = [out for out in result.outputs if out.topic == INBOX]
     assert (award.partition, award.key) == (partition_of("m9", 4), b"m9")
     came = Record(INBOX, award.partition, 0, 0, award.key, award.value)
-    taken = engine(text).decide_batch(award.partition, [came, came], {}, NOW_US)
+    taken = engine(text).decide_batch(award.partition, [came, came], MemoryStore(award.partition), NOW_US)
     assert taken.counts.points == {("friends", "points"): 200}
     assert taken.counts.events == {("loyalty.award.v1", "applied"): 1, ("loyalty.award.v1", "duplicate"): 1}
 
@@ -222,7 +225,8 @@ def test_what_a_sender_adds_to_a_record_is_bounded(partitions: int) -> None:
     """Compressed, a header of megabytes fits where its dead letter or forwarded copy would not."""
     large = record(purchase("p", 100) if partitions > 1 else b"junk", key=b"k" * 1_000_000)
     large = replace(large, headers=(("note", b"kept"), ("large", b"x" * 5_000_000)), partition=63 % partitions)
-    (out,) = Engine(Programs([program()]), partitions=partitions).decide_batch(63 % partitions, [large], {}, 0).outputs
+    lone = Engine(Programs([program()]), partitions=partitions)
+    (out,) = lone.decide_batch(63 % partitions, [large], MemoryStore(0), 0).outputs
     assert sum(len(name) + len(value) for name, value in out.headers) < 100_000
     assert len(out.key or b"") <= 65_536
     assert dict(out.headers)["note"] == b"kept"

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
-from workers.batch import Counts
+from workers.counts import Counts
 from workers.fatal import Refusal
 from workers.health import Health, HealthServer
 from workers.logs import configure_logs
@@ -20,7 +20,20 @@ from workers.metrics import Metrics
 from workers.records import Record
 
 NOW_US = 1_700_000_000_000_000
-UNITS = ("events", "points", "back", "forfeited", "changes", "letters", "fields", "records", "seconds", "transactions")
+UNITS = (
+    "events",
+    "points",
+    "back",
+    "forfeited",
+    "changes",
+    "letters",
+    "fields",
+    "records",
+    "seconds",
+    "transactions",
+    "expired",
+    "notices",
+)
 COUNTED_THINGS = {"loyalty_accounts", "loyalty_partitions", "loyalty_ready", "loyalty_build"}
 
 

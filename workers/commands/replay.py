@@ -32,13 +32,20 @@ def replay(
         str | None,
         typer.Option(help="A recording of the journal: take what workers took, from recordings, to the byte."),
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            help="After the last event, decide what falls due by this instant, such as 2027-01-01T00:00:00+01:00."
+        ),
+    ] = None,
     more_events: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="More event files.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Decide events offline, with the same engine as the worker.
 
     Without --journal, events are taken by time, topic and place in the files. With it, --events are recordings of
-    the input topics and the inbox (`loyalty topics export`), and order, batches and `now` are the workers'.
+    the input topics and the inbox (`loyalty topics export`), and order, batches and `now` are the workers'. What
+    falls due by time alone (points mature and expire) is decided between the events; with --until also after them.
     """
     with explained(), contextlib.ExitStack() as cleanup:
         from loyalty.plan import Programs
@@ -50,6 +57,9 @@ def replay(
         from workers.replay import Files
         from workers.replay import replay as replay_by_time
 
+        until_us = None if until is None else _instant(until)
+        if until_us is not None and journal is not None:
+            raise typer.BadParameter("the journal says itself until when: leave --until or --journal out")
         versions = load_programs(program)
         named = {each.version: each for each in versions}
         names = [*events, *(more_events or [])]
@@ -73,9 +83,19 @@ def replay(
                     lambda: [Source(name, copy) for name in names],
                     files,
                     lambda sources: cleanup.enter_context(watched(sources, quiet=as_json)),
+                    until_us,
                 )
         cleanup.close()
         _show(summary, out, as_json=as_json)
+
+
+def _instant(text: str) -> int:
+    from schemas.scalars import NotAnInstantError, instant_us
+
+    try:
+        return instant_us(text)
+    except NotAnInstantError as error:
+        raise typer.BadParameter(f"--until is {text!r} and {error}; send 2027-01-01T00:00:00Z or an offset") from None
 
 
 def _show(summary: "Summary", out: Path, *, as_json: bool) -> None:
@@ -95,6 +115,8 @@ def _show(summary: "Summary", out: Path, *, as_json: bool) -> None:
     table.add_row("ledger entries", f"{summary.entries:,}")
     for currency, number in sorted(summary.points.items()):
         table.add_row(f"points given, less taken back: {currency}", f"{number:,}")
+    for currency, number in sorted(summary.expired.items()):
+        table.add_row(f"points expired: {currency}", f"{number:,}")
     table.add_row("members", f"{summary.members:,}")
     for tier, number in sorted(summary.tiers.items()):
         table.add_row(f"  {tier}", f"{number:,}")

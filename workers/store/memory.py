@@ -1,11 +1,13 @@
 """State in memory: a dict of bytes, about 800 bytes for an account, restored from the changelog at each start."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import final
 
 from typing_extensions import override
 
-from workers.store.port import ACCOUNT_KEY, PartitionStore
+from schemas.state import due_of
+from workers.store.due_index import DueIndex
+from workers.store.port import ACCOUNT_KEY, TIMED_KEYS, PartitionStore
 
 
 @final
@@ -16,6 +18,7 @@ class MemoryStore(PartitionStore):
         self.partition = partition
         self._records: dict[bytes, bytes] = {}
         self._accounts = 0
+        self._due = DueIndex(self._due_of)
 
     @property
     @override
@@ -30,19 +33,35 @@ class MemoryStore(PartitionStore):
     def get(self, key: bytes) -> bytes | None:
         return self._records.get(key)
 
+    def accounts_held(self) -> Iterator[bytes]:
+        """The heads of all members."""
+        return (record for key, record in self._records.items() if key.startswith(ACCOUNT_KEY))
+
+    @override
+    def due(self, now_us: int) -> Sequence[tuple[int, bytes]]:
+        return self._due.pop_all(now_us)
+
     @override
     def apply(self, writes: Mapping[bytes, bytes | None]) -> None:
         records = self._records
         for key, value in writes.items():
-            known = key in records
+            before = records.get(key)
             if value is None:
                 records.pop(key, None)
             else:
                 records[key] = value
-            if known != (value is not None) and key.startswith(ACCOUNT_KEY):
-                self._accounts += -1 if known else 1
+                due_us = due_of(value) if key.startswith(TIMED_KEYS) else None
+                if due_us is not None and (before is None or due_us != due_of(before)):
+                    self._due.add(key, due_us)
+            if (before is None) == (value is not None) and key.startswith(ACCOUNT_KEY):
+                self._accounts += -1 if value is None else 1
 
     @override
     def clear(self) -> None:
         self._records.clear()
         self._accounts = 0
+        self._due.clear()
+
+    def _due_of(self, key: bytes) -> int | None:
+        raw = self._records.get(key)
+        return None if raw is None else due_of(raw)

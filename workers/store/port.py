@@ -6,8 +6,11 @@ Invariants:
   S3 reading never waits: everything that a decision needs is at hand when the batch starts
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
+
+TIMED_KEYS = (b"m|", b"p|")
+"""How the keys of records start that may have to be looked at when time passes."""
 
 ACCOUNT_KEY = b"m|"
 """How the key of a member's head starts: what `accounts` counts."""
@@ -27,6 +30,13 @@ class PartitionStore(Protocol):
 
     def get(self, key: bytes) -> bytes | None:
         """The record under `key`, or None."""
+        ...
+
+    def due(self, now_us: int) -> Sequence[tuple[int, bytes]]:
+        """(instant, key) of the records that have to be looked at by `now_us`, in that order.
+
+        They are answered once: the batch that asks writes what becomes of them, or the process ends.
+        """
         ...
 
     def apply(self, writes: Mapping[bytes, bytes | None]) -> None:

@@ -1,0 +1,196 @@
+"""What time alone does to an account: pending points mature, lots end, members are told before they do.
+
+An account says in `due_us` when it has to be looked at next, so that a batch costs what is due and not what exists.
+That instant may be too early, never too late: whoever adds something with an instant moves it forward, and only a
+look at the whole account moves it back.
+
+Invariants:
+  U1 instants are taken in their order, each as a decision of its own, at the time when it was due
+  U2 after `decide_due` the account's `due_us` lies behind `now_us`, or the next call goes on from there
+  U3 deciding again what has been decided changes nothing
+
+Not here: who is due (the worker's index of instants).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from loyalty.account import Head, PurchaseRecord, Record, State, head_key
+from loyalty.calendar import local_time, notice_us
+from loyalty.decisions import Decision, Outcome
+from loyalty.facts import Cause
+from loyalty.ledger import Work
+from loyalty.lots import Lot, joined, parsed
+from loyalty.standing import raise_tier, settle
+
+if TYPE_CHECKING:
+    from loyalty.plan import Plan, Programs
+
+SOURCE = "/loyalty/time"
+TYPE = "loyalty.due.v1"
+"""Source and type of the cause: no event, but the clock."""
+
+MATURITY = "maturity"
+EXPIRY = "expiry"
+POINTS_EXPIRING = "points_expiring"
+
+ENTRY_LOTS_MAX = 1_000
+"""Lots that one entry books, so that entries stay bounded."""
+
+
+def is_due(record: Record, now_us: int) -> bool:
+    """Whether the record has to be looked at."""
+    return record.due_us is not None and record.due_us <= now_us
+
+
+def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Decision:
+    """Decide the earliest of what is due in the record under `key`; it may be due again at once.
+
+    A purchase that nobody can ask for any more is dropped.
+    """
+    record = state[key]
+    if isinstance(record, PurchaseRecord):
+        return Decision(Outcome.APPLIED, {key: None})
+    latest = programs.at(now_us) or programs.plans[0]
+    draft = record.draft()
+    at_us = min(_instants(draft, latest), default=None)
+    if at_us is None or at_us > now_us:
+        draft.due_us = at_us
+        return Decision(Outcome.APPLIED, {key: draft})
+    plan = programs.at(at_us) or latest
+    # A late event may bring back an instant that has been decided: the sequence keeps the ids apart.
+    cause = Cause(SOURCE, f"{draft.member}/{at_us}/{draft.ledger_sequence + draft.notices_sequence}", TYPE)
+    work = Work(plan, draft, record.balances, cause, at_us, now_us)
+    _mature(work)
+    _expire(work)
+    _give_notice(work, latest)  # Not an older version: what is not told would stay due for ever.
+    oldest_us = at_us - programs.returnable_us
+    draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
+    draft.due_us = min(_instants(draft, latest), default=None)
+    return Decision(
+        Outcome.APPLIED,
+        {head_key(draft.member): draft},
+        tuple(work.entries),
+        work.balance_changes(),
+        tuple(work.tiers),
+        notices=tuple(work.notices),
+    )
+
+
+def caught_up(programs: "Programs", decision: Decision, member: str, now_us: int) -> Decision:
+    """The decision, and after it what it left due: a late event may bring points whose life has ended already."""
+    key = head_key(member)
+    head = decision.writes.get(key)
+    while isinstance(head, Head) and is_due(head, now_us):
+        decision = decision.followed_by(decide_due(programs, decision.writes, key, now_us))
+        head = decision.writes[key]
+    return decision
+
+
+def _instants(head: Head, plan: "Plan") -> Iterator[int]:
+    """All instants at which something happens to the account by itself."""
+    for one in head.maturing:
+        yield one.matures_us
+    for currency in head.lots:
+        for ends_us in _ends(head, currency):
+            yield ends_us
+            told_us = _told_us(head, plan, currency, ends_us)
+            if told_us is not None:
+                yield told_us
+
+
+def _ends(head: Head, currency: str) -> dict[int, int]:
+    """When points of a currency end, and how many, by instant."""
+    found: dict[int, int] = {}
+    for lot in parsed(head.lots[currency]):
+        ends_us = _end_of(head, currency, lot)
+        if ends_us is not None:
+            found[ends_us] = found.get(ends_us, 0) + lot.left
+    return found
+
+
+def _end_of(head: Head, currency: str, lot: Lot) -> int | None:
+    return head.active_until.get(currency) if lot.ends_us is None else lot.ends_us
+
+
+def _told_us(head: Head, plan: "Plan", currency: str, ends_us: int) -> int | None:
+    """When the member is told of points that end; None when never, or done."""
+    terms = plan.currencies.get(currency)
+    if terms is None or terms.expiry is None or terms.expiry.notice is None:
+        return None
+    if ends_us <= head.noticed.get(currency, -1):
+        return None
+    return notice_us(ends_us, terms.expiry.notice, plan.program.zone)
+
+
+def _mature(work: Work) -> None:
+    head = work.head
+    mature = [one for one in head.maturing if one.matures_us <= work.time_us]
+    if not mature:
+        return
+    head.maturing = tuple(one for one in head.maturing if one.matures_us > work.time_us)
+    for one in mature:
+        if one.lot.left:
+            work.mature(one, MATURITY)
+    steps = [_step(MATURITY, one.currency, one.lot) for one in mature if one.lot.left]
+    work.book("mature", MATURITY, steps)
+    tiers = work.plan.program.tiers
+    if tiers is None:
+        return
+    zone = work.plan.program.zone
+    for one in mature:
+        if one.qualifies and one.currency == tiers.currency:
+            settle(work, tiers, local_time(one.lot.earned_us, zone), one.qualifies)
+    raise_tier(work, local_time(work.time_us, zone), "qualified")
+
+
+def _expire(work: Work) -> None:
+    head = work.head
+    gone: list[tuple[str, Lot]] = []
+    for currency in list(head.lots):
+        lots = parsed(head.lots[currency])
+        ended = [lot for lot in lots if _is_over(_end_of(head, currency, lot), work.time_us)]
+        if not ended:
+            continue
+        gone += [(currency, lot) for lot in ended]
+        left = joined([lot for lot in lots if lot not in ended])
+        if left:
+            head.lots[currency] = left
+        else:
+            del head.lots[currency]
+    head.active_until = {currency: ends_us for currency, ends_us in head.active_until.items() if ends_us > work.time_us}
+    for number, first in enumerate(range(0, len(gone), ENTRY_LOTS_MAX)):
+        some = gone[first : first + ENTRY_LOTS_MAX]
+        steps = []
+        for currency, lot in some:
+            work.expire(currency, lot, EXPIRY)
+            steps.append(_step(EXPIRY, currency, lot))
+        work.book("expire", f"{EXPIRY}:{number}" if number else EXPIRY, steps)
+    if gone:
+        ended_lots = {lot.lot_id: (lot.left, lot.earned_us) for _, lot in gone}
+        head.expired = {**head.expired, **ended_lots}
+
+
+def _step(rule: str, currency: str, lot: Lot) -> dict[str, Any]:
+    return {"rule": rule, "lot": lot.lot_id, "currency": currency, "points": lot.left, "earned_us": lot.earned_us}
+
+
+def _is_over(ends_us: int | None, at_us: int) -> bool:
+    return ends_us is not None and ends_us <= at_us
+
+
+def _give_notice(work: Work, plan: "Plan") -> None:
+    head = work.head
+    told: dict[str, int] = {}
+    for currency in head.lots:
+        for ends_us, points in sorted(_ends(head, currency).items()):
+            told_us = _told_us(head, plan, currency, ends_us)
+            if told_us is not None and told_us <= work.time_us:
+                told[currency] = ends_us
+                work.notify(POINTS_EXPIRING, _points_expiring(currency, points, ends_us))
+    if told:
+        head.noticed = {**head.noticed, **told}
+
+
+def _points_expiring(currency: str, points: int, ends_us: int) -> Mapping[str, Any]:
+    return {"currency": currency, "points": points, "ends_us": ends_us}

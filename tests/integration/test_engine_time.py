@@ -1,0 +1,65 @@
+"""Time does its part without events: points mature and end while nobody does anything, once, also over restarts."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.integration.engine_books import check_books, check_journal_replay
+from tests.integration.engine_cluster import EngineCluster
+from tests.integration.engine_events import Message
+from tests.integration.engine_programs import PLAIN, written
+from tests.loyalty.events import purchase
+
+PENDING_SECONDS = 12
+LIVES = PLAIN.replace(
+    "points: {name: Points, decimals: 0, rounding: floor}",
+    f"points: {{name: Points, pending: PT{PENDING_SECONDS}S, expiry: {{after: P6M, to_end_of: month, notice: P30D}}}}",
+)
+MEMBERS = 12
+
+
+@pytest.fixture
+def cluster(kafka: str, prefix: str, tmp_path: Path) -> Iterator[EngineCluster]:
+    with EngineCluster(kafka, prefix, tmp_path, written(LIVES, tmp_path / "lives.yaml")) as made:
+        made.create_topics()
+        yield made
+
+
+def bought(event_id: str, member: int, when: datetime) -> Message:
+    value = purchase(event_id, 1000, member=f"m{member}", time=when.isoformat(timespec="seconds"))
+    return Message("purchases", f"m{member}".encode(), value)
+
+
+def booked(cluster: EngineCluster) -> Counter[str]:
+    """Points moved by kind of entry, as a reader of the ledger sums them."""
+    sums: Counter[str] = Counter()
+    for value in cluster.values("ledger"):
+        entry = orjson.loads(value)["data"]
+        sums[entry["kind"]] += sum(posting["amount"] for posting in entry["postings"] if posting["amount"] > 0)
+    return sums
+
+
+def test_points_mature_and_end_while_nothing_comes_and_a_worker_dies(cluster: EngineCluster) -> None:
+    now = datetime.now(UTC)
+    first = cluster.start(IDLE_BATCH_SECONDS="1")
+    # Seven months old: they neither wait nor live on.
+    cluster.publish([bought(f"old-{member}", member, now - timedelta(days=250)) for member in range(MEMBERS)])
+    cluster.publish([bought(f"new-{member}", member, datetime.now(UTC)) for member in range(MEMBERS)])
+    cluster.wait_taken()
+    assert booked(cluster) == {"earn": 2 * MEMBERS * 10, "enrollment": MEMBERS * 100, "expire": MEMBERS * 110}
+    first.signal(signal.SIGKILL)
+    first.ended()
+    # Nobody is there when they mature; whoever comes next knows of it from the changelog alone.
+    time.sleep(PENDING_SECONDS)
+    cluster.start(IDLE_BATCH_SECONDS="1")
+    cluster.wait("points to mature", lambda: booked(cluster)["mature"] == MEMBERS * 10)
+    cluster.stop()
+    assert booked(cluster)["expire"] == MEMBERS * 110
+    check_books(cluster)
+    check_journal_replay(cluster)

@@ -1,0 +1,145 @@
+"""The worker's engine without Kafka: topics as lists, batches of any size, a journal that can be replayed."""
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from loyalty.account import Head
+from loyalty.facts import Fact
+from loyalty.plan import Programs
+from schemas.state import decode_record
+from tests.laws.worlds import World
+from tests.loyalty.events import fact
+from workers.accounts import account_lines
+from workers.batch import Engine
+from workers.positions import JournalRecord, Run
+from workers.recorded import record_line, recording_source, replay_journal
+from workers.records import Out, Record, partition_of
+from workers.replay import Files
+from workers.store.memory import MemoryStore
+from workers.topic_words import INBOX
+
+HOUR_US = 3_600_000_000
+
+
+class Cluster:
+    """The worker's engine over encoded state: topics as lists, one batch at a time, a journal of what it took."""
+
+    def __init__(self, world: World, partitions: int) -> None:
+        self.partitions = partitions
+        self.engine = Engine(Programs([world.program]), partitions=partitions)
+        self.state = [MemoryStore(number) for number in range(partitions)]
+        self.written: list[set[bytes]] = [set() for _ in range(partitions)]
+        self.waiting: list[list[Record]] = [[] for _ in range(partitions)]
+        self.log: list[Record] = []
+        self.offsets: Counter[tuple[str, int]] = Counter()
+        self.journal: list[list[JournalRecord]] = [[] for _ in range(partitions)]
+        self.outputs: list[Out] = []
+
+    def produce(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
+        record = Record(topic, partition, self.offsets[topic, partition], 0, key, value)
+        self.offsets[topic, partition] += 1
+        self.log.append(record)
+        self.waiting[partition].append(record)
+
+    def send(self, event: bytes) -> int:
+        """Produce an event to the partition of its member, which is answered."""
+        told = fact(event)
+        partition = partition_of(told.member, self.partitions)
+        self.produce(_topic(told), partition, told.member.encode(), event)
+        return partition
+
+    def batch(self, partition: int, size: int, now_us: int) -> None:
+        records, self.waiting[partition] = self.waiting[partition][:size], self.waiting[partition][size:]
+        result = self.engine.decide_batch(partition, records, self.state[partition], now_us)
+        self.state[partition].apply(result.writes)
+        self.written[partition] |= set(result.writes)
+        self.outputs += result.outputs
+        for out in result.outputs:
+            if out.topic == INBOX:
+                self.produce(INBOX, out.partition, out.key, out.value)
+        runs = [Run(record.topic, record.offset, record.offset + 1, 1) for record in records]
+        versions = {version: digest for version, (digest, _) in self.engine.versions.items()}
+        sequence = len(self.journal[partition]) + 1
+        self.journal[partition].append(
+            JournalRecord(sequence=sequence, now_us=now_us, runs=runs, programs=versions, partitions=self.partitions)
+        )
+
+    def held(self) -> list[dict[bytes, bytes | None]]:
+        """The records of each partition."""
+        return [
+            {key: state.get(key) for key in sorted(written)}
+            for state, written in zip(self.state, self.written, strict=True)
+        ]
+
+    def accounts(self) -> bytes:
+        heads = [decode_record(raw) for state in self.state for raw in state.accounts_held()]
+        return b"".join(account_lines(head for head in heads if isinstance(head, Head)))
+
+    def stream(self, topic: str) -> list[bytes]:
+        return sorted(out.value or b"" for out in self.outputs if out.topic == topic)
+
+
+def worked(world: World, data: st.DataObject) -> Cluster:
+    """Take the events in order, each in its partition, in batches of any size."""
+    cluster = Cluster(world, data.draw(st.integers(1, 3)))
+    now_us = max(fact(event).time_us for event in world.events)
+    for event in world.events:
+        partition = cluster.send(event)
+        if data.draw(st.booleans()):
+            cluster.batch(partition, data.draw(st.integers(1, 4)), now_us)
+    while any(cluster.waiting):
+        for partition in range(cluster.partitions):
+            now_us += 1_000_000
+            cluster.batch(partition, data.draw(st.integers(1, 4)), now_us)
+    return cluster
+
+
+def worked_as_time_passes(world: World, data: st.DataObject) -> Cluster:
+    """As `worked`, with a clock that moves by minutes and days, and batches without events."""
+    cluster = Cluster(world, data.draw(st.integers(1, 2)))
+    now_us = min(fact(event).time_us for event in world.events)
+    for event in world.events:
+        now_us = max(now_us, fact(event).time_us) + data.draw(st.sampled_from([0, 60_000_000, 40 * HOUR_US]))
+        cluster.send(event)
+        for partition in range(cluster.partitions):
+            cluster.batch(partition, data.draw(st.integers(0, 4)), now_us)
+    while any(cluster.waiting):
+        for partition in range(cluster.partitions):
+            cluster.batch(partition, 4, now_us)
+    for _ in range(3):
+        now_us += data.draw(st.sampled_from([HOUR_US, 24 * HOUR_US, 9_000 * HOUR_US]))
+        for partition in range(cluster.partitions):
+            cluster.batch(partition, 0, now_us)
+    return cluster
+
+
+def assert_replayed(cluster: Cluster, world: World) -> None:
+    """A replay of the cluster's journal gives the same bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal, log = Path(folder, "journal.ndjson"), Path(folder, "log.ndjson")
+        journal.write_bytes(
+            b"".join(
+                record_line(Record("journal", partition, offset, 0, None, batch.encode()))
+                for partition, batches in enumerate(cluster.journal)
+                for offset, batch in enumerate(batches)
+            )
+        )
+        log.write_bytes(b"".join(map(record_line, cluster.log)))
+        with Files(Path(folder, "out")) as files:
+            replay_journal(
+                lambda partitions, _: Engine(Programs([world.program]), partitions=partitions),
+                recording_source(str(journal)),
+                [recording_source(str(log))],
+                files,
+            )
+        for topic in ("ledger", "balances", "tiers", "notices"):
+            assert sorted(Path(folder, "out", f"{topic}.ndjson").read_bytes().splitlines()) == cluster.stream(topic)
+        assert Path(folder, "out", "accounts.ndjson").read_bytes() == cluster.accounts()
+
+
+def _topic(told: Fact) -> str:
+    name = type(told).__name__.lower()
+    return {"memberupdate": "members", "return": "purchases"}.get(name, f"{name}s")
