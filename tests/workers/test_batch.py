@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from loyalty.account import Head, head_key
+from loyalty.calendar import DAY_US
 from loyalty.decisions import Code
 from loyalty.plan import Programs
 from schemas.decode import DecodeCode
@@ -231,6 +232,25 @@ def test_what_a_sender_adds_to_a_record_is_bounded(partitions: int) -> None:
     assert len(out.key or b"") <= 65_536
     assert dict(out.headers)["note"] == b"kept"
     assert dict(out.headers)[f"{ERRORS_HEADER}headers_omitted"] == b"1"
+
+
+def test_what_is_due_and_fails_waits_a_day_and_holds_nobody_else_up() -> None:
+    """Accounts that are damaged, as no event could have left them: one cannot be read, one cannot be written."""
+    lives = "points: {points: {name: Points, expiry: {after: P6M}}}\n" + BASE
+    held = MemoryStore(HOME)
+    for member, lots in (("m1", "torn;"), ("m2", f"lot,1,{NOW_US},7;"), ("m3", f"lot,1,{NOW_US},{10**30};")):
+        head = Head(member, 0, balances={"points": (7, 0)}, lots={"points": lots}, due_us=NOW_US)
+        held.apply({head_key(member).encode(): encode_record(head)})
+    of = engine(lives)
+    result = of.decide_batch(HOME, [], held, NOW_US)
+    assert [(out.key, code) for out, code in zip(dead(result), codes(result), strict=True)] == [
+        (b"m|m1", "engine_fault"),
+        (b"m|m3", "engine_fault"),
+    ]
+    assert result.counts.expired == {"points": 7}
+    held.apply(result.writes)
+    assert not of.decide_batch(HOME, [], held, NOW_US + 1).outputs
+    assert len(dead(of.decide_batch(HOME, [], held, NOW_US + DAY_US))) == 2
 
 
 def test_outputs_fit_their_topics_whatever_comes_in() -> None:
