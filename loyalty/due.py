@@ -19,7 +19,7 @@ from loyalty.account import Head, PurchaseRecord, Record, State, head_key
 from loyalty.calendar import local_time, notice_us
 from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Cause
-from loyalty.ledger import Work
+from loyalty.ledger import NO_BALANCE, Work
 from loyalty.lots import Lot, joined, parsed
 from loyalty.standing import raise_tier, settle
 
@@ -167,8 +167,12 @@ def _expire(work: Work) -> None:
             steps.append(_step(EXPIRY, currency, lot))
         work.book("expire", f"{EXPIRY}:{number}" if number else EXPIRY, steps)
     if gone:
-        ended_lots = {lot.lot_id: (lot.left, lot.earned_us) for _, lot in gone}
-        head.expired = {**head.expired, **ended_lots}
+        expired = dict(head.expired)
+        for _, lot in gone:
+            # A return may have moved points back into a lot that had ended.
+            before, _ = expired.get(lot.lot_id, NO_BALANCE)
+            expired[lot.lot_id] = (before + lot.left, lot.earned_us)
+        head.expired = expired
 
 
 def _step(rule: str, currency: str, lot: Lot) -> dict[str, Any]:

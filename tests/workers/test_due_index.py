@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from workers.store.due_index import DueIndex
 
 HOUR_US = 3_600_000_000
+MANY = 100
 
 
 def index_of(records: dict[str, int]) -> DueIndex[str]:
@@ -32,7 +33,7 @@ def index_of(records: dict[str, int]) -> DueIndex[str]:
     ids=["empty", "before", "the instant itself", "by instant, then key", "over hours"],
 )
 def test_what_is_due_comes_in_order(records: dict[str, int], now_us: int, expected: list[tuple[int, str]]) -> None:
-    assert index_of(records).pop_all(now_us) == expected
+    assert index_of(records).pop_some(now_us, MANY) == expected
 
 
 def test_what_was_popped_is_forgotten_until_it_is_added_again() -> None:
@@ -52,8 +53,8 @@ def test_the_record_decides_and_not_the_index() -> None:
     records["later"] = 9 * HOUR_US
     index.add("later", 9 * HOUR_US)
     del records["gone"]
-    assert index.pop_all(HOUR_US) == [(5, "there")]
-    assert index.pop_all(9 * HOUR_US) == [(9 * HOUR_US, "later")]
+    assert index.pop_some(HOUR_US, MANY) == [(5, "there")]
+    assert index.pop_some(9 * HOUR_US, MANY) == [(9 * HOUR_US, "later")]
 
 
 @given(
@@ -74,7 +75,18 @@ def test_against_looking_at_every_record(moves: list[tuple[str, int | None]], lo
         now_us = next(clock, None) if number % 4 == 3 else None
         if now_us is not None:
             expected = sorted((due, key) for key, due in records.items() if due <= now_us)
-            assert index.pop_all(now_us) == expected
+            assert index.pop_some(now_us, MANY) == expected
             for _, done in expected:
                 del records[done]
-    assert index.pop_all(9 * HOUR_US) == sorted((due, key) for key, due in records.items())
+    assert index.pop_some(9 * HOUR_US, MANY) == sorted((due, key) for key, due in records.items())
+
+
+def test_so_many_at_a_time() -> None:
+    index = index_of({"a": 1, "b": 2, "c": 3, "d": HOUR_US})
+    assert index.has_more_than(2, 3)
+    assert not index.has_more_than(3, 3)
+    assert not index.has_more_than(0, 0)
+    assert index.has_more_than(3, HOUR_US)
+    assert index.pop_some(HOUR_US, 2) == [(1, "a"), (2, "b")]
+    assert not index.has_more_than(2, HOUR_US)
+    assert index.pop_some(HOUR_US, 2) == [(3, "c"), (HOUR_US, "d")]
