@@ -1,7 +1,6 @@
 """What every state store does. A backend's test subclasses this and says how one is made."""
 
 from abc import abstractmethod
-from typing import Any
 
 from loyalty.account import Head, PurchaseRecord
 from schemas.state import encode_record
@@ -73,7 +72,7 @@ def _head(due_us: int | None) -> bytes:
 
 
 def _purchase(due_us: int) -> bytes:
-    return encode_record(PurchaseRecord(*PURCHASE, due_us=due_us))
+    return encode_record(PURCHASE._replace(due_us=due_us))
 
 
-PURCHASE: tuple[Any, ...] = ("t", "s", "e", 0, b"", "1", "", (), {}, "s", "app", "USD", (), (), 0, 0, 0, "", {}, {}, {})
+PURCHASE = PurchaseRecord("t", "s", "e", 0, b"", "1", "", (), {}, "s", "app", "USD", (), (), 0, 0, 0, "", {}, {}, {})
