@@ -21,6 +21,7 @@ from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Cause
 from loyalty.ledger import NO_BALANCE, Work
 from loyalty.lots import Lot, joined, parsed
+from loyalty.memory import key_digest
 from loyalty.standing import raise_tier, settle
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
         draft.due_us = at_us
         return Decision(Outcome.APPLIED, {key: draft})
     plan = programs.at(at_us) or latest
-    # A late event may bring back an instant that has been decided: the sequence keeps the ids apart.
-    cause = Cause(SOURCE, f"{draft.member}/{at_us}/{draft.ledger_sequence + draft.notices_sequence}", TYPE)
+    # A late event may bring back an instant that has been decided: the sequence keeps the ids apart. An id is bounded,
+    # so a digest stands for the member.
+    sequence = draft.ledger_sequence + draft.notices_sequence
+    cause = Cause(SOURCE, f"{at_us}/{key_digest('due', draft.member).hex()}/{sequence}", TYPE)
     work = Work(plan, draft, record.balances, cause, at_us, now_us)
     _mature(work)
     _expire(work)
