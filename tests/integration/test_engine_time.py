@@ -49,7 +49,7 @@ def booked(cluster: EngineCluster) -> Counter[str]:
 def test_after_a_pause_what_is_due_comes_in_batches_before_events(kafka: str, prefix: str, tmp_path: Path) -> None:
     """More is due than one batch takes. The events that came meanwhile are decided behind all of it."""
     count = DUE_MAX + 800
-    program = written(LIVES.replace(f"PT{PENDING_SECONDS}S", "PT45S"), tmp_path / "lives.yaml")
+    program = written(LIVES.replace(f"PT{PENDING_SECONDS}S", "PT25S"), tmp_path / "lives.yaml")
     with EngineCluster(kafka, prefix, tmp_path, program, partitions=1) as cluster:
         cluster.create_topics()
         first = cluster.start()
@@ -59,7 +59,7 @@ def test_after_a_pause_what_is_due_comes_in_batches_before_events(kafka: str, pr
         first.stop()
         assert booked(cluster)["mature"] == 0
         batches = cluster.follower.batches
-        time.sleep(max(0.0, 50 - (time.monotonic() - began)))
+        time.sleep(max(0.0, 28 - (time.monotonic() - began)))
         cluster.publish([bought(f"q-{member}", member, datetime.now(UTC)) for member in range(3)])
         cluster.start()
         cluster.wait_taken()
