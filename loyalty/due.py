@@ -19,8 +19,9 @@ from loyalty.account import Head, PurchaseRecord, Record, State, head_key
 from loyalty.calendar import local_time, notice_us
 from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Cause
-from loyalty.ledger import Work
+from loyalty.ledger import NO_BALANCE, Work
 from loyalty.lots import Lot, joined, parsed
+from loyalty.memory import key_digest
 from loyalty.standing import raise_tier, settle
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
         draft.due_us = at_us
         return Decision(Outcome.APPLIED, {key: draft})
     plan = programs.at(at_us) or latest
-    # A late event may bring back an instant that has been decided: the sequence keeps the ids apart.
-    cause = Cause(SOURCE, f"{draft.member}/{at_us}/{draft.ledger_sequence + draft.notices_sequence}", TYPE)
+    # A late event may bring back an instant that has been decided: the sequence keeps the ids apart. An id is bounded,
+    # so a digest stands for the member.
+    sequence = draft.ledger_sequence + draft.notices_sequence
+    cause = Cause(SOURCE, f"{at_us}/{key_digest('due', draft.member).hex()}/{sequence}", TYPE)
     work = Work(plan, draft, record.balances, cause, at_us, now_us)
     _mature(work)
     _expire(work)
@@ -167,8 +170,12 @@ def _expire(work: Work) -> None:
             steps.append(_step(EXPIRY, currency, lot))
         work.book("expire", f"{EXPIRY}:{number}" if number else EXPIRY, steps)
     if gone:
-        ended_lots = {lot.lot_id: (lot.left, lot.earned_us) for _, lot in gone}
-        head.expired = {**head.expired, **ended_lots}
+        expired = dict(head.expired)
+        for _, lot in gone:
+            # A return may have moved points back into a lot that had ended.
+            before, _ = expired.get(lot.lot_id, NO_BALANCE)
+            expired[lot.lot_id] = (before + lot.left, lot.earned_us)
+        head.expired = expired
 
 
 def _step(rule: str, currency: str, lot: Lot) -> dict[str, Any]:

@@ -34,6 +34,12 @@ from workers.overlay import Overlay, parts_of
 from workers.records import DeadLetter, Out, Record, dead_letter, engine_fault, forwarded, partition_of
 from workers.topic_words import ACCOUNTS, INBOX
 
+DUE_MAX = 5_000
+"""How many records a batch looks at because they are due, so that a transaction stays short after a long pause.
+
+Part of what a replay of the journal has to repeat: another number is another order.
+"""
+
 UNPACKED_MAX = 10_000
 """How many heads are kept decoded: some tens of megabytes."""
 
@@ -45,6 +51,8 @@ class BatchResult:
     outputs: list[Out]
     writes: dict[bytes, bytes | None]
     counts: Counts
+    due: int = 0
+    """How many records were looked at because they were due."""
 
 
 class StateReader(Protocol):
@@ -53,7 +61,7 @@ class StateReader(Protocol):
     def get(self, key: bytes, /) -> bytes | None:
         """The record under the key, or None."""
 
-    def due(self, now_us: int, /) -> Sequence[tuple[int, bytes]]:
+    def due(self, now_us: int, at_most: int, /) -> Sequence[tuple[int, bytes]]:
         """(instant, key) of the records that have to be looked at by `now_us`, in that order; answered once."""
 
 
@@ -99,7 +107,7 @@ class Engine:
 
         overlay = Overlay(read)
         result = BatchResult([], {}, Counts())
-        self._take_due(partition, state.due(now_us), overlay, now_us, result)
+        self._take_due(partition, state.due(now_us, DUE_MAX), overlay, now_us, result)
         for part in parts_of(records):
             self._take(partition, part, overlay, now_us, result)
         return result
@@ -108,6 +116,7 @@ class Engine:
         self, partition: int, due: Sequence[tuple[int, bytes]], overlay: Overlay, now_us: int, result: BatchResult
     ) -> None:
         """Take what is due, in order of the instants; what a record has due after one instant takes its place."""
+        result.due = len(due)
         waiting = [(due_us, key.decode()) for due_us, key in due]
         while waiting:
             due_us, key = heappop(waiting)

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 from schemas.state import UnknownFormat
-from workers.batch import BatchResult, Decider
+from workers.batch import DUE_MAX, BatchResult, Decider
 from workers.fatal import Refusal, TooManyDeadLetters
 from workers.lanes import Taken
 from workers.metrics import Metrics
@@ -32,6 +32,10 @@ Clock: TypeAlias = Callable[[], int]
 
 STOP_SHARE_EVENTS_MIN: Final = 20
 """Smaller batches are not judged by `dead_letter_stop_share`: one bad event would be all of them."""
+
+
+NOTHING_TAKEN: Final = Taken([], [], {}, [])
+"""A batch for time alone."""
 
 
 class Stage(IntEnum):
@@ -80,6 +84,11 @@ class Protocol:
         """Take one batch through all stages. Raises what failed; the caller ends the process."""
         if not taken.records and not _time_matters(partition):
             return
+        # What is due is decided before events. After a pause there may be more of it than fits into one batch.
+        while partition.store.has_more_due_than(DUE_MAX, self.clock()):
+            done = await Checkpoint(self, partition, NOTHING_TAKEN).run()
+            if done.due < DUE_MAX:  # The others were void.
+                break
         await Checkpoint(self, partition, taken).run()
 
 
@@ -113,7 +122,7 @@ class Checkpoint:
             Stage.ACKNOWLEDGE: self._acknowledge,
         }
 
-    async def run(self) -> None:
+    async def run(self) -> BatchResult:
         """Go through the stages: the only place that knows their order."""
         protocol, started = self._protocol, perf_counter()
         for stage in Stage:
@@ -129,6 +138,7 @@ class Checkpoint:
             now_us=protocol.clock(),
             seconds=perf_counter() - started,
         )
+        return self._result
 
     async def _seal(self) -> None:
         before = self._before

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loyalty.due import TYPE as DUE
 from schemas.encode import encode_entry
 from schemas.readback import read_entry
 from tests.golden.notation import FOLDER, Case, read
@@ -21,11 +22,15 @@ STORIES = sorted((FOLDER / "words").glob("*.words"))
 def narrated(case: Case) -> str:
     books = Books(*case.programs)
     for event in case.events:
-        books.take(event.raw, event.now_us)
+        if event.raw:
+            books.take(event.raw, event.now_us)
+        elif event.now_us is not None:
+            books.pass_time(event.now_us)
     records = [encode_entry(entry) for entry in books.entries]
     lines: list[str] = []
     said: set[str] = set()
-    for event_id in dict.fromkeys(event.event_id for event in case.events):
+    by_time = [entry.entry_id for entry in books.entries if entry.cause.type == DUE]
+    for event_id in [*dict.fromkeys(event.event_id for event in case.events), *by_time]:
         trace = Trace(event_id)
         for record in records:
             if trace.may_concern(record):

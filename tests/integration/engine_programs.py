@@ -40,11 +40,15 @@ def written(text: str, path: Path) -> Path:
 
 
 def coffee_club_of_2017(path: Path) -> Path:
-    """The coffee club as shipped, but from 2017 on and for old events, so that what it gives depends on no clock."""
+    """The coffee club as shipped, but from 2017 on and for old events, so that what it gives depends on no clock.
+
+    Its beans do not end: all that was earned in 2017 would be gone at once.
+    """
     text = (PROGRAMS / "coffee-club.yaml").read_text()
     for shipped, ours in (
         ("effective_from: 2026-01-01", "effective_from: 2017-01-01"),
         ("max_late: P30D", "max_late: none"),
+        ("    expiry: {after: P12M, to_end_of: month, notice: P30D}\n", ""),
     ):
         assert shipped in text
         text = text.replace(shipped, ours)

@@ -15,6 +15,7 @@ from tests.integration.engine_cluster import EngineCluster
 from tests.integration.engine_events import Message
 from tests.integration.engine_programs import PLAIN, written
 from tests.loyalty.events import purchase
+from workers.batch import DUE_MAX
 
 PENDING_SECONDS = 12
 LIVES = PLAIN.replace(
@@ -43,6 +44,33 @@ def booked(cluster: EngineCluster) -> Counter[str]:
         entry = orjson.loads(value)["data"]
         sums[entry["kind"]] += sum(posting["amount"] for posting in entry["postings"] if posting["amount"] > 0)
     return sums
+
+
+def test_after_a_pause_what_is_due_comes_in_batches_before_events(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """More is due than one batch takes. The events that came meanwhile are decided behind all of it."""
+    count = DUE_MAX + 800
+    program = written(LIVES.replace(f"PT{PENDING_SECONDS}S", "PT25S"), tmp_path / "lives.yaml")
+    with EngineCluster(kafka, prefix, tmp_path, program, partitions=1) as cluster:
+        cluster.create_topics()
+        first = cluster.start()
+        began = time.monotonic()
+        cluster.publish([bought(f"p-{member}", member, datetime.now(UTC)) for member in range(count)])
+        cluster.wait_taken()
+        first.stop()
+        assert booked(cluster)["mature"] == 0
+        batches = cluster.follower.batches
+        time.sleep(max(0.0, 28 - (time.monotonic() - began)))
+        cluster.publish([bought(f"q-{member}", member, datetime.now(UTC)) for member in range(3)])
+        cluster.start()
+        cluster.wait_taken()
+        cluster.stop()
+        assert booked(cluster)["mature"] == count * 110, "the welcome waits, too"
+        assert cluster.follower.batches == batches + 2
+        ledger = [orjson.loads(value)["data"] for value in cluster.values("ledger")]
+        late = [at for at, entry in enumerate(ledger) if entry["cause"]["id"].startswith("q-")]
+        matured = [at for at, entry in enumerate(ledger) if entry["kind"] == "mature"]
+        assert min(late) > max(matured)
+        check_journal_replay(cluster)
 
 
 def test_points_mature_and_end_while_nothing_comes_and_a_worker_dies(cluster: EngineCluster) -> None:

@@ -36,6 +36,17 @@ def test_shipped_programs_in_words(name: str) -> None:
         ("money: USD", 'money: USD\nexchange: {JPY: "0.0067"}', "1 JPY counts as 0.0067 USD"),
         ("money: USD", "money: USD\nexclude: {categories: []}", "Every line of a basket can earn."),
         ("money: USD", "money: USD\nreturns: {keep: P1Y2M, negative: clamp}", "can come back for 14 months"),
+        ("name: Stars", "name: Stars, pending: P14D", "Stars can be used 14 days after they were earned."),
+        (
+            "name: Stars",
+            "name: Stars, expiry: {after: P12M, to_end_of: quarter, notice: P30D}",
+            "after they were earned, at the end of that quarter; the member is told 30 days before.",
+        ),
+        (
+            "name: Stars",
+            "name: Stars, expiry: {after: P18M, restart_on: [purchase, review]}",
+            "Stars end 18 months after the member's latest purchase or review, at the end of that day.",
+        ),
         ("name: Stars", "name: Stars, decimals: 2, rounding: half_even", "Stars (2 digits after the point, rounded"),
     ],
 )

@@ -1,17 +1,21 @@
 """One batch: every record leaves one trace, nothing is lost, and what cannot be decided stops nobody else."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import orjson
 import pytest
+from pydantic import TypeAdapter
 
 from loyalty.account import Head, head_key
+from loyalty.calendar import DAY_US
 from loyalty.decisions import Code
 from loyalty.plan import Programs
 from schemas.decode import DecodeCode
 from schemas.encode import encode_award
+from schemas.jsonschema import OUTPUTS
 from schemas.state import UnknownFormat, decode_record, encode_record
 from tests.loyalty.books import BASE, Books, program
 from tests.loyalty.events import (
@@ -231,6 +235,40 @@ def test_what_a_sender_adds_to_a_record_is_bounded(partitions: int) -> None:
     assert len(out.key or b"") <= 65_536
     assert dict(out.headers)["note"] == b"kept"
     assert dict(out.headers)[f"{ERRORS_HEADER}headers_omitted"] == b"1"
+
+
+def test_what_time_does_keeps_the_contracts_of_what_is_published() -> None:
+    """Also for a member with the longest id that there may be."""
+    member = "m" * 128
+    lives = "points: {points: {name: Points, pending: P1D, expiry: {after: P6M, notice: P30D}}}\n" + BASE
+    there, of = partition_of(member, 4), engine(lives)
+    held = MemoryStore(there)
+    bought = replace(record(purchase("p", 1000, member=member)), partition=there)
+    held.apply(of.decide_batch(there, [bought], held, NOW_US).writes)
+    outputs = of.decide_batch(there, [], held, NOW_US + 400 * DAY_US).outputs
+    assert Counter(out.topic for out in outputs) == {"ledger": 2, "balances": 2, "notices": 1}
+    for out in outputs:
+        event_type = orjson.loads(out.value or b"")["type"]
+        TypeAdapter(OUTPUTS[event_type]).validate_json(out.value or b"")
+
+
+def test_what_is_due_and_fails_waits_a_day_and_holds_nobody_else_up() -> None:
+    """Accounts that are damaged, as no event could have left them: one cannot be read, one cannot be written."""
+    lives = "points: {points: {name: Points, expiry: {after: P6M}}}\n" + BASE
+    held = MemoryStore(HOME)
+    for member, lots in (("m1", "torn;"), ("m2", f"lot,1,{NOW_US},7;"), ("m3", f"lot,1,{NOW_US},{10**30};")):
+        head = Head(member, 0, balances={"points": (7, 0)}, lots={"points": lots}, due_us=NOW_US)
+        held.apply({head_key(member).encode(): encode_record(head)})
+    of = engine(lives)
+    result = of.decide_batch(HOME, [], held, NOW_US)
+    assert [(out.key, code) for out, code in zip(dead(result), codes(result), strict=True)] == [
+        (b"m|m1", "engine_fault"),
+        (b"m|m3", "engine_fault"),
+    ]
+    assert result.counts.expired == {"points": 7}
+    held.apply(result.writes)
+    assert not of.decide_batch(HOME, [], held, NOW_US + 1).outputs
+    assert len(dead(of.decide_batch(HOME, [], held, NOW_US + DAY_US))) == 2
 
 
 def test_outputs_fit_their_topics_whatever_comes_in() -> None:

@@ -7,7 +7,7 @@ named after it.
 from typing import Final, NamedTuple
 
 from loyalty.decisions import Entry, Posting
-from loyalty.ledger import EARNED, RETURNED
+from loyalty.ledger import EARNED, EXPIRED, RETURNED
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with: member:<id>:available, member:<id>:pending."""
@@ -27,7 +27,7 @@ class Column(NamedTuple):
 COLUMNS: Final = {
     EARNED: Column("issued", "given", "no longer given"),
     "program:redeemed": Column("redeemed", "put back by a cancelled redemption", "redeemed"),
-    "program:expired": Column("expired", "put back after expiry", "expired"),
+    EXPIRED: Column("expired", "put back after expiry", "expired"),
     RETURNED: Column("taken back", "given back", "taken back"),
     "program:adjusted": Column("adjusted", "added by an adjustment", "removed by an adjustment"),
     "program:transferred": Column("transferred", "received by a transfer", "sent by a transfer", always=False),

@@ -104,6 +104,16 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             _drop(left, "currency", "exact", "rounding", "points")
             sum_of = names.points(Fraction(exact), of)
             yield f"Together {sum_of} {of}, {_rounded(rounding)} once to {names.points(points, of)} and shared out"
+        case {
+            "rule": str(rule),
+            "lot": str(lot),
+            "currency": str(of),
+            "points": int(points),
+            "earned_us": int(earned_us),
+        }:
+            _drop(left, "rule", "lot", "currency", "points", "earned_us")
+            became = {"expiry": "ended", "maturity": "can be used from here on"}.get(rule, rule)
+            yield f"{names.points(points, of)} {of} of lot {lot}, earned {instant_text(earned_us)}: {became}"
         case {"transaction_id": str(transaction)}:
             _drop(left, "transaction_id", "returned")
             came_back = _returned(step.get("returned") or {}, names)

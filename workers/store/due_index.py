@@ -51,12 +51,19 @@ class DueIndex(Generic[_Key]):
                 return due_us, key
         return None
 
-    def pop_all(self, now_us: int) -> list[tuple[int, _Key]]:
-        """All that `pop` answers, each key once."""
+    def pop_some(self, now_us: int, at_most: int) -> list[tuple[int, _Key]]:
+        """What `pop` answers, up to `at_most` keys, each once."""
         found: dict[_Key, int] = {}
-        while (first := self.pop(now_us)) is not None:
+        while len(found) < at_most and (first := self.pop(now_us)) is not None:
             found.setdefault(first[1], first[0])
         return [(due_us, key) for key, due_us in found.items()]
+
+    def has_more_than(self, number: int, now_us: int) -> bool:
+        """Whether more than `number` reminders are due by `now_us`; among them may be some that are void."""
+        self._open_to(now_us // _BUCKET_US)
+        if len(self._open) <= number or self._open[0][0] > now_us:
+            return False
+        return sum(due_us <= now_us for due_us, _ in self._open) > number
 
     def clear(self) -> None:
         """Forget everything."""

@@ -38,8 +38,12 @@ class MemoryStore(PartitionStore):
         return (record for key, record in self._records.items() if key.startswith(ACCOUNT_KEY))
 
     @override
-    def due(self, now_us: int) -> Sequence[tuple[int, bytes]]:
-        return self._due.pop_all(now_us)
+    def due(self, now_us: int, at_most: int) -> Sequence[tuple[int, bytes]]:
+        return self._due.pop_some(now_us, at_most)
+
+    @override
+    def has_more_due_than(self, number: int, now_us: int) -> bool:
+        return self._due.has_more_than(number, now_us)
 
     @override
     def apply(self, writes: Mapping[bytes, bytes | None]) -> None:

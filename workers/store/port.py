@@ -32,8 +32,12 @@ class PartitionStore(Protocol):
         """The record under `key`, or None."""
         ...
 
-    def due(self, now_us: int) -> Sequence[tuple[int, bytes]]:
-        """(instant, key) of the records that have to be looked at by `now_us`, in that order.
+    def has_more_due_than(self, number: int, now_us: int) -> bool:
+        """Whether `due` may answer more than `number` records."""
+        ...
+
+    def due(self, now_us: int, at_most: int) -> Sequence[tuple[int, bytes]]:
+        """(instant, key) of the records that have to be looked at by `now_us`, in that order, the first `at_most`.
 
         They are answered once: the batch that asks writes what becomes of them, or the process ends.
         """
