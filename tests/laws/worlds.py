@@ -318,6 +318,9 @@ class _Stream:
         match kind:
             case "purchase":
                 lines = draw(baskets())
+                if draw(_pick([False, False, False, False, True])):  # a return that overtakes its purchase
+                    first = Part(lines[0]["line_id"], micro(lines[0]["quantity"]), lines[0]["amount_minor"])
+                    made.append(back(f"{event_id}-early", event_id, [first.returned], member=member, time=when))
                 made.append(purchase(event_id, lines, member=member, time=when, **draw(sale_fields(lines))))
                 self.sales.append((event_id, member, lines))
             case "return":
