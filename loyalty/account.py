@@ -50,6 +50,26 @@ class Parked(NamedTuple):
     until_us: int
 
 
+class GivenPart(NamedTuple):
+    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
+
+    rule: str
+    currency: str
+    points: int
+    lot_id: str
+    qualifies: int
+
+
+class Given(NamedTuple):
+    """What an event gave that may be undone (reviews.py). `values` are the fields by which caps count it."""
+
+    key: str
+    time_us: int
+    version: str
+    parts: tuple[GivenPart, ...]
+    values: Mapping[str, str]
+
+
 NOT_ENROLLED_US = -1
 """Stands for the enrollment of an account that only holds returns which wait for their purchase."""
 
@@ -65,7 +85,7 @@ class Head:
     What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
     currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
     told of. expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked:
-    returns that wait for their purchase, in order of arrival (parking.py).
+    returns that wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
     """
 
     member: str
@@ -96,6 +116,7 @@ class Head:
     noticed: Mapping[str, int] = field(default_factory=dict)
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
+    given: tuple[Given, ...] = ()
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -127,6 +148,7 @@ class Head:
             self.noticed,
             self.expired,
             self.parked,
+            self.given,
         )
 
 

@@ -40,6 +40,7 @@ from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
 from loyalty.referrals import decide_award, decide_referral
 from loyalty.returns import decide_return
+from loyalty.reviews import decide_review
 
 COUNTERS_PRUNED_EVERY = 16
 """An account's counters are looked through each time that their number passes a multiple of this."""
@@ -123,7 +124,7 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
         case Return():
             return _decided_return(programs, work, state, fact)
         case Review():
-            decide_activity(work, fact, "review")
+            decide_review(programs, work, fact)
             return None
         case Share():
             decide_activity(work, fact, "share")

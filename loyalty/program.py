@@ -260,6 +260,7 @@ class Returns:
     negative: str = "allow"  # allow | clamp
     park: Duration | None = Duration(days=30)
     blind: str = "base"  # base | refuse
+    reviews: str = "take_back"  # take_back | keep: what a removed review gave
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from loyalty.account import Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink
+from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
@@ -91,6 +91,7 @@ def _head_fields(head: Head) -> list[Any]:
         head.noticed,
         head.expired,
         [_parked_fields(one) for one in head.parked],
+        head.given,
     ]
 
 
@@ -107,6 +108,10 @@ def _parked_fields(one: Parked) -> list[Any]:
         fact.lines,
         fact.attributes,
     ]
+
+
+def _given(key: str, time_us: int, version: str, parts: list[Any], values: dict[str, str]) -> Given:
+    return Given(key, time_us, version, tuple(starmap(GivenPart, parts)), values)
 
 
 def _parked(member: str, fields: list[Any]) -> Parked:
@@ -166,6 +171,7 @@ def _head(fields: list[Any], seen: bytes) -> Head:
         fields[24],
         {lot: (points, earned_us) for lot, (points, earned_us) in fields[25].items()},
         tuple(_parked(fields[3], one) for one in fields[26]),
+        tuple(_given(*one) for one in fields[27]),
     )
 
 

@@ -343,7 +343,11 @@ class _Stream:
         value = self.draw(_pick(["v1", "v2"]))
         match kind:
             case "review":
-                return review(event_id, member=member, time=when, sku=value)
+                number = self.draw(st.integers(0, 3))  # few, so that the same are published and removed
+                status = self.draw(_pick(["published", "published", "removed"]))
+                return review(
+                    event_id, member=member, time=when, sku=f"v{number % 2}", review_id=f"rev{number}", status=status
+                )
             case "share":
                 return share(event_id, member=member, time=when, content_id=value)
             case _:
