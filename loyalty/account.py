@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from loyalty.facts import Line, Scalar, Tender
+from loyalty.facts import Line, Return, Scalar, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
 
@@ -43,6 +43,37 @@ class Maturing(NamedTuple):
     qualifies: int = 0
 
 
+class Parked(NamedTuple):
+    """A return that waits for its purchase until then."""
+
+    fact: Return
+    until_us: int
+
+
+class GivenPart(NamedTuple):
+    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
+
+    rule: str
+    currency: str
+    points: int
+    lot_id: str
+    qualifies: int
+
+
+class Given(NamedTuple):
+    """What an event gave that may be undone (reviews.py). `values` are the fields by which caps count it."""
+
+    key: str
+    time_us: int
+    version: str
+    parts: tuple[GivenPart, ...]
+    values: Mapping[str, str]
+
+
+NOT_ENROLLED_US = -1
+"""Stands for the enrollment of an account that only holds returns which wait for their purchase."""
+
+
 @dataclass(slots=True)
 class Head:
     """The account of one member.
@@ -53,7 +84,8 @@ class Head:
 
     What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
     currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
-    told of. expired: lot -> (points that expired in it and were not returned yet, when they were earned).
+    told of. expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked:
+    returns that wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
     """
 
     member: str
@@ -83,6 +115,8 @@ class Head:
     active_until: Mapping[str, int] = field(default_factory=dict)
     noticed: Mapping[str, int] = field(default_factory=dict)
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    parked: tuple[Parked, ...] = ()
+    given: tuple[Given, ...] = ()
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -113,6 +147,8 @@ class Head:
             self.active_until,
             self.noticed,
             self.expired,
+            self.parked,
+            self.given,
         )
 
 

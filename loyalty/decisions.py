@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from loyalty.facts import Award, Cause
+    from loyalty.facts import Award, Cause, Return
 
 
 class Outcome(StrEnum):
@@ -131,11 +131,18 @@ class Notice(NamedTuple):
     sequence: int
 
 
+class Dead(NamedTuple):
+    """An event that was taken to wait, and is refused after all."""
+
+    fact: "Return"
+    refusal: Refusal
+
+
 class Decision(NamedTuple):
     """The answer to one fact.
 
     `writes` maps state keys (account.py) to their new record; None deletes.
-    `awards` go to other members through the inbox.
+    `awards` go to other members through the inbox; `dead` waited before, and are refused now.
     """
 
     outcome: Outcome
@@ -146,6 +153,7 @@ class Decision(NamedTuple):
     awards: "tuple[Award, ...]" = ()
     refusal: Refusal | None = None
     notices: tuple[Notice, ...] = ()
+    dead: tuple[Dead, ...] = ()
 
     def followed_by(self, later: "Decision") -> "Decision":
         """Both of them as one; what the later one writes stands."""
@@ -158,6 +166,7 @@ class Decision(NamedTuple):
             self.awards + later.awards,
             self.refusal,
             self.notices + later.notices,
+            self.dead + later.dead,
         )
 
 

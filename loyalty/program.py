@@ -250,11 +250,17 @@ class Tiers:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """`keep` is how long a purchase is remembered for returns; None for ever."""
+    """`keep` is how long a purchase is remembered for returns; None for ever.
+
+    `park` is how long a return waits for its purchase; None not at all.
+    """
 
     keep: Duration | None = Duration(days=400)
     keep_threshold: bool = False  # True: minimum spend is not tested again
     negative: str = "allow"  # allow | clamp
+    park: Duration | None = Duration(days=30)
+    blind: str = "base"  # base | refuse
+    reviews: str = "take_back"  # take_back | keep: what a removed review gave
 
 
 @dataclass(frozen=True, slots=True)

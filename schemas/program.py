@@ -183,6 +183,12 @@ class Returns(Model):
     """true: min_spend is not tested again on what the member keeps."""
     negative: Annotated[str, Choice("allow", "clamp")] = "allow"
     """When the points are spent: allow a negative balance, or stop at zero (clamp)."""
+    park: Annotated[str, PeriodOr("none")] = "P30D"
+    """How long a return waits for its purchase; none: it is refused at once."""
+    blind: Annotated[str, Choice("base", "refuse")] = "base"
+    """A return that names no purchase takes back what the base rules give for its amount (base), or is refused."""
+    reviews: Annotated[str, Choice("take_back", "keep")] = "take_back"
+    """What a review gave is taken back when it is removed (take_back), or stays."""
 
 
 class Stream(Model):

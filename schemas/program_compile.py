@@ -72,6 +72,9 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
             keep=None if file.returns.keep == "forever" else period(file.returns.keep),
             keep_threshold=file.returns.keep_threshold,
             negative=file.returns.negative,
+            park=None if file.returns.park == "none" else period(file.returns.park),
+            blind=file.returns.blind,
+            reviews=file.returns.reviews,
         ),
         stream=Stream(
             max_late=None if file.stream.max_late == "none" else period(file.stream.max_late),

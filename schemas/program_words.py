@@ -273,10 +273,15 @@ class _Words:
         kept = f"for {length(returns.keep)}" if returns.keep else "for ever"
         minimum = "is not tested again" if returns.keep_threshold else "is tested again"
         debt = "leave a debt" if returns.negative == "allow" else "are written off, the balance stops at zero"
+        parked = f"waits {length(returns.park)} for it" if returns.park else "is refused"
+        blind = "takes back what the base gives for its amount" if returns.blind == "base" else "is refused"
+        reviews = "is taken back" if returns.reviews == "take_back" else "stays"
         late = f"older than {length(stream.max_late)}" if stream.max_late else ""
         early = f"more than {length(stream.max_future)} in the future"
         return [
             f"Purchases can come back {kept}; a minimum spend {minimum} on what is kept; points already spent {debt}.",
+            f"A return that comes before its purchase {parked}; one that names no purchase {blind}.",
+            f"What a review gave {reviews} when the review is removed.",
             f"Events {late + ' or ' if late else 'of any age are welcome; those '}{early} are refused.",
         ]
 

@@ -18,7 +18,7 @@ def account_fields(head: Head) -> dict[str, Any]:
     return {
         "member": head.member,
         "status": head.status,
-        "enrolled_at": instant_text(head.enrolled_us),
+        "enrolled_at": instant_text(head.enrolled_us) if head.enrolled_us >= 0 else None,
         "balances": {
             currency: {"available": available, "pending": pending}
             for currency, (available, pending) in sorted(head.balances.items())

@@ -10,7 +10,7 @@ from tests.golden.notation import FOLDER
 GOLDEN = [
     *("E01", "E05", "E09", "E13", "X05", "M04", "C04", "C08", "CB6"),
     *("MU3", "MU7", "MU11", "ST4", "ST8", "R03", "R07", "RT07", "RT11"),
-    *("T14", "D4", "L5", "CU1", "CU5"),
+    *("T14", "D4", "L1", "L5", "CU1", "CU5"),
 ]
 
 IN_PART = {
@@ -20,7 +20,6 @@ IN_PART = {
     "T02": "tiers by points earned; spending, which must not cost status, comes later",
     "T06": "rising through the levels; the yearly review comes later",
     "RF4": "both sides are paid; taking rewards back when the purchase is returned comes later",
-    "L1": "the return is refused with its reason and taken when it comes again; waiting for the purchase comes later",
 }
 
 _REDEMPTION = "redemption comes later"

@@ -318,6 +318,9 @@ class _Stream:
         match kind:
             case "purchase":
                 lines = draw(baskets())
+                if draw(_pick([False, False, False, False, True])):  # a return that overtakes its purchase
+                    first = Part(lines[0]["line_id"], micro(lines[0]["quantity"]), lines[0]["amount_minor"])
+                    made.append(back(f"{event_id}-early", event_id, [first.returned], member=member, time=when))
                 made.append(purchase(event_id, lines, member=member, time=when, **draw(sale_fields(lines))))
                 self.sales.append((event_id, member, lines))
             case "return":
@@ -340,7 +343,11 @@ class _Stream:
         value = self.draw(_pick(["v1", "v2"]))
         match kind:
             case "review":
-                return review(event_id, member=member, time=when, sku=value)
+                number = self.draw(st.integers(0, 3))  # few, so that the same are published and removed
+                status = self.draw(_pick(["published", "published", "removed"]))
+                return review(
+                    event_id, member=member, time=when, sku=f"v{number % 2}", review_id=f"rev{number}", status=status
+                )
             case "share":
                 return share(event_id, member=member, time=when, content_id=value)
             case _:
