@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from loyalty.account import Head, Maturing, PurchaseRecord, Record, ReferralLink
+from loyalty.account import Head, Maturing, PurchaseRecord, Record, ReferralLink, TierRise
 from loyalty.facts import Line, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
@@ -90,6 +90,9 @@ def _head_fields(head: Head) -> list[Any]:
         head.active_until,
         head.noticed,
         head.expired,
+        head.tier_until_us,
+        head.tier_review_us,
+        head.tier_rise,
     ]
 
 
@@ -133,6 +136,9 @@ def _head(fields: list[Any], seen: bytes) -> Head:
         fields[23],
         fields[24],
         {lot: (points, earned_us) for lot, (points, earned_us) in fields[25].items()},
+        fields[26],
+        fields[27],
+        None if fields[28] is None else TierRise(*fields[28]),
     )
 
 
