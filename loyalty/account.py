@@ -34,6 +34,15 @@ class ReferralLink:
     transaction_id: str = ""
 
 
+class TierRise(NamedTuple):
+    """The purchase that raised a member to the tier in force, and the tier before: its end and its review."""
+
+    transaction_id: str
+    tier: str
+    until_us: int | None
+    review_us: int | None
+
+
 class Maturing(NamedTuple):
     """Points that cannot be used before `matures_us`; `qualifies` is what they add to the tier basis then."""
 
@@ -84,8 +93,9 @@ class Head:
 
     What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
     currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
-    told of. expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked:
-    returns that wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
+    told of (tier_life.py keeps notices of tiers there). expired: lot -> (points that expired in it and were not
+    returned yet, when they were earned). parked: returns that wait for their purchase, in order of arrival
+    (parking.py). given: what reviews gave, the latest last.
     """
 
     member: str
@@ -117,6 +127,11 @@ class Head:
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
+    tier_until_us: int | None = None
+    """The first instant behind the tier's period; None: it has no end."""
+    tier_review_us: int | None = None
+    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    tier_rise: TierRise | None = None
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -149,6 +164,9 @@ class Head:
             self.expired,
             self.parked,
             self.given,
+            self.tier_until_us,
+            self.tier_review_us,
+            self.tier_rise,
         )
 
 

@@ -1,4 +1,4 @@
-"""What time alone does to an account: pending points mature, lots end after a notice, parked returns wait no longer.
+"""What time alone does to an account: points mature and end, tiers are reviewed, parked returns are given up.
 
 An account says in `due_us` when it has to be looked at next, so that a batch costs what is due and not what exists.
 That instant may be too early, never too late: whoever adds something with an instant moves it forward, and only a
@@ -24,6 +24,7 @@ from loyalty.lots import Lot, joined, parsed
 from loyalty.memory import key_digest
 from loyalty.parking import given_up
 from loyalty.standing import raise_tier, settle
+from loyalty.tier_life import review_tier, risk_told_us, tell_at_risk
 
 if TYPE_CHECKING:
     from loyalty.plan import Plan, Programs
@@ -62,12 +63,14 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     plan = programs.at(at_us) or latest
     # A late event may bring back an instant that has been decided: the sequence keeps the ids apart. An id is bounded,
     # so a digest stands for the member.
-    sequence = draft.ledger_sequence + draft.notices_sequence
+    sequence = draft.ledger_sequence + draft.notices_sequence + draft.tiers_sequence
     cause = Cause(SOURCE, f"{at_us}/{key_digest('due', draft.member).hex()}/{sequence}", TYPE)
     work = Work(plan, draft, record.balances, cause, at_us, now_us)
     _mature(work)
     _expire(work)
     dead = given_up(work)
+    review_tier(work)
+    tell_at_risk(work, latest)
     _give_notice(work, latest)  # Not an older version: what is not told would stay due for ever.
     oldest_us = at_us - programs.returnable_us
     draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
@@ -104,6 +107,11 @@ def _instants(head: Head, plan: "Plan") -> Iterator[int]:
         yield one.matures_us
     for waiting in head.parked:
         yield waiting.until_us
+    if head.tier_review_us is not None:
+        yield head.tier_review_us
+        told_us = risk_told_us(head, plan)
+        if told_us is not None:
+            yield told_us
     for currency in head.lots:
         for ends_us in _ends(head, currency):
             yield ends_us

@@ -236,8 +236,33 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class TierReview:
+    """Until when a tier above the first holds, and what happens then.
+
+    It holds for `after` from the day on which it was reached, and on to the end of the local day, month, quarter,
+    year or membership year then. `grace` after that it is reviewed: who does not qualify for it falls.
+    """
+
+    after: Duration = Duration()
+    to_end_of: str = "day"  # day | month | quarter | year | membership_year
+    grace: Duration = Duration()
+    down: str = "to_qualified"  # to_qualified | one_step | base
+
+
+@dataclass(frozen=True, slots=True)
+class TierNotice:
+    """What a member is told: `near` (points or money, by the basis) before the next tier, `at_risk` before the end."""
+
+    near: int | None = None
+    at_risk: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tiers:
-    """How members rise. `window` is lifetime, calendar_year or rolling (then `rolling` says how long)."""
+    """How members rise, and fall. `window` is lifetime, calendar_year, membership_year or rolling (`rolling` long).
+
+    `review` None: members only rise.
+    """
 
     levels: tuple[Level, ...]
     basis: str = "points"  # points | spend
@@ -246,6 +271,8 @@ class Tiers:
     window: str = "lifetime"
     rolling: Duration | None = None
     crossing: str = "before"  # before | same: which tier's rate the crossing purchase earns at
+    review: TierReview | None = None
+    notice: TierNotice = TierNotice()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from loyalty.plan import Plan
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
 from loyalty.standing import qualify
+from loyalty.tier_life import fall_with_return
 
 KIND = "return"
 NOTHING_BACK = (0, 0)
@@ -254,3 +255,6 @@ def _lower_basis(work: Work, plan: Plan, record: PurchaseRecord, qualified_held:
     lot_id = lot_id_of(cause, work.head.member, EARN, tiers.currency)
     local = local_time(record.time_us, plan.program.zone)
     qualify(work, tiers, local, qualified_held - record.qualified_held, lot_id)
+    rise = work.head.tier_rise
+    if rise is not None and rise.transaction_id == record.transaction_id:
+        fall_with_return(work, rise, local)

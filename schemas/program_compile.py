@@ -24,6 +24,8 @@ from loyalty.program import (
     Program,
     Returns,
     Stream,
+    TierNotice,
+    TierReview,
     Tiers,
     When,
 )
@@ -150,7 +152,37 @@ def _tiers(file: model.Tiers, scope: Scope) -> Tiers:
         window="rolling" if rolling else str(file.window),
         rolling=rolling,
         crossing=file.crossing,
+        review=None if file.review is None else _review(file.review, scope),
+        notice=_tier_notice(file, currency, scope),
     )
+
+
+def _review(file: model.TierReview, scope: Scope) -> TierReview:
+    path = ("tiers", "review")
+    if file.after is None and file.to_end_of == "day":
+        scope.report(path, "a tier that ends on the day it was reached", "add after: P12M, or to_end_of: year")
+    after = Duration() if file.after is None else scope.calendar_period(file.after, (*path, "after"))
+    grace = Duration() if file.grace is None else scope.calendar_period(file.grace, (*path, "grace"))
+    return TierReview(after, file.to_end_of, grace, file.down)
+
+
+def _tier_notice(file: model.Tiers, currency: str, scope: Scope) -> TierNotice:
+    path = ("tiers", "notice")
+    near, at_risk = file.notice.near, None
+    amount = None
+    if near is not None:
+        by_points = file.basis == "points"
+        amount = scope.points(near, currency, (*path, "near")) if by_points else scope.minor(near, (*path, "near"))
+    if file.notice.at_risk is not None:
+        at_risk = scope.calendar_period(file.notice.at_risk, (*path, "at_risk"))
+        if file.review is None:
+            scope.report((*path, "at_risk"), "no tier ends here", "add tiers.review", at_key=True)
+        elif file.review.after is not None and longest_days(at_risk) >= shortest_days(period(file.review.after)):
+            scope.report(
+                (*path, "at_risk"),
+                f"{file.notice.at_risk} came, less than the {file.review.after} that a tier holds was expected",
+            )
+    return TierNotice(amount, at_risk)
 
 
 def _rolling(file: model.Tiers, scope: Scope) -> Duration | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink
+from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink, TierRise
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
@@ -92,6 +92,9 @@ def _head_fields(head: Head) -> list[Any]:
         head.expired,
         [_parked_fields(one) for one in head.parked],
         head.given,
+        head.tier_until_us,
+        head.tier_review_us,
+        head.tier_rise,
     ]
 
 
@@ -172,6 +175,9 @@ def _head(fields: list[Any], seen: bytes) -> Head:
         {lot: (points, earned_us) for lot, (points, earned_us) in fields[25].items()},
         tuple(_parked(fields[3], one) for one in fields[26]),
         tuple(_given(*one) for one in fields[27]),
+        fields[28],
+        fields[29],
+        None if fields[30] is None else TierRise(*fields[30]),
     )
 
 

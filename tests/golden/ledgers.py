@@ -61,7 +61,7 @@ def run(case: Case) -> Outcomes:
         for decision in books.decisions[first:]:
             if decision in due:
                 continue
-            rows += _rows(told.event_id, decoded.fact.member, decision, units)
+            rows += _rows(told.event_id, decoded.fact.member, decision, units, case.programs[-1])
             if decision.refusal is not None:
                 refused[told.event_id] = decision.refusal.code
             for change in decision.balances:
@@ -96,7 +96,7 @@ class Units:
         return {key: self.number(amount, key[1]) for key, amount in points.items()}
 
 
-def _rows(event_id: str, member: str, decision: Decision, units: Units) -> Iterator[tuple[str, ...]]:
+def _rows(event_id: str, member: str, decision: Decision, units: Units, program: Program) -> Iterator[tuple[str, ...]]:
     if decision.refusal is not None:
         yield (event_id, "refused", decision.refusal.code)
     elif decision.outcome is Outcome.DUPLICATE:
@@ -110,7 +110,9 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units) -> Itera
         for row in _entry(entry, units):
             yield (of, *row) if entry.member == member else (of, *row, f"for {entry.member}")
     for change in decision.tiers:
-        yield (event_id, "tier", f"{change.from_tier or 'none'} -> {change.to_tier}", *_whose(change.member, member))
+        yield (event_id, "tier", _tier(change, program), *_whose(change.member, member))
+    for notice in decision.notices:
+        yield (event_id, "notice", notice.kind, _tier_notice(notice, program))
     yield from _dead_rows(decision)
 
 
@@ -148,12 +150,31 @@ def _due_rows(decisions: Sequence[Decision], program: Program, units: Units) -> 
                     for row in _entry(part, units):
                         yield (day, *row, f"for {part.member}")
                 case TierChange():
-                    yield (day, "tier", f"{part.from_tier or 'none'} -> {part.to_tier}", f"for {part.member}")
+                    yield (day, "tier", _tier(part, program), f"for {part.member}")
+                case Notice() if part.kind != "points_expiring":
+                    yield (day, "notice", part.kind, _tier_notice(part, program), f"for {part.member}")
                 case Notice():
                     points = units.number(part.details["points"], part.details["currency"])
                     ends = datetime.fromtimestamp(part.details["ends_us"] // 1_000_000, program.zone)
                     said = f"{points:f} {part.details['currency']} end at {ends:%Y-%m-%d %H:%M}"
                     yield (day, "notice", part.kind, said, f"for {part.member}")
+
+
+def _tier(change: TierChange, program: Program) -> str:
+    moved = f"{change.from_tier or 'none'} -> {change.to_tier}"
+    if change.reason in {"confirmed", "review", "return"}:
+        moved += f" ({change.reason})"
+    if change.valid_until_us is None:
+        return moved
+    return f"{moved} until {datetime.fromtimestamp(change.valid_until_us // 1_000_000, program.zone):%Y-%m-%d}"
+
+
+def _tier_notice(notice: Notice, program: Program) -> str:
+    said = notice.details
+    if notice.kind == "tier_near":
+        return f"{said['missing']} short of {said['next']}"
+    ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone)
+    return f"{said['missing']} short of keeping {said['tier']} after {ends:%Y-%m-%d}"
 
 
 def _balances(books: Books, units: Units) -> Iterator[str]:
