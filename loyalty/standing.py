@@ -41,15 +41,18 @@ def tier_with(work: Work, tiers: Tiers, local: Local, amount: int) -> str:
     return tiers.levels[index].id
 
 
-def raise_tier(work: Work, local: Local, reason: str) -> str:
-    """Move the member up to the level that the sums reach; answers the new tier, or "" when nothing changed."""
+def raise_tier(work: Work, local: Local, reason: str, *, at_least: str = "") -> str:
+    """Move the member up to the level that the sums reach; answers the new tier, or "" when nothing changed.
+
+    `at_least` is a level that the member is given, whatever the sums say.
+    """
     tiers = work.plan.program.tiers
     if tiers is None or _is_foreign(work):
         return ""
     head = work.head
     held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
     number = sums.period_number(tiers, local)
-    index = sums.level_reached(tiers, held, number, _index(work))
+    index = sums.level_reached(tiers, held, number, max(_index(work), work.plan.level_index.get(at_least, 0)))
     level = tiers.levels[index]
     if level.id == head.tier:
         return ""
