@@ -178,10 +178,7 @@ class Work:
             self._move(currency, total)
 
     def end_of_life(self, terms: Currency, earned_us: int, zone: ZoneInfo, own_us: int | None = None) -> int | None:
-        """When points that were earned then end; None when they never do, or end by the member's inactivity.
-
-        `own_us` is an end of their own, if they have one.
-        """
+        """When points that were earned then end, or `own_us`; None: never, or by the member's inactivity."""
         if own_us is not None:
             self._is_due_by(terms, own_us, zone)
             return own_us
