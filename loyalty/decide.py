@@ -17,11 +17,13 @@ from typing import assert_never
 from loyalty import caps
 from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key, purchase_key
 from loyalty.activities import PUBLISHED, decide_activity, enroll
+from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
 from loyalty.calendar import DAY_US, SECOND_US, life_end_us, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal
 from loyalty.due import caught_up
 from loyalty.facts import (
+    Adjustment,
     Award,
     Engagement,
     Fact,
@@ -137,6 +139,8 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case Referral():
             return decide_referral(work, fact)
+        case Adjustment():
+            return decide_adjustment(work, fact)
         case Award():
             return decide_award(work, fact)
         case _:
@@ -206,6 +210,8 @@ def _keys(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, key_digest("referral", fact.referral_id, fact.stage)
         case Engagement():
             return event, key_digest("engagement", fact.activity, fact.activity_id)
+        case Adjustment():
+            return event, key_digest("adjustment", fact.adjustment_id)
         case _:
             assert_never(fact)
 

@@ -42,6 +42,10 @@ class Code(StrEnum):
     ALREADY_REFERRED = "already_referred"
     UNKNOWN_RULE = "unknown_rule"
     UNKNOWN_ZONE = "unknown_zone"
+    NEEDS_APPROVAL = "needs_approval"
+    NOT_ENOUGH_POINTS = "not_enough_points"
+    UNKNOWN_POINTS = "unknown_points"
+    UNKNOWN_TIER = "unknown_tier"
 
 
 class Refusal(NamedTuple):

@@ -299,6 +299,15 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustments:
+    """What operators may do by hand. Above `approve_above` points (whole, not smallest units) a second one approves."""
+
+    negative: str = "refuse"  # refuse | allow
+    approve_above: Fraction | None = None
+    qualifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """One version of a program."""
 
@@ -320,5 +329,6 @@ class Program:
     tiers: Tiers | None = None
     returns: Returns = Returns()
     stream: Stream = Stream()
+    adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""

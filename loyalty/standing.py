@@ -48,10 +48,11 @@ def tier_with(work: Work, tiers: Tiers, local: Local, amount: int) -> str:
     return tiers.levels[index].id
 
 
-def raise_tier(work: Work, local: Local, reason: str, transaction_id: str = "") -> str:
+def raise_tier(work: Work, local: Local, reason: str, transaction_id: str = "", *, at_least: str = "") -> str:
     """Move the member up to the level that the sums reach; answers the new tier, or "" when nothing changed.
 
-    `transaction_id` is the purchase that may raise: while nothing else holds the tier, it falls with it.
+    `transaction_id` is the purchase that may raise: while nothing else holds the tier, it falls with it. `at_least`
+    is a level that the member is given, whatever the sums say.
     """
     tiers = work.plan.program.tiers
     if tiers is None or is_foreign(work):
@@ -59,7 +60,7 @@ def raise_tier(work: Work, local: Local, reason: str, transaction_id: str = "") 
     head = work.head
     held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
     number = number_of(work, tiers, local)
-    index = sums.level_reached(tiers, held, number, _index(work))
+    index = sums.level_reached(tiers, held, number, max(_index(work), work.plan.level_index.get(at_least, 0)))
     level = tiers.levels[index]
     raised = level.id != head.tier
     if raised:

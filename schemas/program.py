@@ -226,6 +226,17 @@ class Stream(Model):
     """Events further in the future than this are refused: a till's clock is wrong."""
 
 
+class Adjustments(Model):
+    """What operators may do by hand, with loyalty.adjustment.v1."""
+
+    negative: Annotated[str, Choice("refuse", "allow")] = "refuse"
+    """Taking more points than the member has: refuse it, or allow a negative balance."""
+    approve_above: Exact | None = None
+    """More points than this, given or taken, need a second operator. Without it: none ever do."""
+    qualifies: Flag = False
+    """true: points that are given count towards tiers. Opening balances never do."""
+
+
 class ProgramFile(Model):
     """A loyalty program: one version of it."""
 
@@ -259,6 +270,7 @@ class ProgramFile(Model):
     """How members rise."""
     returns: Returns = Returns()
     stream: Stream = Stream()
+    adjustments: Adjustments = Adjustments()
 
 
 def program_json_schema() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from loyalty.calendar import bound_us
 from loyalty.program import (
+    Adjustments,
     Combine,
     Currency,
     Duration,
@@ -81,6 +82,11 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         stream=Stream(
             max_late=None if file.stream.max_late == "none" else period(file.stream.max_late),
             max_future=period(file.stream.max_future),
+        ),
+        adjustments=Adjustments(
+            negative=file.adjustments.negative,
+            approve_above=None if file.adjustments.approve_above is None else exact(file.adjustments.approve_above),
+            qualifies=file.adjustments.qualifies,
         ),
         enrollment=file.enrollment,
         name=file.name or "",

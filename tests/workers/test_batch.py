@@ -20,6 +20,7 @@ from schemas.state import UnknownFormat, decode_record, encode_record
 from tests.loyalty.books import BASE, Books, program
 from tests.loyalty.events import (
     NOON,
+    adjustment,
     back,
     engagement,
     fact,
@@ -314,6 +315,10 @@ PROVOKED: dict[Code, Provoked] = {
     Code.ALREADY_REFERRED: (REFERRALS, [referral("f", "m2"), referral("g", "m3", referral_id="other")]),
     Code.UNKNOWN_RULE: (BASE, [_AWARD_OF_NOBODY]),
     Code.UNKNOWN_ZONE: (BASE, [purchase("p", 100, store_zone="Mars/Olympus")]),
+    Code.NEEDS_APPROVAL: (BASE + "adjustments: {approve_above: 9}\n", [adjustment("a", 10)]),
+    Code.NOT_ENOUGH_POINTS: (BASE, [purchase("p", 100), adjustment("a", -2, kind="correction")]),
+    Code.UNKNOWN_POINTS: (BASE, [adjustment("a", 10, currency="stars")]),
+    Code.UNKNOWN_TIER: (BASE, [adjustment("a", 10, kind="opening", tier="gold")]),
 }
 
 
