@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from loyalty.facts import Line, Scalar, Tender
+from loyalty.facts import Line, Return, Scalar, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
 
@@ -34,6 +34,15 @@ class ReferralLink:
     transaction_id: str = ""
 
 
+class TierRise(NamedTuple):
+    """The purchase that raised a member to the tier in force, and the tier before: its end and its review."""
+
+    transaction_id: str
+    tier: str
+    until_us: int | None
+    review_us: int | None
+
+
 class Maturing(NamedTuple):
     """Points that cannot be used before `matures_us`; `qualifies` is what they add to the tier basis then."""
 
@@ -41,6 +50,37 @@ class Maturing(NamedTuple):
     lot: Lot
     matures_us: int
     qualifies: int = 0
+
+
+class Parked(NamedTuple):
+    """A return that waits for its purchase until then."""
+
+    fact: Return
+    until_us: int
+
+
+class GivenPart(NamedTuple):
+    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
+
+    rule: str
+    currency: str
+    points: int
+    lot_id: str
+    qualifies: int
+
+
+class Given(NamedTuple):
+    """What an event gave that may be undone (reviews.py). `values` are the fields by which caps count it."""
+
+    key: str
+    time_us: int
+    version: str
+    parts: tuple[GivenPart, ...]
+    values: Mapping[str, str]
+
+
+NOT_ENROLLED_US = -1
+"""Stands for the enrollment of an account that only holds returns which wait for their purchase."""
 
 
 @dataclass(slots=True)
@@ -53,7 +93,9 @@ class Head:
 
     What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
     currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
-    told of. expired: lot -> (points that expired in it and were not returned yet, when they were earned).
+    told of (tier_life.py keeps notices of tiers there). expired: lot -> (points that expired in it and were not
+    returned yet, when they were earned). parked: returns that wait for their purchase, in order of arrival
+    (parking.py). given: what reviews gave, the latest last.
     """
 
     member: str
@@ -83,6 +125,13 @@ class Head:
     active_until: Mapping[str, int] = field(default_factory=dict)
     noticed: Mapping[str, int] = field(default_factory=dict)
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    parked: tuple[Parked, ...] = ()
+    given: tuple[Given, ...] = ()
+    tier_until_us: int | None = None
+    """The first instant behind the tier's period; None: it has no end."""
+    tier_review_us: int | None = None
+    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    tier_rise: TierRise | None = None
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -113,6 +162,11 @@ class Head:
             self.active_until,
             self.noticed,
             self.expired,
+            self.parked,
+            self.given,
+            self.tier_until_us,
+            self.tier_review_us,
+            self.tier_rise,
         )
 
 

@@ -7,6 +7,7 @@ Not here: referrals (referrals.py).
 """
 
 from loyalty import caps
+from loyalty.account import GivenPart
 from loyalty.apportion import Exact, whole_by_currency
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
@@ -26,11 +27,9 @@ NO_LINES = (0,)
 """The class of what has no lines: multipliers for all lines act on it."""
 
 
-def decide_activity(work: Work, fact: Review | Share | Engagement, on: str) -> None:
-    """Book what a review, share or engagement gives. A removed review gives nothing."""
-    if isinstance(fact, Review) and fact.status != PUBLISHED:
-        return
-    _give(work, fact, on)
+def decide_activity(work: Work, fact: Review | Share | Engagement, on: str) -> list[GivenPart]:
+    """Book what a published review, a share or an engagement gives; answers what each rule gave."""
+    return _give(work, fact, on)
 
 
 def enroll(work: Work, fact: object) -> None:
@@ -45,18 +44,18 @@ def enroll(work: Work, fact: object) -> None:
     _give(work, fact, ENROLLMENT)
 
 
-def _give(work: Work, fact: object, on: str) -> None:
+def _give(work: Work, fact: object, on: str) -> list[GivenPart]:
     plan, head = work.plan, work.head
     rules = plan.activities.get(on, ())
     if not rules:
-        return
+        return []
     local = local_time(work.time_us, plan.program.zone)
     circumstances = event_circumstances(work, fact, local)
     giving = [
         (rule, *_worth(plan, rule, circumstances)) for rule, holds in rules if holds is None or holds(circumstances)
     ]
     steps = []
-    qualifying = 0
+    given: list[GivenPart] = []
     shares = [(rule.currency, exact) for rule, exact, _ in giving]
     for (rule, exact, factors), points in zip(giving, whole_by_currency(shares, plan.program.currencies), strict=True):
         grant = caps.granted(head.counters, rule.id, rule.caps, points, local, fact)
@@ -67,15 +66,21 @@ def _give(work: Work, fact: object, on: str) -> None:
         if grant != points:
             step |= {"granted": grant, "forfeited": points - grant}
         steps.append(step)
-        work.credit(rule.currency, [(rule.id, grant)], lot_id_of(work.cause, head.member, on, rule.currency))
+        lot_id = lot_id_of(work.cause, head.member, on, rule.currency)
+        work.credit(rule.currency, [(rule.id, grant)], lot_id)
         tiers = plan.program.tiers
+        qualifies = 0
         if tiers is not None and points and counts(tiers, rule):
-            qualifying += rule.points * grant // points  # without multipliers, after the caps' share
+            qualifies = rule.points * grant // points  # without multipliers, after the caps' share
+        if grant:
+            given.append(GivenPart(rule.id, rule.currency, grant, lot_id, qualifies))
     work.book(on, on, steps)
+    qualifying = sum(part.qualifies for part in given)
     if plan.program.tiers is not None and qualifying:
         lot_id = lot_id_of(work.cause, head.member, on, plan.program.tiers.currency)
         qualify(work, plan.program.tiers, local, qualifying, lot_id)
         raise_tier(work, local, "qualified")
+    return given
 
 
 def event_circumstances(work: Work, fact: object, local: Local) -> Circumstances:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from loyalty.program import Duration, EveryYear, Expiry, Hours, Window
+from loyalty.program import Duration, EveryYear, Expiry, Hours, TierReview, Window
 
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
@@ -110,6 +110,29 @@ def _end_of_us(ordinal: int, after: Duration, period: str, zone: ZoneInfo) -> in
     return day_start_us(following.toordinal(), zone)
 
 
+def membership_year(ordinal: int, enrolled: int) -> int:
+    """The number of the membership year that holds a local day, the first is 0; what lies before counts to it.
+
+    Who joined on February 29 has the anniversary on February 28 in other years.
+    """
+    day, joined = date.fromordinal(ordinal), date.fromordinal(enrolled)
+    number = day.year - joined.year
+    return max(number - (day < shifted_date(joined, Duration(months=12 * number))), 0) if number > 0 else 0
+
+
+@lru_cache(maxsize=4096)
+def tier_end_us(ordinal: int, review: TierReview, enrolled: int, zone: ZoneInfo) -> int:
+    """The first instant behind the period of a tier that was reached on local day `ordinal`.
+
+    `enrolled` is the local day on which the member joined.
+    """
+    if review.to_end_of != "membership_year":
+        return _end_of_us(ordinal, review.after, review.to_end_of, zone)
+    last = shifted_date(date.fromordinal(ordinal), review.after).toordinal()
+    anniversary = Duration(months=12 * (membership_year(last, enrolled) + 1))
+    return day_start_us(shifted_date(date.fromordinal(enrolled), anniversary).toordinal(), zone)
+
+
 def life_end_us(start_us: int, expiry: Expiry, zone: ZoneInfo) -> int:
     """The first instant at which points whose life began at `start_us` cannot be used any more."""
     return _end_of_us(local_time(start_us, zone).ordinal, expiry.after, expiry.to_end_of, zone)
@@ -125,6 +148,18 @@ def notice_us(ends_us: int, notice: Duration, zone: ZoneInfo) -> int:
 def window_start_ordinal(ordinal: int, duration: Duration) -> int:
     """The first local day of the rolling window of `duration` that ends with day `ordinal`, both included."""
     return shifted_date(date.fromordinal(ordinal), duration, -1).toordinal() + 1
+
+
+@lru_cache(maxsize=4096)
+def holding_start_ordinal(ordinal: int, duration: Duration) -> int:
+    """The first local day whose tier, held for `duration`, would hold longer than day `ordinal`.
+
+    It differs from `window_start_ordinal` at the end of months only: February 29 and a year end on February 28.
+    """
+    first = window_start_ordinal(ordinal, duration)
+    while shifted_date(date.fromordinal(first), duration).toordinal() <= ordinal:
+        first += 1
+    return first
 
 
 def in_window(window: Window, local: Local) -> bool:

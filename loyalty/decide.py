@@ -15,12 +15,15 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from loyalty import caps
-from loyalty.account import ACTIVE, Head, PurchaseRecord, Record, State, head_key, purchase_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key, purchase_key
 from loyalty.activities import PUBLISHED, decide_activity, enroll
+from loyalty.adjustments import decide_adjustment
+from loyalty.blind import decide_blind
 from loyalty.calendar import DAY_US, SECOND_US, life_end_us, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal
 from loyalty.due import caught_up
 from loyalty.facts import (
+    Adjustment,
     Award,
     Engagement,
     Fact,
@@ -34,10 +37,12 @@ from loyalty.facts import (
 from loyalty.ledger import Work
 from loyalty.members import STATUS_CLOSED, STATUS_ENROLLED, decide_member
 from loyalty.memory import forget, key_digest, recall, remember
+from loyalty.parking import park, settled, waiting_like
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
 from loyalty.referrals import decide_award, decide_referral
 from loyalty.returns import decide_return
+from loyalty.reviews import decide_review
 
 COUNTERS_PRUNED_EVERY = 16
 """An account's counters are looked through each time that their number passes a multiple of this."""
@@ -81,16 +86,17 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         if isinstance(fact, Award):
             return _refused(Code.UNKNOWN_RULE, f"the award is of program version {fact.version!r}: load that version")
         return _refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
-    refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
+    is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
+    refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, None if is_new else head, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     leg = fact.award_id if isinstance(fact, Award) else ""
-    if head is None:
-        work = Work(plan, Head(fact.member, fact.time_us), {}, fact.cause, fact.time_us, now_us, leg)
+    draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
+    work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
+    if is_new and not _precedes_purchase(state, fact):
+        draft.enrolled_us = fact.time_us
         if not _closes(fact):
             enroll(work, fact)
-    else:
-        work = Work(plan, head.draft(), head.balances, fact.cause, fact.time_us, now_us, leg)
     if plan.kept_alive_by:
         _keep_alive(work, fact)
     refusal = _decided(programs, work, state, fact)
@@ -108,6 +114,8 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         tuple(work.awards),
         notices=tuple(work.notices),
     )
+    if work.head.parked and isinstance(fact, Purchase):
+        decision = settled(programs, decision, fact, now_us)
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
@@ -118,7 +126,7 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
         case Return():
             return _decided_return(programs, work, state, fact)
         case Review():
-            decide_activity(work, fact, "review")
+            decide_review(programs, work, fact)
             return None
         case Share():
             decide_activity(work, fact, "share")
@@ -131,6 +139,8 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case Referral():
             return decide_referral(work, fact)
+        case Adjustment():
+            return decide_adjustment(work, fact)
         case Award():
             return decide_award(work, fact)
         case _:
@@ -161,14 +171,16 @@ def _keep_alive(work: Work, fact: Fact) -> None:
 
 def _decided_return(programs: Programs, work: Work, state: State, fact: Return) -> Refusal | None:
     if not fact.transaction_id:
-        return Refusal(Code.BLIND_RETURN, "a return without transaction_id is not taken yet: send the purchase's")
+        if work.plan.program.returns.blind == "refuse":
+            return Refusal(
+                Code.BLIND_RETURN, "the program takes no return without transaction_id: send that of the purchase"
+            )
+        decide_blind(work, fact)
+        return None
     key = purchase_key(fact.member, fact.transaction_id)
     record = state.get(key)
     if not isinstance(record, PurchaseRecord):
-        return Refusal(
-            Code.UNKNOWN_PURCHASE,
-            f"no purchase {fact.transaction_id!r} of this member is known: publish the purchase, then the return again",
-        )
+        return park(work, fact)
     plan = programs.named(record.version)
     if plan is None:
         raise LookupError(f"purchase {fact.transaction_id!r} was decided under version {record.version!r}: not loaded")
@@ -198,6 +210,8 @@ def _keys(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, key_digest("referral", fact.referral_id, fact.stage)
         case Engagement():
             return event, key_digest("engagement", fact.activity, fact.activity_id)
+        case Adjustment():
+            return event, key_digest("adjustment", fact.adjustment_id)
         case _:
             assert_never(fact)
 
@@ -206,12 +220,15 @@ def _taken_before(
     head: Head, record: Record | None, fact: Fact, event_key: bytes, business_key: bytes | None
 ) -> Decision | None:
     """DUPLICATE for the same again, a refusal for something else under the same id, None for what is new."""
-    body = recall(head.seen, event_key)
+    body, waiting = recall(head.seen, event_key), None
+    if head.parked:
+        waiting_body, waiting = waiting_like(head, fact)
+        body = body or waiting_body
     if body is not None:
         return DUPLICATE if body == fact.body else _conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
     content, name = None, ""
     if business_key is not None:
-        content, name = recall(head.seen, business_key), f"the {fact.cause.type} with this business key"
+        content, name = recall(head.seen, business_key) or waiting, f"the {fact.cause.type} with this business key"
     if isinstance(record, PurchaseRecord):
         if isinstance(fact, Purchase):
             content, name = record.content, f"transaction {fact.transaction_id!r}"
@@ -265,6 +282,15 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
     if head.status != ACTIVE and not _closes(fact):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
+
+
+def _precedes_purchase(state: State, fact: Fact) -> bool:
+    """Whether it is a return that may wait for its purchase: that enrolls nobody."""
+    return (
+        isinstance(fact, Return)
+        and bool(fact.transaction_id)
+        and purchase_key(fact.member, fact.transaction_id) not in state
+    )
 
 
 def _closes(fact: Fact) -> bool:

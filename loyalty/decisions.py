@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from loyalty.facts import Award, Cause
+    from loyalty.facts import Award, Cause, Return
 
 
 class Outcome(StrEnum):
@@ -42,6 +42,10 @@ class Code(StrEnum):
     ALREADY_REFERRED = "already_referred"
     UNKNOWN_RULE = "unknown_rule"
     UNKNOWN_ZONE = "unknown_zone"
+    NEEDS_APPROVAL = "needs_approval"
+    NOT_ENOUGH_POINTS = "not_enough_points"
+    UNKNOWN_POINTS = "unknown_points"
+    UNKNOWN_TIER = "unknown_tier"
 
 
 class Refusal(NamedTuple):
@@ -131,11 +135,18 @@ class Notice(NamedTuple):
     sequence: int
 
 
+class Dead(NamedTuple):
+    """An event that was taken to wait, and is refused after all."""
+
+    fact: "Return"
+    refusal: Refusal
+
+
 class Decision(NamedTuple):
     """The answer to one fact.
 
     `writes` maps state keys (account.py) to their new record; None deletes.
-    `awards` go to other members through the inbox.
+    `awards` go to other members through the inbox; `dead` waited before, and are refused now.
     """
 
     outcome: Outcome
@@ -146,6 +157,7 @@ class Decision(NamedTuple):
     awards: "tuple[Award, ...]" = ()
     refusal: Refusal | None = None
     notices: tuple[Notice, ...] = ()
+    dead: tuple[Dead, ...] = ()
 
     def followed_by(self, later: "Decision") -> "Decision":
         """Both of them as one; what the later one writes stands."""
@@ -158,6 +170,7 @@ class Decision(NamedTuple):
             self.awards + later.awards,
             self.refusal,
             self.notices + later.notices,
+            self.dead + later.dead,
         )
 
 

@@ -1,4 +1,4 @@
-"""What time alone does to an account: pending points mature, lots end, members are told before they do.
+"""What time alone does to an account: points mature and end, tiers are reviewed, parked returns are given up.
 
 An account says in `due_us` when it has to be looked at next, so that a batch costs what is due and not what exists.
 That instant may be too early, never too late: whoever adds something with an instant moves it forward, and only a
@@ -15,14 +15,16 @@ Not here: who is due (the worker's index of instants).
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from loyalty.account import Head, PurchaseRecord, Record, State, head_key
+from loyalty.account import NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key
 from loyalty.calendar import local_time, notice_us
 from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Cause
 from loyalty.ledger import NO_BALANCE, Work
 from loyalty.lots import Lot, joined, parsed
 from loyalty.memory import key_digest
+from loyalty.parking import given_up
 from loyalty.standing import raise_tier, settle
+from loyalty.tier_life import review_tier, risk_told_us, tell_at_risk
 
 if TYPE_CHECKING:
     from loyalty.plan import Plan, Programs
@@ -61,23 +63,32 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     plan = programs.at(at_us) or latest
     # A late event may bring back an instant that has been decided: the sequence keeps the ids apart. An id is bounded,
     # so a digest stands for the member.
-    sequence = draft.ledger_sequence + draft.notices_sequence
+    sequence = draft.ledger_sequence + draft.notices_sequence + draft.tiers_sequence
     cause = Cause(SOURCE, f"{at_us}/{key_digest('due', draft.member).hex()}/{sequence}", TYPE)
     work = Work(plan, draft, record.balances, cause, at_us, now_us)
     _mature(work)
     _expire(work)
+    dead = given_up(work)
+    review_tier(work)
+    tell_at_risk(work, latest)
     _give_notice(work, latest)  # Not an older version: what is not told would stay due for ever.
     oldest_us = at_us - programs.returnable_us
     draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
     draft.due_us = min(_instants(draft, latest), default=None)
     return Decision(
         Outcome.APPLIED,
-        {head_key(draft.member): draft},
+        {head_key(draft.member): None if _only_waited(draft) else draft},
         tuple(work.entries),
         work.balance_changes(),
         tuple(work.tiers),
         notices=tuple(work.notices),
+        dead=dead,
     )
+
+
+def _only_waited(head: Head) -> bool:
+    """Whether the account was there for parked returns alone, and none is left."""
+    return head.enrolled_us == NOT_ENROLLED_US and not head.parked
 
 
 def caught_up(programs: "Programs", decision: Decision, member: str, now_us: int) -> Decision:
@@ -94,6 +105,13 @@ def _instants(head: Head, plan: "Plan") -> Iterator[int]:
     """All instants at which something happens to the account by itself."""
     for one in head.maturing:
         yield one.matures_us
+    for waiting in head.parked:
+        yield waiting.until_us
+    if head.tier_review_us is not None:
+        yield head.tier_review_us
+        told_us = risk_told_us(head, plan)
+        if told_us is not None:
+            yield told_us
     for currency in head.lots:
         for ends_us in _ends(head, currency):
             yield ends_us

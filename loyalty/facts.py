@@ -194,5 +194,31 @@ class Award(NamedTuple):
     version: str
 
 
-Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Award
+class Adjustment(NamedTuple):
+    """Points that an operator gives or takes; `kind` is "goodwill", "correction" or "opening".
+
+    `currency` "" means the program's first, `approved_by` "" nobody, `tier` "" none. `points` is in the smallest unit;
+    below 0 takes away. `earned_at_us` and `ends_at_us` are of an opening: when its points were earned and when they
+    end, None: at the event's time, and as the program says.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    adjustment_id: str
+    kind: str
+    currency: str
+    points: int
+    reason: str
+    operator: str
+    reference: str
+    approved_by: str
+    tier: str
+    earned_at_us: int | None
+    ends_at_us: int | None
+
+
+Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Award
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

@@ -6,13 +6,15 @@ Accounts of the books:
   program:earned          the other side of points given
   program:returned        the other side of points taken back by returns
   program:expired         the other side of points whose life has ended
+  program:adjusted        the other side of points that an operator gave or took
+  program:opening         the other side of points brought in from an older system
 
 Invariants:
   B1 the postings of an entry sum to zero in each currency; otherwise nothing of the event is booked
   B2 credits pay a debt first; what is left becomes a lot. Pending points pay no debt before they mature
   B3 `due_us` of the account is never later than the next instant of what is booked here
 
-Not here: why points move (purchases.py, returns.py, activities.py).
+Not here: why points move (purchases.py, returns.py, activities.py, adjustments.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +33,8 @@ from loyalty.program import Currency
 EARNED = "program:earned"
 RETURNED = "program:returned"
 EXPIRED = "program:expired"
+ADJUSTED = "program:adjusted"
+OPENING = "program:opening"
 DEBT = "debt"
 """Stands for the lot of a posting that pays or makes a debt."""
 
@@ -124,11 +128,13 @@ class Work:
         *,
         new_lot: bool = False,
         earned: tuple[int, Plan] | None = None,
+        ends_us: int | None = None,
     ) -> None:
         """Give the member (rule, points): debt is paid first, the rest goes into lot `lot_id`, made if it is new.
 
         `new_lot` says that it must be: searching a busy member's lots takes longer than all else here. `earned` is
         when and under which version the points were earned, if not now: their life and their waiting go by it.
+        `ends_us` is an end of their own, which stands whatever the version says.
         """
         head = self.head
         earned_us, plan = earned or (self.time_us, self.plan)
@@ -137,7 +143,7 @@ class Work:
         if terms.pending is not None:
             matures_us = shifted_us(earned_us, terms.pending, zone)
             if matures_us > self.now_us:
-                self._credit_pending(terms, zone, parts, Lot(lot_id, earned_us, None, 0), matures_us, against)
+                self._credit_pending(terms, zone, parts, Lot(lot_id, earned_us, ends_us, 0), matures_us, against)
                 return
         owed = head.debts.get(currency, 0)
         account = available_of(head.member)
@@ -159,7 +165,7 @@ class Work:
                 post(Posting(account, currency, paid, rule, DEBT))
         if into_lot:
             present = head.lots.get(currency, "")
-            lot = Lot(lot_id, earned_us, self.end_of_life(terms, earned_us, zone), into_lot)
+            lot = Lot(lot_id, earned_us, self.end_of_life(terms, earned_us, zone, ends_us), into_lot)
             # Only an id that is there already needs the lots to be read.
             is_there = not new_lot and lot_id in present
             head.lots[currency] = lots.put_back(present, lot) if is_there else lots.added(present, lot)
@@ -171,18 +177,25 @@ class Work:
         if total:
             self._move(currency, total)
 
-    def end_of_life(self, terms: Currency, earned_us: int, zone: ZoneInfo) -> int | None:
-        """When points that were earned then end; None when they never do, or end by the member's inactivity."""
+    def end_of_life(self, terms: Currency, earned_us: int, zone: ZoneInfo, own_us: int | None = None) -> int | None:
+        """When points that were earned then end, or `own_us`; None: never, or by the member's inactivity."""
+        if own_us is not None:
+            self._is_due_by(terms, own_us, zone)
+            return own_us
         if terms.expiry is None:
             return None
         ends_us = life_end_us(earned_us, terms.expiry, zone)
         if terms.expiry.restart_on:
             ends_us = self.head.active_until.get(terms.id, ends_us)
             self.head.active_until = {**self.head.active_until, terms.id: ends_us}
-        self.is_due(ends_us)
-        if terms.expiry.notice is not None:
-            self.is_due(notice_us(ends_us, terms.expiry.notice, zone))
+        self._is_due_by(terms, ends_us, zone)
         return None if terms.expiry.restart_on else ends_us
+
+    def _is_due_by(self, terms: Currency, ends_us: int, zone: ZoneInfo) -> None:
+        """Have the account looked at when points end, and when the member is told of it."""
+        self.is_due(ends_us)
+        if terms.expiry is not None and terms.expiry.notice is not None:
+            self.is_due(notice_us(ends_us, terms.expiry.notice, zone))
 
     def is_due(self, instant_us: int) -> None:
         """Have the account looked at then (due.py)."""
@@ -216,7 +229,9 @@ class Work:
         else:
             expiry = terms.expiry
             fixed = expiry is not None and not expiry.restart_on
-            ends_us = life_end_us(lot.earned_us, expiry, zone) if expiry is not None and fixed else None
+            ends_us = lot.ends_us  # an end of its own
+            if ends_us is None and expiry is not None and fixed:
+                ends_us = life_end_us(lot.earned_us, expiry, zone)
             head.maturing = (*head.maturing, Maturing(terms.id, lot._replace(ends_us=ends_us, left=total), matures_us))
         self.is_due(matures_us)
         self._move(terms.id, 0, total)

@@ -41,6 +41,12 @@ def remember(seen: bytes, key: bytes, digest: bytes, now_us: int) -> bytes:
     return seen + _RECORD.pack(key, digest, now_us // MINUTE_US)
 
 
+def without(seen: bytes, *keys: bytes) -> bytes:
+    """The memory without what is remembered under these keys."""
+    records = (seen[at : at + RECORD_BYTES] for at in range(0, len(seen), RECORD_BYTES))
+    return b"".join(record for record in records if record[:DIGEST_BYTES] not in keys)
+
+
 def forget(seen: bytes, before_us: int) -> bytes:
     """The memory without what was taken before that instant. Events are remembered in the order they were taken."""
     before_minute = before_us // MINUTE_US

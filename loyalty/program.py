@@ -236,8 +236,33 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class TierReview:
+    """Until when a tier above the first holds, and what happens then.
+
+    It holds for `after` from the day on which it was reached, and on to the end of the local day, month, quarter,
+    year or membership year then. `grace` after that it is reviewed: who does not qualify for it falls.
+    """
+
+    after: Duration = Duration()
+    to_end_of: str = "day"  # day | month | quarter | year | membership_year
+    grace: Duration = Duration()
+    down: str = "to_qualified"  # to_qualified | one_step | base
+
+
+@dataclass(frozen=True, slots=True)
+class TierNotice:
+    """What a member is told: `near` (points or money, by the basis) before the next tier, `at_risk` before the end."""
+
+    near: int | None = None
+    at_risk: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tiers:
-    """How members rise. `window` is lifetime, calendar_year or rolling (then `rolling` says how long)."""
+    """How members rise, and fall. `window` is lifetime, calendar_year, membership_year or rolling (`rolling` long).
+
+    `review` None: members only rise.
+    """
 
     levels: tuple[Level, ...]
     basis: str = "points"  # points | spend
@@ -246,15 +271,23 @@ class Tiers:
     window: str = "lifetime"
     rolling: Duration | None = None
     crossing: str = "before"  # before | same: which tier's rate the crossing purchase earns at
+    review: TierReview | None = None
+    notice: TierNotice = TierNotice()
 
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """`keep` is how long a purchase is remembered for returns; None for ever."""
+    """`keep` is how long a purchase is remembered for returns; None for ever.
+
+    `park` is how long a return waits for its purchase; None not at all.
+    """
 
     keep: Duration | None = Duration(days=400)
     keep_threshold: bool = False  # True: minimum spend is not tested again
     negative: str = "allow"  # allow | clamp
+    park: Duration | None = Duration(days=30)
+    blind: str = "base"  # base | refuse
+    reviews: str = "take_back"  # take_back | keep: what a removed review gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +296,15 @@ class Stream:
 
     max_late: Duration | None = Duration(days=30)
     max_future: Duration = Duration(seconds=300)
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustments:
+    """What operators may do by hand. Above `approve_above` points (whole, not smallest units) a second one approves."""
+
+    negative: str = "refuse"  # refuse | allow
+    approve_above: Fraction | None = None
+    qualifies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,5 +329,6 @@ class Program:
     tiers: Tiers | None = None
     returns: Returns = Returns()
     stream: Stream = Stream()
+    adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""

@@ -60,7 +60,7 @@ def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Re
     if tiers is not None:
         key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
         qualify(work, tiers, local, amount, lot_id_of(fact.cause, head.member, KIND, tiers.currency))
-    raised_to = raise_tier(work, local, "qualified")
+    raised_to = raise_tier(work, local, "qualified", fact.transaction_id)
     record = _record(fact, work, tier_before, granted, (key, amount, raised_to), keep_until_us)
     work.writes[purchase_key(head.member, fact.transaction_id)] = record
     if head.referral is not None:

@@ -14,7 +14,7 @@ Invariants:
   R2 a return never pays; a full return takes back exactly what the purchase still holds
   R3 points go back from the purchase's own lot first, then from the lots that end soonest, then become debt
 
-Not here: blind returns, returns before their purchase.
+Not here: blind returns (blind.py), returns before their purchase (parking.py).
 """
 
 from collections.abc import Mapping
@@ -33,6 +33,7 @@ from loyalty.plan import Plan
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
 from loyalty.standing import qualify
+from loyalty.tier_life import fall_with_return
 
 KIND = "return"
 NOTHING_BACK = (0, 0)
@@ -204,7 +205,8 @@ def _give_back(
             expired = work.return_expired(lot_id, before - after)
             if expired:
                 said["expired_before"] = expired
-            missing = _take_back(work, plan, rule.currency, rule_id, before - after - expired, lot_id)
+            debt = plan.program.returns.negative == "allow"
+            missing = take_back(work, rule.currency, rule_id, before - after - expired, lot_id, debt=debt)
             if missing:
                 said["not_recouped"] = missing
         steps.append(said)
@@ -228,11 +230,14 @@ def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str,
             caps.freed(work.head.counters, rule_id, rule.caps, had - has, bool(had) - bool(has), local, record)
 
 
-def _take_back(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> int:
-    """Take `amount` from the member; answers what could not be had where debts are not allowed."""
+def take_back(work: Work, currency: str, rule_id: str, amount: int, lot_id: str, *, debt: bool = False) -> int:
+    """Post what goes back of a rule's points, out of lot `lot_id` first; answers what could not be had.
+
+    With `debt` all of it goes back: what is missing becomes a debt.
+    """
     parts = work.take(currency, amount, lot_id)
     missing = amount - sum(part.points for part in parts)
-    if missing and plan.program.returns.negative == "allow":
+    if missing and debt:
         work.owe(currency, missing)
         parts.append(Taken(available_of(work.head.member), DEBT, missing))
         missing = 0
@@ -250,3 +255,6 @@ def _lower_basis(work: Work, plan: Plan, record: PurchaseRecord, qualified_held:
     lot_id = lot_id_of(cause, work.head.member, EARN, tiers.currency)
     local = local_time(record.time_us, plan.program.zone)
     qualify(work, tiers, local, qualified_held - record.qualified_held, lot_id)
+    rise = work.head.tier_rise
+    if rise is not None and rise.transaction_id == record.transaction_id:
+        fall_with_return(work, rise, local)

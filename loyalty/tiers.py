@@ -1,22 +1,29 @@
 """Tiers: a sum of its own, kept by period, and the level that it reaches.
 
 The sum counts points from qualifying rules before multipliers and after their caps, or money spent; never the
-balance. Members only rise here; a threshold is reached at >=.
+balance. A threshold is reached at >=.
 
 A rolling window needs the sum of every day in it. Like lots, the days are one text that is appended to and
 read only when the total says that a level may be in reach.
 
 Invariants:
   T1 sums are kept by basis and kind of window; `total` is the sum of all periods that are kept
-  T2 returns lower the sum of the period in which the purchase was made, and never the tier itself
+  T2 returns lower the sum of the period in which the purchase was made, and not the tier itself
   T3 no period's sum is negative, so no window holds more than `total`
 
-Not here: the end of tier periods.
+Not here: when a tier ends (tier_life.py).
 """
 
 from typing import Any, NamedTuple
 
-from loyalty.calendar import Local, length_days, window_start_ordinal
+from loyalty.calendar import (
+    Local,
+    holding_start_ordinal,
+    length_days,
+    local_time,
+    membership_year,
+    window_start_ordinal,
+)
 from loyalty.program import Duration, Program, Tiers
 
 _KEPT_AT_LEAST = Duration(months=24)
@@ -25,7 +32,7 @@ _CHARS_AT_LEAST = 4 * 2 * length_days(_KEPT_AT_LEAST)
 
 
 class Sums(NamedTuple):
-    """What qualified, by period: the year, the local day's ordinal, or 0 for a lifetime.
+    """What qualified, by period: the year, the membership year, the local day's ordinal, or 0 for a lifetime.
 
     `periods` is `number:amount;...`, a number possibly more than once; `newest` the highest number.
     """
@@ -41,13 +48,15 @@ def qualifying_key(tiers: Tiers) -> str:
     return f"{basis}|{tiers.window}"
 
 
-def period_number(tiers: Tiers, local: Local) -> int:
-    """The period that an event at this local time adds to."""
+def period_number(tiers: Tiers, local: Local, enrolled_us: int) -> int:
+    """The period that an event at this local time adds to; `enrolled_us` is when the member joined."""
     match tiers.window:
         case "lifetime":
             return 0
         case "calendar_year":
             return local.year
+        case "membership_year":
+            return membership_year(local.ordinal, local_time(enrolled_us, local.zone).ordinal)
         case _:
             return local.ordinal
 
@@ -117,6 +126,17 @@ def qualifying_sum(tiers: Tiers, sums: Sums, number: int) -> int:
     return max(_rolling_sum(by_period, end, tiers.rolling) for end in ends)
 
 
+def lengthened_sum(tiers: Tiers, sums: Sums, number: int, last: int) -> int:
+    """The sum of the window that ends with period `number`, lengthened up to period `last`.
+
+    A rolling window leaves out the day on which a tier was reached that ends with `number`: nothing counts twice.
+    """
+    if tiers.window == "lifetime":
+        return sums.total
+    first = number if tiers.rolling is None else holding_start_ordinal(number, tiers.rolling)
+    return sum(amount for period, amount in _by_period(sums).items() if first <= period <= last)
+
+
 def _rolling_sum(by_day: dict[int, int], end: int, rolling: Duration) -> int:
     first = window_start_ordinal(end, rolling)
     return sum(amount for day, amount in by_day.items() if first <= day <= end)
@@ -131,6 +151,11 @@ def level_reached(tiers: Tiers, sums: Sums, number: int, current: int) -> int:
     while current + 1 < len(levels) and levels[current + 1].threshold <= total:
         current += 1
     return current
+
+
+def level_of(tiers: Tiers, total: int) -> int:
+    """The index of the level that a sum is enough for."""
+    return max(sum(level.threshold <= total for level in tiers.levels) - 1, 0)
 
 
 def progress(program: Program, index: int, total: int) -> dict[str, Any]:

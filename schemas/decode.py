@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from loyalty.facts import Cause, Fact
 from schemas.careful import parse
+from schemas.commands import AdjustmentEvent, adjustment_fact, adjustment_fault
 from schemas.engagements import (
     EngagementEvent,
     ReviewEvent,
@@ -84,6 +85,7 @@ CONTRACTS: Mapping[str, Contract] = {
     "loyalty.referral.v1": Contract(ReferralEvent, referral_fact),
     "loyalty.member.v1": Contract(MemberEvent, member_fact, member_fault),
     "loyalty.engagement.v1": Contract(EngagementEvent, engagement_fact),
+    "loyalty.adjustment.v1": Contract(AdjustmentEvent, adjustment_fact, adjustment_fault),
     "loyalty.award.v1": Contract(AwardEvent, award_fact),
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from loyalty.decisions import BalanceChange, Entry, Notice, TierChange
-from loyalty.facts import Award, Cause
+from loyalty.facts import MICRO, Award, Cause, Return
 
 AWARD_SOURCE = "/loyalty"
 """Source of internal events: an award is read by the engine alone, under the version that it names."""
@@ -162,6 +162,37 @@ def encode_award(award: Award) -> bytes:
             },
         },
     )
+
+
+def encode_return(fact: Return) -> bytes:
+    """Encode a return again as loyalty.return.v1; `decode` reads it back as the same fact."""
+    linked = {"transaction_id": fact.transaction_id} if fact.transaction_id else {}
+    lines = [
+        {"line_id": line_id, "quantity": _quantity(quantity_micro), "amount_minor": amount_minor}
+        for line_id, quantity_micro, amount_minor in fact.lines
+    ]
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": fact.cause.id,
+            "source": fact.cause.source,
+            "type": fact.cause.type,
+            "time": instant_text(fact.time_us),
+            "subject": fact.member,
+            "datacontenttype": "application/json",
+            "data": {
+                "return_id": fact.return_id,
+                **linked,
+                "lines": lines,
+                **({"attributes": fact.attributes} if fact.attributes else {}),
+            },
+        },
+    )
+
+
+def _quantity(quantity_micro: int) -> str:
+    whole, rest = divmod(quantity_micro, MICRO)
+    return f"{whole}.{rest:06}".rstrip("0") if rest else str(whole)
 
 
 def _event(

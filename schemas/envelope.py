@@ -32,6 +32,7 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.referral.v1": "referrals",
         "loyalty.member.v1": "members",
         "loyalty.engagement.v1": "engagements",
+        "loyalty.adjustment.v1": "commands",
         "loyalty.award.v1": INBOX,
     },
 )

@@ -120,11 +120,17 @@ class TierChangedData(TypedDict):
     """A member's tier after a change."""
 
     program: Annotated[Id, Field(description="The program's id.")]
-    from_: Annotated[Id | None, Field(alias="from", description="The tier before; null at first.")]
+    from_: Annotated[
+        Id | None, Field(alias="from", description="The tier before; null at first, the same when confirmed.")
+    ]
     to: Annotated[Id, Field(description="The tier from now on.")]
-    reason: Annotated[Id, Field(description="Why it changed.")]
+    reason: Annotated[
+        Id, Field(description="qualified, enrollment; confirmed (a new period), review or return (down).")
+    ]
     benefits: Annotated[dict[Id, Any], Field(description="What the new tier gives, as the program names it.")]
-    valid_until: Annotated[Time | None, Field(description="First instant at which it no longer holds; null: for ever.")]
+    valid_until: Annotated[
+        Time | None, Field(description="First instant behind its period, grace may follow; null: for ever.")
+    ]
     progress: Annotated[
         dict[Id, Any],
         Field(description="What is missing to the next tier: next, from, qualifying, missing; empty at the top."),
@@ -146,10 +152,13 @@ class NoticeData(TypedDict):
     """Something that a member may want to be told."""
 
     program: Annotated[Id, Field(description="The program's id.")]
-    kind: Annotated[Literal["points_expiring"], Field(description="What it is about.")]
+    kind: Annotated[Literal["points_expiring", "tier_near", "tier_at_risk"], Field(description="What it is about.")]
     details: Annotated[
         dict[Id, Any],
-        Field(description="points_expiring: currency, points and ends_at, the first instant they cannot be used."),
+        Field(
+            description="points_expiring: currency, points and ends_at, the first instant they cannot be used. "
+            "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing."
+        ),
     ]
     cause: Annotated[CauseData, Field(description="What it follows from.")]
     recorded_at: Annotated[Time, Field(description="When it was recorded, in UTC.")]

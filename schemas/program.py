@@ -126,6 +126,28 @@ class Rolling(Model):
     """For example P12M."""
 
 
+class TierReview(Model):
+    """Until when a tier holds, and what happens then."""
+
+    after: Period | None = None
+    """How long it holds from the day it was reached, for example P12M. Without it: to the end of the period in hand."""
+    to_end_of: Annotated[str, Choice("day", "month", "quarter", "year", "membership_year")] = "day"
+    """It holds on to the end of the day, month, quarter, year or membership year that is reached then."""
+    grace: Period | None = None
+    """How long after that members keep the tier and can still qualify for it."""
+    down: Annotated[str, Choice("to_qualified", "one_step", "base")] = "to_qualified"
+    """Who does not qualify falls to the tier they qualify for, by one tier, or to the first one (base)."""
+
+
+class TierNotice(Model):
+    """What members are told of tiers, on the topic notices."""
+
+    near: Exact | None = None
+    """When a purchase brings them to within so much of the next tier: points or money, by the basis."""
+    at_risk: Period | None = None
+    """How long before the end of their tier, when they do not qualify for it yet."""
+
+
 def _window_tag(value: Any) -> str:
     return "period" if isinstance(value, dict | Rolling) else "word"
 
@@ -165,12 +187,16 @@ class Tiers(Model):
     ] = ()
     """With basis spend: what counts besides the lines."""
     window: Annotated[
-        Annotated[Annotated[str, Choice("lifetime", "calendar_year")], Tag("word")] | Annotated[Rolling, Tag("period")],
+        Annotated[Annotated[str, Choice("lifetime", "calendar_year", "membership_year")], Tag("word")]
+        | Annotated[Rolling, Tag("period")],
         Discriminator(_window_tag),
     ] = "lifetime"
-    """Over which time it is summed: lifetime, calendar_year or {rolling: P12M}."""
+    """Over which time it is summed: lifetime, calendar_year, membership_year or {rolling: P12M}."""
     crossing: Annotated[str, Choice("before", "same")] = "before"
     """The purchase that reaches a tier earns at the tier before, or at the new one (same)."""
+    review: TierReview | None = None
+    """When tiers end. Without it members only rise."""
+    notice: TierNotice = TierNotice()
     levels: Annotated[tuple[Level, ...], Field(min_length=1, max_length=50)]
 
 
@@ -183,6 +209,12 @@ class Returns(Model):
     """true: min_spend is not tested again on what the member keeps."""
     negative: Annotated[str, Choice("allow", "clamp")] = "allow"
     """When the points are spent: allow a negative balance, or stop at zero (clamp)."""
+    park: Annotated[str, PeriodOr("none")] = "P30D"
+    """How long a return waits for its purchase; none: it is refused at once."""
+    blind: Annotated[str, Choice("base", "refuse")] = "base"
+    """A return that names no purchase takes back what the base rules give for its amount (base), or is refused."""
+    reviews: Annotated[str, Choice("take_back", "keep")] = "take_back"
+    """What a review gave is taken back when it is removed (take_back), or stays."""
 
 
 class Stream(Model):
@@ -192,6 +224,17 @@ class Stream(Model):
     """Events older than this are refused; none: any age is fine."""
     max_future: Period = "PT5M"
     """Events further in the future than this are refused: a till's clock is wrong."""
+
+
+class Adjustments(Model):
+    """What operators may do by hand, with loyalty.adjustment.v1."""
+
+    negative: Annotated[str, Choice("refuse", "allow")] = "refuse"
+    """Taking more points than the member has: refuse it, or allow a negative balance."""
+    approve_above: Exact | None = None
+    """More points than this, given or taken, need a second operator. Without it: none ever do."""
+    qualifies: Flag = False
+    """true: points that are given count towards tiers. Opening balances never do."""
 
 
 class ProgramFile(Model):
@@ -227,6 +270,7 @@ class ProgramFile(Model):
     """How members rise."""
     returns: Returns = Returns()
     stream: Stream = Stream()
+    adjustments: Adjustments = Adjustments()
 
 
 def program_json_schema() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from loyalty.calendar import bound_us
 from loyalty.program import (
+    Adjustments,
     Combine,
     Currency,
     Duration,
@@ -24,6 +25,8 @@ from loyalty.program import (
     Program,
     Returns,
     Stream,
+    TierNotice,
+    TierReview,
     Tiers,
     When,
 )
@@ -72,10 +75,18 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
             keep=None if file.returns.keep == "forever" else period(file.returns.keep),
             keep_threshold=file.returns.keep_threshold,
             negative=file.returns.negative,
+            park=None if file.returns.park == "none" else period(file.returns.park),
+            blind=file.returns.blind,
+            reviews=file.returns.reviews,
         ),
         stream=Stream(
             max_late=None if file.stream.max_late == "none" else period(file.stream.max_late),
             max_future=period(file.stream.max_future),
+        ),
+        adjustments=Adjustments(
+            negative=file.adjustments.negative,
+            approve_above=None if file.adjustments.approve_above is None else exact(file.adjustments.approve_above),
+            qualifies=file.adjustments.qualifies,
         ),
         enrollment=file.enrollment,
         name=file.name or "",
@@ -147,7 +158,37 @@ def _tiers(file: model.Tiers, scope: Scope) -> Tiers:
         window="rolling" if rolling else str(file.window),
         rolling=rolling,
         crossing=file.crossing,
+        review=None if file.review is None else _review(file.review, scope),
+        notice=_tier_notice(file, currency, scope),
     )
+
+
+def _review(file: model.TierReview, scope: Scope) -> TierReview:
+    path = ("tiers", "review")
+    if file.after is None and file.to_end_of == "day":
+        scope.report(path, "a tier that ends on the day it was reached", "add after: P12M, or to_end_of: year")
+    after = Duration() if file.after is None else scope.calendar_period(file.after, (*path, "after"))
+    grace = Duration() if file.grace is None else scope.calendar_period(file.grace, (*path, "grace"))
+    return TierReview(after, file.to_end_of, grace, file.down)
+
+
+def _tier_notice(file: model.Tiers, currency: str, scope: Scope) -> TierNotice:
+    path = ("tiers", "notice")
+    near, at_risk = file.notice.near, None
+    amount = None
+    if near is not None:
+        by_points = file.basis == "points"
+        amount = scope.points(near, currency, (*path, "near")) if by_points else scope.minor(near, (*path, "near"))
+    if file.notice.at_risk is not None:
+        at_risk = scope.calendar_period(file.notice.at_risk, (*path, "at_risk"))
+        if file.review is None:
+            scope.report((*path, "at_risk"), "no tier ends here", "add tiers.review", at_key=True)
+        elif file.review.after is not None and longest_days(at_risk) >= shortest_days(period(file.review.after)):
+            scope.report(
+                (*path, "at_risk"),
+                f"{file.notice.at_risk} came, less than the {file.review.after} that a tier holds was expected",
+            )
+    return TierNotice(amount, at_risk)
 
 
 def _rolling(file: model.Tiers, scope: Scope) -> Duration | None:

@@ -16,11 +16,13 @@ from loyalty.program import (
     ActivityRule,
     Cap,
     Currency,
+    Duration,
     LineFilter,
     Multiplier,
     Program,
     PurchaseRule,
     ReferralRule,
+    Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_circumstances import circumstances, joined, length, listed
@@ -30,6 +32,11 @@ _ACTIVITIES: Final = {
     "share": "something shared",
     "engagement": "an activity",
     "enrollment": "joining",
+}
+_TIER_WINDOWS: Final = {
+    "lifetime": "in all",
+    "calendar_year": "in the calendar year",
+    "membership_year": "in the membership year",
 }
 _CAP_PERIODS: Final = {
     "transaction": "for each purchase",
@@ -248,7 +255,7 @@ class _Words:
         tiers = self.program.tiers
         if tiers is None:
             return ["There are no tiers."]
-        window = {"lifetime": "in all", "calendar_year": "in the calendar year"}.get(tiers.window, "")
+        window = _TIER_WINDOWS.get(tiers.window, "")
         if tiers.rolling is not None:
             window = f"in the last {length(tiers.rolling)}"
         if tiers.basis == "points":
@@ -256,7 +263,7 @@ class _Words:
         else:
             more = f" with {listed(tiers.spend_includes)}" if tiers.spend_includes else ""
             basis = f"money spent{more}"
-        sentences = [f"Tiers follow {basis} {window}. Members only rise."]
+        sentences = [f"Tiers follow {basis} {window}. {_review(tiers)}"]
         for level in tiers.levels:
             reached = (
                 self.points(level.threshold, tiers.currency) if tiers.basis == "points" else self.money(level.threshold)
@@ -264,6 +271,13 @@ class _Words:
             benefits = joined(_benefit(key, value) for key, value in level.benefits.items())
             start = "from the start" if level.threshold == 0 else f"from {reached}"
             sentences.append(f"Tier {level.name} ({level.id}): {start}" + (f"; {benefits}." if benefits else "."))
+        if tiers.notice.near is not None:
+            near = self.points(tiers.notice.near, tiers.currency)
+            near = near if tiers.basis == "points" else self.money(tiers.notice.near)
+            sentences.append(f"A member whom a purchase brings to within {near} of the next tier is told.")
+        if tiers.notice.at_risk is not None:
+            before = length(tiers.notice.at_risk)
+            sentences.append(f"A member who does not qualify for the tier yet is told {before} before it ends.")
         when = "the tier before it" if tiers.crossing == "before" else "the new tier"
         sentences.append(f"The purchase that reaches a tier earns at {when}.")
         return sentences
@@ -273,12 +287,32 @@ class _Words:
         kept = f"for {length(returns.keep)}" if returns.keep else "for ever"
         minimum = "is not tested again" if returns.keep_threshold else "is tested again"
         debt = "leave a debt" if returns.negative == "allow" else "are written off, the balance stops at zero"
+        parked = f"waits {length(returns.park)} for it" if returns.park else "is refused"
+        blind = "takes back what the base gives for its amount" if returns.blind == "base" else "is refused"
+        reviews = "is taken back" if returns.reviews == "take_back" else "stays"
         late = f"older than {length(stream.max_late)}" if stream.max_late else ""
         early = f"more than {length(stream.max_future)} in the future"
         return [
             f"Purchases can come back {kept}; a minimum spend {minimum} on what is kept; points already spent {debt}.",
+            f"A return that comes before its purchase {parked}; one that names no purchase {blind}.",
+            f"What a review gave {reviews} when the review is removed.",
             f"Events {late + ' or ' if late else 'of any age are welcome; those '}{early} are refused.",
         ]
+
+
+def _review(tiers: Tiers) -> str:
+    review = tiers.review
+    if review is None:
+        return "Members only rise."
+    end = f"the end of that {review.to_end_of.replace('_', ' ')}"
+    long = f"for {length(review.after)} and on to {end}" if review.after != Duration() else f"to {end}"
+    grace = f", and {length(review.grace)} of grace" if review.grace != Duration() else ""
+    down = {
+        "to_qualified": "to the tier that they qualify for",
+        "one_step": "by one tier",
+        "base": "to the first tier",
+    }[review.down]
+    return f"A tier holds {long}{grace}; then those who do not qualify for it fall {down}."
 
 
 def number(value: Fraction) -> str:

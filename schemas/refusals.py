@@ -16,7 +16,9 @@ from schemas.shapes import Shape, resolve, shortened, where
 SHOWN_CHARS_MAX = 40
 MESSAGE_CHARS_MAX = 600
 _SHOWN_DIGITS_MAX = 20
-_PRIVATE = frozenset({"subject", "birthday", "referrer_id", "from_member", "attributes", "properties", "segments"})
+_PRIVATE = frozenset(
+    {"subject", "birthday", "referrer_id", "from_member", "attributes", "properties", "segments", "reason", "operator"}
+)
 
 
 class DecodeCode(StrEnum):

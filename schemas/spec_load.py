@@ -243,7 +243,7 @@ class _Reader:
             digits = self.program.money_decimals if spend else self.decimals[tiers.currency]
             amount = self.units(given.qualifying, digits, (*path, "qualifying"))
         if amount:
-            number = period_number(tiers, local_time(first_us, self.program.zone))
+            number = period_number(tiers, local_time(first_us, self.program.zone), head.enrolled_us)
             head.qualifying[qualifying_key(tiers)] = Sums(amount, number, f"{number}:{amount};")
 
     def then(self, then: spec.ThenMember, path: TreePath) -> None:

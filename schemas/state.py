@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from loyalty.account import Head, Maturing, PurchaseRecord, Record, ReferralLink
-from loyalty.facts import Line, Tender
+from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink, TierRise
+from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
 
@@ -90,7 +90,47 @@ def _head_fields(head: Head) -> list[Any]:
         head.active_until,
         head.noticed,
         head.expired,
+        [_parked_fields(one) for one in head.parked],
+        head.given,
+        head.tier_until_us,
+        head.tier_review_us,
+        head.tier_rise,
     ]
+
+
+def _parked_fields(one: Parked) -> list[Any]:
+    fact = one.fact
+    return [
+        one.until_us,
+        fact.cause,
+        fact.time_us,
+        fact.body.hex(),
+        fact.content.hex(),
+        fact.return_id,
+        fact.transaction_id,
+        fact.lines,
+        fact.attributes,
+    ]
+
+
+def _given(key: str, time_us: int, version: str, parts: list[Any], values: dict[str, str]) -> Given:
+    return Given(key, time_us, version, tuple(starmap(GivenPart, parts)), values)
+
+
+def _parked(member: str, fields: list[Any]) -> Parked:
+    until_us, cause, time_us, body, content, return_id, transaction_id, lines, attributes = fields
+    fact = Return(
+        Cause(*cause),
+        member,
+        time_us,
+        bytes.fromhex(body),
+        bytes.fromhex(content),
+        return_id,
+        transaction_id,
+        tuple(starmap(ReturnLine, lines)),
+        attributes,
+    )
+    return Parked(fact, until_us)
 
 
 def _link_fields(link: ReferralLink) -> list[Any]:
@@ -133,6 +173,11 @@ def _head(fields: list[Any], seen: bytes) -> Head:
         fields[23],
         fields[24],
         {lot: (points, earned_us) for lot, (points, earned_us) in fields[25].items()},
+        tuple(_parked(fields[3], one) for one in fields[26]),
+        tuple(_given(*one) for one in fields[27]),
+        fields[28],
+        fields[29],
+        None if fields[30] is None else TierRise(*fields[30]),
     )
 
 

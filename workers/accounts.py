@@ -18,7 +18,7 @@ def account_fields(head: Head) -> dict[str, Any]:
     return {
         "member": head.member,
         "status": head.status,
-        "enrolled_at": instant_text(head.enrolled_us),
+        "enrolled_at": instant_text(head.enrolled_us) if head.enrolled_us >= 0 else None,
         "balances": {
             currency: {"available": available, "pending": pending}
             for currency, (available, pending) in sorted(head.balances.items())
@@ -26,6 +26,7 @@ def account_fields(head: Head) -> dict[str, Any]:
         "debts": dict(sorted(head.debts.items())),
         "tier": head.tier or None,
         "tier_since": instant_text(head.tier_since_us) if head.tier else None,
+        "tier_until": None if head.tier_until_us is None else instant_text(head.tier_until_us),
         "qualifying": {name: sums.total for name, sums in sorted(head.qualifying.items())},
         "lots": {
             currency: [_lot(lot, lot.ends_us or head.active_until.get(currency)) for lot in parsed(lots)]

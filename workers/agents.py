@@ -53,6 +53,11 @@ def declare_agents(app: faust.App, topics: Mapping[str, str], feed: Feed) -> Non
         """Challenges and custom activities."""
         await _feed_from(stream, "engagements", feed)
 
+    @app.agent(source("commands"))
+    async def commands(stream: StreamT[Any]) -> None:
+        """What somebody asks for: adjustments."""
+        await _feed_from(stream, "commands", feed)
+
     @app.agent(source("inbox"))
     async def inbox(stream: StreamT[Any]) -> None:
         """What other partitions send: awards and forwarded events."""

@@ -22,12 +22,13 @@ from loyalty.account import Head
 from loyalty.account import Record as StateRecord
 from loyalty.calendar import DAY_US
 from loyalty.decide import decide, reads
-from loyalty.decisions import Decision, Outcome
+from loyalty.decisions import Dead, Decision, Outcome
 from loyalty.due import decide_due, is_due
 from loyalty.facts import Award, Fact
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_tier
+from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_return, encode_tier
+from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record, encode_record
 from workers.counts import UNKNOWN, Counts, count_due, type_of
 from workers.overlay import Overlay, parts_of
@@ -257,7 +258,16 @@ class Engine:
                 Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
                 for award in decision.awards
             ]
+        outputs += [self._dead_after_all(partition, dead) for dead in decision.dead]
         return outputs
+
+    def _dead_after_all(self, partition: int, dead: Dead) -> Out:
+        """The dead letter of an event that waited: its own bytes are gone, it is written anew."""
+        fact, refusal = dead
+        key, topic = fact.member.encode(), TOPIC_OF_TYPE[fact.cause.type]
+        record = Record(topic, partition, -1, fact.time_us // 1000, key, encode_return(fact), ())
+        why = DeadLetter("decide", refusal.code, refusal.message)
+        return dead_letter(record, partition, why, self._record_bytes_max)
 
     def _first_at_fault(self, partition: int, taken: Sequence[tuple[Record, "Answer"]]) -> int:
         """Which is the first of the events whose outputs or writes cannot be encoded."""

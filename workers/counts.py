@@ -62,6 +62,8 @@ class Counts:
             self.tier_changes[change.to_tier] += 1
         for notice in decision.notices:
             self.notices[notice.kind] += 1
+        for dead in decision.dead:
+            self.dead_letters[dead.refusal.code] += 1
 
     def merge(self, other: "Counts") -> None:
         """Add what another batch did."""

@@ -41,11 +41,9 @@ def entry_words(entry: Entry, program: Program, money: str = "") -> Iterator[str
 
 def _step(step: Mapping[str, Any], program: Program, money: str) -> str:
     if "transaction_id" in step:
-        lines = ", ".join(
-            f"line {line}: {number(Fraction(back[0], MICRO))} for {_money(back[1], money)}"
-            for line, back in step["returned"].items()
-        )
-        return f"back of {step['transaction_id']}: {lines}"
+        return f"back of {step['transaction_id']}: {_lines_back(step, money)}"
+    if "returned" in step:
+        return f"back without a purchase: {_lines_back(step, money)}"
     if "held_before" in step:
         rest = f", {step['not_recouped']} not recouped" if "not_recouped" in step else ""
         return f"{step['rule']}: held {step['held_before']}, holds {step['held_after']}{rest}"
@@ -54,8 +52,16 @@ def _step(step: Mapping[str, Any], program: Program, money: str) -> str:
     how = "".join(f", {part}" for part in _how(step, program, money))
     given = step.get("granted", step.get("points", 0))
     cut = f", {step['forfeited']} over the limit" if "forfeited" in step else ""
+    cut += f", {step['not_recouped']} not recouped" if "not_recouped" in step else ""
     rounding = f", {_rounded(step)}" if "rounding" in step and step.get("exact") != str(step.get("points")) else ""
     return f"{step['rule']}: {given}{how}{rounding}{cut}"
+
+
+def _lines_back(step: Mapping[str, Any], money: str) -> str:
+    return ", ".join(
+        f"line {line}: {number(Fraction(back[0], MICRO))} for {_money(back[1], money)}"
+        for line, back in step["returned"].items()
+    )
 
 
 def _how(step: Mapping[str, Any], program: Program, money: str) -> Iterator[str]:

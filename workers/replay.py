@@ -28,6 +28,7 @@ from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
 from loyalty.facts import Fact
 from schemas.decode import Anonymous, Known, Undecodable, decode
+from schemas.encode import encode_return
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record, encode_record
 from workers.accounts import account_lines
@@ -273,6 +274,9 @@ class Replay:
             self._entries += len(answer.entries)
             for topic, _, value in messages:
                 self._files.add(topic, value)
+            for fact, refusal in answer.dead:
+                why = DeadLetter("decide", refusal.code, refusal.message)
+                self._files.add("dead-letters", dead_letter_line("", 0, why, encode_return(fact)))
         elif answer is None:
             self.counts.events[event_type, "anonymous"] += 1
         else:

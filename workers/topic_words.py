@@ -9,10 +9,11 @@ from typing import Final
 INBOX: Final = "inbox"
 """Events for members of another partition: awards, and what came in on a wrong partition."""
 
-INPUTS: Final = ("members", "referrals", "purchases", "reviews", "shares", "engagements", INBOX)
+INPUTS: Final = ("members", "referrals", "purchases", "reviews", "shares", "engagements", "commands", INBOX)
 """What the worker consumes. The order decides between records of the same millisecond: never change it.
 
 Who somebody is comes before what they did: an enrollment or a sign-up before the purchase of the same moment.
+What somebody asks for comes last, so that it finds what was earned at the same moment.
 """
 
 ACCOUNTS: Final = "accounts"

@@ -15,11 +15,14 @@ from typing import NamedTuple
 from loyalty.account import Head
 from loyalty.decisions import Decision, Entry, Notice, Outcome, TierChange
 from loyalty.due import TYPE
+from loyalty.facts import Cause
 from loyalty.lots import parsed
 from loyalty.program import Program
 from schemas.decode import Anonymous, Known, decode
 from tests.golden.notation import Case
 from tests.loyalty.books import Books
+
+RETURN_TYPE = "loyalty.return.v1"
 
 
 class Outcomes(NamedTuple):
@@ -53,16 +56,17 @@ def run(case: Case) -> Outcomes:
         assert isinstance(decoded, Known), decoded
         first = len(books.decisions)
         books.take(decoded.fact, told.now_us)
-        due = [each for each in books.decisions[first:] if _is_due(each)]
+        due = [each for each in books.decisions[first:] if _is_due(each) and not _waits(told.event_id, each)]
         rows += _due_rows(due, case.programs[-1], units)
         for decision in books.decisions[first:]:
             if decision in due:
                 continue
-            rows += _rows(told.event_id, decoded.fact.member, decision, units)
+            rows += _rows(told.event_id, decoded.fact.member, decision, units, case.programs[-1])
             if decision.refusal is not None:
                 refused[told.event_id] = decision.refusal.code
             for change in decision.balances:
-                by_event[told.event_id, change.currency] += change.delta
+                by_event[_of(change.cause, told.event_id), change.currency] += change.delta
+    refused |= {dead.fact.cause.id: dead.refusal.code for decision in books.decisions for dead in decision.dead}
     books.check_books()
     rows += [row for head in books.heads() for row in _account(head, units)]
     by_member = Counter(
@@ -92,18 +96,40 @@ class Units:
         return {key: self.number(amount, key[1]) for key, amount in points.items()}
 
 
-def _rows(event_id: str, member: str, decision: Decision, units: Units) -> Iterator[tuple[str, ...]]:
+def _rows(event_id: str, member: str, decision: Decision, units: Units, program: Program) -> Iterator[tuple[str, ...]]:
     if decision.refusal is not None:
         yield (event_id, "refused", decision.refusal.code)
     elif decision.outcome is Outcome.DUPLICATE:
         yield (event_id, "duplicate")
+    elif _waits(event_id, decision):
+        yield (event_id, "waits")
     elif not (decision.entries or decision.tiers):
         yield (event_id, "nothing")
     for entry in decision.entries:
+        of = _of(entry.cause, event_id)
         for row in _entry(entry, units):
-            yield (event_id, *row) if entry.member == member else (event_id, *row, f"for {entry.member}")
+            yield (of, *row) if entry.member == member else (of, *row, f"for {entry.member}")
     for change in decision.tiers:
-        yield (event_id, "tier", f"{change.from_tier or 'none'} -> {change.to_tier}", *_whose(change.member, member))
+        yield (event_id, "tier", _tier(change, program), *_whose(change.member, member))
+    for notice in decision.notices:
+        yield (event_id, "notice", notice.kind, _tier_notice(notice, program))
+    yield from _dead_rows(decision)
+
+
+def _of(cause: Cause, event_id: str) -> str:
+    """Whose row it is: that of the event at hand, or of a return that waited for it."""
+    return cause.id if cause.type == RETURN_TYPE else event_id
+
+
+def _waits(event_id: str, decision: Decision) -> bool:
+    """Whether the event was put by."""
+    heads = [record for record in decision.writes.values() if isinstance(record, Head)]
+    return any(one.fact.cause.id == event_id for head in heads for one in head.parked)
+
+
+def _dead_rows(decision: Decision) -> Iterator[tuple[str, ...]]:
+    for dead in decision.dead:
+        yield (dead.fact.cause.id, "dead", dead.refusal.code)
 
 
 def _is_due(decision: Decision) -> bool:
@@ -115,6 +141,7 @@ def _is_due(decision: Decision) -> bool:
 
 def _due_rows(decisions: Sequence[Decision], program: Program, units: Units) -> Iterator[tuple[str, ...]]:
     for decision in decisions:
+        yield from _dead_rows(decision)
         parts: list[Entry | TierChange | Notice] = [*decision.entries, *decision.tiers, *decision.notices]
         for part in parts:
             day = f"{datetime.fromtimestamp(part.time_us // 1_000_000, program.zone):%Y-%m-%d}"
@@ -123,12 +150,31 @@ def _due_rows(decisions: Sequence[Decision], program: Program, units: Units) -> 
                     for row in _entry(part, units):
                         yield (day, *row, f"for {part.member}")
                 case TierChange():
-                    yield (day, "tier", f"{part.from_tier or 'none'} -> {part.to_tier}", f"for {part.member}")
+                    yield (day, "tier", _tier(part, program), f"for {part.member}")
+                case Notice() if part.kind != "points_expiring":
+                    yield (day, "notice", part.kind, _tier_notice(part, program), f"for {part.member}")
                 case Notice():
                     points = units.number(part.details["points"], part.details["currency"])
                     ends = datetime.fromtimestamp(part.details["ends_us"] // 1_000_000, program.zone)
                     said = f"{points:f} {part.details['currency']} end at {ends:%Y-%m-%d %H:%M}"
                     yield (day, "notice", part.kind, said, f"for {part.member}")
+
+
+def _tier(change: TierChange, program: Program) -> str:
+    moved = f"{change.from_tier or 'none'} -> {change.to_tier}"
+    if change.reason in {"confirmed", "review", "return"}:
+        moved += f" ({change.reason})"
+    if change.valid_until_us is None:
+        return moved
+    return f"{moved} until {datetime.fromtimestamp(change.valid_until_us // 1_000_000, program.zone):%Y-%m-%d}"
+
+
+def _tier_notice(notice: Notice, program: Program) -> str:
+    said = notice.details
+    if notice.kind == "tier_near":
+        return f"{said['missing']} short of {said['next']}"
+    ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone)
+    return f"{said['missing']} short of keeping {said['tier']} after {ends:%Y-%m-%d}"
 
 
 def _balances(books: Books, units: Units) -> Iterator[str]:

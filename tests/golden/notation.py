@@ -40,6 +40,7 @@ _SECTIONS = ("given", "and", "when", "says", "then")
 _LINE = re.compile(
     r"(?P<sku>[^\[*=\s]+)(?:\[(?P<category>[^,\]]*)(?:,(?P<brand>[^\]]*))?\])?(?:\*(?P<quantity>[\d.]+))?"
 )
+_ADJUSTED = ("currency", "reference", "approved_by", "tier", "earned_at", "ends_at")
 _KINDS = {"enroll": "enrolled", "update": "updated", "close": "closed"}
 
 
@@ -171,6 +172,16 @@ class _Story:
                     "code": options.get("code", "C"),
                     "stage": plain[0],
                     **attributes,
+                }
+            case "adjustment":
+                named = {name: options[name] for name in _ADJUSTED if name in options}
+                return {
+                    "adjustment_id": options.get("adjustment", event_id),
+                    "kind": plain[0],
+                    "points": int(plain[1]),
+                    "reason": options.get("reason", "asked"),
+                    "operator": options.get("operator", "anna"),
+                    **{name: _time(text) if name.endswith("_at") else text for name, text in named.items()},
                 }
             case "enroll" | "update" | "close":
                 segments = {"segments": options["segments"].split(",")} if "segments" in options else {}

@@ -120,7 +120,26 @@ def purchases(count: int, *, members: int, seed: int) -> Iterator[bytes]:
 
 def mixed(count: int, *, members: int, seed: int) -> list[Sent]:
     """`count` purchases and what follows from them, repeats and broken events included, in order of sending."""
-    return list(derive(purchases(count, members=members, seed=seed), seed))
+    chance = random.Random(seed)
+    stream: list[Sent] = []
+    for sent in derive(purchases(count, members=members, seed=seed), seed):
+        stream.append(sent)
+        if sent.kind == "purchase" and chance.random() < 0.06:
+            stream.append(_adjustment(sent, chance))
+    return stream
+
+
+def _adjustment(sent: Sent, chance: random.Random) -> Sent:
+    """By hand, at the time of a purchase: given, taken, or brought in with an end of its own."""
+    sale = orjson.loads(sent.raw)
+    kind = chance.choice(("goodwill", "correction", "opening"))
+    points = chance.randint(-40, -1) if kind == "correction" else chance.randint(1, 200)
+    name = f"adjust-{sale['id']}"
+    data = {"adjustment_id": name, "kind": kind, "points": points, "reason": "asked", "operator": "anna"}
+    if kind == "opening":
+        data["ends_at"] = instant_text(instant_us(sale["time"]) + 5 * 24 * 60 * MINUTE_US)
+    made = event("adjustment", name, sent.member, data, time=sale["time"])
+    return Sent("commands", sent.member, orjson.dumps(made), "adjustment")
 
 
 def to_send(stream: Iterable[Sent]) -> list[Message]:

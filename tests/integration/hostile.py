@@ -330,13 +330,6 @@ KINDS: Final[tuple[tuple[str, str, Make], ...]] = (
     ("own field that is an object", "invalid_event", changed("data.attributes", {"a": {}})),
     ("own field that is a float", "invalid_event", changed("data.attributes", {"a": 0.5})),
     # other events
-    ("return of nothing", "unknown_purchase", other(
-        "return", "purchases", return_id="{id}", transaction_id="{id}",
-        lines=[{"line_id": "1", "quantity": "1", "amount_minor": 1}],
-    )),
-    ("blind return", "blind_return", other(
-        "return", "purchases", return_id="{id}", lines=[{"line_id": "1", "quantity": "1", "amount_minor": 1}]
-    )),
     ("referral of oneself", "self_referral", other(
         "referral", "referrals", referral_id="{id}", referrer_id="{member}", code="x", stage="signed_up"
     )),

@@ -35,9 +35,10 @@ def test_l1_a_member_has_what_purchases_still_hold_and_activities_gave(world: Wo
                 assert sum(record.held.values()) <= sum(record.granted.values())
                 expected[_currency(world, rule)] += held
         for entry in books.entries:
-            if entry.member == head.member and entry.kind not in {"earn", "return"}:
+            of_purchase = entry.kind == "earn" or (entry.kind == "return" and entry.reason != "review")
+            if entry.member == head.member and not of_purchase:
                 for posting in entry.postings:
-                    if posting.account == EARNED:
+                    if posting.account in {EARNED, RETURNED}:
                         expected[posting.currency] -= posting.amount
         assert {c: sum(b) for c, b in head.balances.items() if sum(b)} == {c: n for c, n in expected.items() if n}
 
@@ -95,14 +96,15 @@ def test_l3_the_tier_basis_is_what_purchases_and_activities_qualify(world: World
     for head in books.heads():
         expected: Counter[int] = Counter()
         for record in _records(books, head.member):
-            expected[period_number(tiers, local_time(record.time_us, world.program.zone))] += record.qualified_held
+            local = local_time(record.time_us, world.program.zone)
+            expected[period_number(tiers, local, head.enrolled_us)] += record.qualified_held
         for entry in books.entries:
             if entry.member == head.member and tiers.basis == "points":
-                number = period_number(tiers, local_time(entry.time_us, world.program.zone))
+                number = period_number(tiers, local_time(entry.time_us, world.program.zone), head.enrolled_us)
                 given_for_quiz = (p for p in entry.postings if p.rule == "quiz" and p.account == EARNED)
                 expected[number] -= sum(posting.amount for posting in given_for_quiz)
         for sums in head.qualifying.values():
-            first = {"lifetime": 0, "calendar_year": sums.newest}.get(tiers.window)
+            first = {"lifetime": 0, "calendar_year": sums.newest, "membership_year": sums.newest}.get(tiers.window)
             if first is None:
                 first = window_start_ordinal(sums.newest, tiers.rolling or Duration(days=1)) if sums.newest else 0
             in_window = sum(amount for number, amount in expected.items() if first <= number <= sums.newest)

@@ -31,6 +31,8 @@ from loyalty.program import (
     ReferralRule,
     Returns,
     Stream,
+    TierNotice,
+    TierReview,
     Tiers,
     When,
 )
@@ -105,6 +107,17 @@ _EXPIRIES = [
 ]
 
 
+_REVIEWS = [
+    None,
+    TierReview(Duration(days=4)),
+    TierReview(Duration(days=6), grace=Duration(days=2), down="one_step"),
+    TierReview(to_end_of="month", down="base"),
+    TierReview(Duration(months=1), "year", Duration(months=1)),
+    TierReview(to_end_of="membership_year"),
+]
+_TIER_NOTICES = [TierNotice(), TierNotice(10, Duration(days=3)), TierNotice(at_risk=Duration(days=3))]
+
+
 def _pick(options: list[Any] | tuple[Any, ...]) -> st.SearchStrategy[Any]:
     return st.sampled_from(options)
 
@@ -117,7 +130,7 @@ def _caps(draw: Draw) -> tuple[Cap, ...]:
 def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: bool = False) -> Program:
     """A version with up to four purchase rules, multipliers, tiers and rules for activities.
 
-    With `lives` points may wait, and end.
+    With `lives` points may wait, and end; tiers, too.
     """
     rules = []
     for number in range(draw(_pick([2, 3, 4, 1]))):
@@ -158,7 +171,7 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
     how = _pick(["best", "add", "multiply"])
     ladder = None
     if tiers and draw(st.booleans()):
-        window = draw(_pick(["lifetime", "calendar_year", "rolling"]))
+        window = draw(_pick(["lifetime", "calendar_year", "rolling", *(["membership_year"] if lives else [])]))
         basis = draw(_pick(["points", "spend"]))
         ladder = Tiers(
             (Level("l0", "", 0), Level("l1", "", 20, Fraction(3, 2)), Level("l2", "", 60, Fraction(2))),
@@ -168,6 +181,10 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
             window=window,
             rolling=Duration(days=3) if window == "rolling" else None,
             crossing=draw(_pick(["before", "same"])),
+            review=draw(_pick(_REVIEWS)) if lives else None,
+            notice=TierNotice(draw(_pick([None, 10])), draw(_pick([None, Duration(days=3)])))
+            if lives
+            else TierNotice(),
         )
         multipliers += [
             Multiplier(f"tier-{each.id}", "", each.multiplier, "tier", When(tiers=frozenset({each.id})))
@@ -318,6 +335,9 @@ class _Stream:
         match kind:
             case "purchase":
                 lines = draw(baskets())
+                if draw(_pick([False, False, False, False, True])):  # a return that overtakes its purchase
+                    first = Part(lines[0]["line_id"], micro(lines[0]["quantity"]), lines[0]["amount_minor"])
+                    made.append(back(f"{event_id}-early", event_id, [first.returned], member=member, time=when))
                 made.append(purchase(event_id, lines, member=member, time=when, **draw(sale_fields(lines))))
                 self.sales.append((event_id, member, lines))
             case "return":
@@ -340,7 +360,11 @@ class _Stream:
         value = self.draw(_pick(["v1", "v2"]))
         match kind:
             case "review":
-                return review(event_id, member=member, time=when, sku=value)
+                number = self.draw(st.integers(0, 3))  # few, so that the same are published and removed
+                status = self.draw(_pick(["published", "published", "removed"]))
+                return review(
+                    event_id, member=member, time=when, sku=f"v{number % 2}", review_id=f"rev{number}", status=status
+                )
             case "share":
                 return share(event_id, member=member, time=when, content_id=value)
             case _:

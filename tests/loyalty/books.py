@@ -16,7 +16,7 @@ from loyalty.facts import Award, Fact
 from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
 from loyalty.program import Program
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_tier
+from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_return, encode_tier
 from schemas.program_load import parse_program
 from schemas.state import decode_record, due_of, encode_record
 from tests.loyalty.events import fact
@@ -133,6 +133,8 @@ class Books:
             encode_notice(notice)
         for award in decision.awards:
             encode_award(award)
+        for dead in decision.dead:
+            assert fact(encode_return(dead.fact)) == dead.fact, "what waited cannot be sent again"
 
     # ------------------------------------------------------------------ looking at it
     def head(self, member: str = "m1") -> Head:

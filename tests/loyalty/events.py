@@ -98,6 +98,12 @@ def referral(
     return wire("referral", event_id, member, time, {**data, **more})
 
 
+def adjustment(event_id: str, points: int, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
+    """Points by hand; goodwill unless `more` says another kind."""
+    data = {"adjustment_id": event_id, "kind": "goodwill", "points": points, "reason": "asked", "operator": "anna"}
+    return wire("adjustment", event_id, member, time, {**data, **more})
+
+
 def member_event(event_id: str, status: str = "updated", *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
     """Master data."""
     return wire("member", event_id, member, time, {"status": status, **more})

@@ -44,7 +44,7 @@ def test_an_award_opens_the_referrers_account() -> None:
     ids=["unknown purchase", "other currency", "self-referral"],
 )
 def test_a_refused_first_event_opens_nothing(first: bytes) -> None:
-    books = Books(program(WELCOME))
+    books = Books(program(WELCOME + "returns: {park: none}\n"))
     assert books.take(first).outcome is Outcome.REFUSED
     assert books.state == {}
     books.take(purchase("p", 100))

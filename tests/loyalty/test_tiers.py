@@ -31,7 +31,7 @@ def test_a_rolling_sum_is_the_sum_of_its_days(moves: list[tuple[int, int]]) -> N
         today += step % 4
         number_of_day = today - step if number % 4 == 0 else today
         local = local_time(number_of_day * DAY_US, UTC)
-        sums = added(sums, period_number(ROLLING, local), amount, ROLLING)
+        sums = added(sums, period_number(ROLLING, local, 0), amount, ROLLING)
         days[local.ordinal] += amount
         expected = max(_plain(days, end) for end in (local.ordinal, max(days)))
         assert qualifying_sum(ROLLING, sums, local.ordinal) == expected

@@ -79,6 +79,12 @@ SEEN_BY_DECODE_ALONE = {
     "money with a point and no fraction",
     "money with an exponent",
     "a leap day in another year",
+    # Nor what one field asks of another, and which day lies after which.
+    "an opening below zero",
+    "a tier by goodwill",
+    "an operator who approves the own adjustment",
+    "an end that the calendar does not have",
+    "an end before the earning",
 }
 
 

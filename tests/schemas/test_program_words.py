@@ -30,6 +30,11 @@ def test_shipped_programs_in_words(name: str) -> None:
         ("on: purchase", "on: purchase\n    multiplied: false", "spent; never multiplied."),
         ("on: review", "on: review\n    qualifies: true", "for a published review; counts for tiers."),
         ("tiers:\n", "tiers:\n  window: calendar_year\n", "in the calendar year. Members only rise."),
+        (
+            "tiers:\n",
+            "tiers:\n  window: membership_year\n  review: {to_end_of: membership_year, grace: P30D, down: one_step}\n",
+            "A tier holds to the end of that membership year, and 30 days of grace; then those who do not qualify",
+        ),
         ("tiers:\n", "tiers:\n  basis: spend\n  spend_includes: tax\n", "Tiers follow money spent with tax in all."),
         ("factor: 2", "factor: 2, exclusive: true", "while it applies, no other multiplier does."),
         ("money: USD", "money: USD\nenrollment: required", "Only members who have enrolled take part."),

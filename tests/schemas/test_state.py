@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.account import Head, PurchaseRecord, ReferralLink
+from loyalty.account import Head, PurchaseRecord, ReferralLink, TierRise
 from loyalty.facts import Line, Tender
 from loyalty.tiers import Sums
 from schemas.state import UnknownFormat, decode_record, encode_record
@@ -51,6 +51,9 @@ HEADS = st.builds(
     ledger_sequence=WHOLE,
     balances_sequence=WHOLE,
     tiers_sequence=WHOLE,
+    tier_until_us=st.one_of(st.none(), WHOLE),
+    tier_review_us=st.one_of(st.none(), WHOLE),
+    tier_rise=st.one_of(st.none(), st.builds(TierRise, TEXT, TEXT, WHOLE, WHOLE)),
 )
 PURCHASES = st.builds(
     PurchaseRecord,

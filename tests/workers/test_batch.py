@@ -20,8 +20,10 @@ from schemas.state import UnknownFormat, decode_record, encode_record
 from tests.loyalty.books import BASE, Books, program
 from tests.loyalty.events import (
     NOON,
+    adjustment,
     back,
     engagement,
+    fact,
     line,
     member_event,
     micros,
@@ -299,8 +301,11 @@ PROVOKED: dict[Code, Provoked] = {
     Code.MEMBER_CLOSED: (BASE, [member_event("c", "closed"), purchase("p", 100)]),
     Code.ACCOUNT_FULL: (BASE, [purchase("p", 100)]),
     Code.CURRENCY: (BASE, [purchase("p", 100, currency="EUR")]),
-    Code.BLIND_RETURN: (BASE, [wire("return", "r", "m1", NOON, {"return_id": "r", "lines": [line("1", 1)]})]),
-    Code.UNKNOWN_PURCHASE: (BASE, [back("r", "p", [("1", "1", 1)])]),
+    Code.BLIND_RETURN: (
+        BASE + "returns: {blind: refuse}\n",
+        [wire("return", "r", "m1", NOON, {"return_id": "r", "lines": [line("1", 1)]})],
+    ),
+    Code.UNKNOWN_PURCHASE: (BASE + "returns: {park: none}\n", [back("r", "p", [("1", "1", 1)])]),
     Code.RETURN_TOO_LATE: (
         BASE + "returns: {keep: P1D}\n",
         [purchase("p", 100, time="2026-03-01T12:00:00Z"), back("r", "p", [("1", "1", 100)])],
@@ -310,6 +315,10 @@ PROVOKED: dict[Code, Provoked] = {
     Code.ALREADY_REFERRED: (REFERRALS, [referral("f", "m2"), referral("g", "m3", referral_id="other")]),
     Code.UNKNOWN_RULE: (BASE, [_AWARD_OF_NOBODY]),
     Code.UNKNOWN_ZONE: (BASE, [purchase("p", 100, store_zone="Mars/Olympus")]),
+    Code.NEEDS_APPROVAL: (BASE + "adjustments: {approve_above: 9}\n", [adjustment("a", 10)]),
+    Code.NOT_ENOUGH_POINTS: (BASE, [purchase("p", 100), adjustment("a", -2, kind="correction")]),
+    Code.UNKNOWN_POINTS: (BASE, [adjustment("a", 10, currency="stars")]),
+    Code.UNKNOWN_TIER: (BASE, [adjustment("a", 10, kind="opening", tier="gold")]),
 }
 
 
@@ -327,6 +336,22 @@ def test_all_codes_covered(code: Code) -> None:
     assert 30 <= len(message) <= 300, message
     assert any(mark in message for mark in (":", ",")), "what is wrong, and what to do"
     assert result.counts.dead_letters == {code: 1}
+
+
+def test_a_return_that_waited_is_a_dead_letter_of_the_batch_in_which_its_time_is_over() -> None:
+    early = back("r", "p", [("1", "1", 1)])
+    subject, store = engine(), MemoryStore(0)
+    first = decided(subject, [record(early, 1)])
+    assert (codes(first), first.counts.dead_letters) == ([], {})
+    store.apply(first.writes)
+    result = subject.decide_batch(0, [], store, micros(NOON) + 31 * DAY_US)
+    (out,) = dead(result)
+    headers = {name.removeprefix(ERRORS_HEADER): value.decode() for name, value in out.headers}
+    assert (headers["topic"], headers["offset"], headers["stage"]) == ("purchases", "-1", "decide")
+    assert (headers["code"], out.key) == ("unknown_purchase", b"m1")
+    assert fact(out.value or b"") == fact(early)
+    assert result.counts.dead_letters == {"unknown_purchase": 1}
+    assert list(result.writes.values()) == [None], "an account that only waited is gone"
 
 
 def test_codes_of_decoding_and_deciding_never_meet() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from loyalty.plan import Programs
 from tests.loyalty.books import BASE, program
-from tests.loyalty.events import back, engagement, purchase, referral, wire
+from tests.loyalty.events import back, engagement, fact, purchase, referral, wire
 from workers.batch import Engine
 from workers.ndjson import InputError, Source
 from workers.replay import STREAMS, Files, Summary, replay
@@ -112,15 +112,24 @@ def test_packed_files_give_the_same(tmp_path: Path) -> None:
 
 def test_what_is_refused_says_where_it_stood(tmp_path: Path) -> None:
     ran = Ran(
-        tmp_path, [purchase("a", 100, time=_at(1)), b"{broken", b"", back("r", "gone", [("1", "1", 1)], time=_at(2))]
+        tmp_path, [purchase("a", 100, time=_at(1)), b"{broken", b"", back("r", "a", [("2", "1", 1)], time=_at(2))]
     )
     assert [(each["file"], each["line"], each["code"]) for each in ran.lines("dead-letters")] == [
         (str(ran.paths[0]), 2, "not_json"),
-        (str(ran.paths[0]), 4, "unknown_purchase"),
+        (str(ran.paths[0]), 4, "returned_more_than_bought"),
     ]
     assert ran.lines("dead-letters")[0]["value"] == "{broken"
-    assert ran.summary.dead_letters == {"not_json": 1, "unknown_purchase": 1}
+    assert ran.summary.dead_letters == {"not_json": 1, "returned_more_than_bought": 1}
     assert ran.summary.outcomes == {"applied": 1, "dead_letter": 2}
+
+
+def test_a_return_that_waited_in_vain_is_written_anew_and_can_be_sent_again(tmp_path: Path) -> None:
+    early = back("r", "late", [("1", "0.5", 40)], time=_at(1))
+    ran = Ran(tmp_path, [early, purchase("a", 100, time="2027-01-01T00:00:00Z")])
+    (dead,) = ran.lines("dead-letters")
+    assert (dead["file"], dead["line"], dead["stage"], dead["code"]) == ("", 0, "decide", "unknown_purchase")
+    assert fact(dead["value"].encode()) == fact(early)
+    assert ran.summary.dead_letters == {"unknown_purchase": 1}
 
 
 def test_anonymous_sales_are_counted(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ class Account:
         """Places where the member's entries are not numbered 1, 2, 3: something was not read."""
         self._sequence = 0
         self._change: TierChange | None = None
+        self._moved: TierChange | None = None
         self._next_change: TierChange | None = None
         self._tier_now: tuple[str, int] | None = None
 
@@ -110,8 +111,13 @@ class Account:
         if self._until_us is not None and moment_us(change, self._by) >= self._until_us:
             if self._next_change is None or change.sequence < self._next_change.sequence:
                 self._next_change = change
-        elif self._change is None or change.sequence > self._change.sequence:
+            return
+        if self._change is None or change.sequence > self._change.sequence:
             self._change = change
+        # A tier that is confirmed is told of again, but it was not reached then.
+        is_move = change.from_tier != change.to_tier
+        if is_move and (self._moved is None or change.sequence > self._moved.sequence):
+            self._moved = change
 
     def take_tier_now(self, tier: str, since_us: int) -> None:
         """Say what the account has, where no change of tier is kept any more."""
@@ -120,15 +126,16 @@ class Account:
     def tier(self) -> TierHeld | None:
         """The tier at the moment; None when there was none, or nothing that is kept tells."""
         if self._change is not None:
-            return TierHeld(self._change.to_tier, self._change.time_us, self._change.progress)
+            since_us = None if self._moved is None else self._moved.time_us
+            return TierHeld(self._change.to_tier, since_us, self._change.progress)
         following = self._next_change
         if following is not None:
             return None if following.from_tier is None else TierHeld(following.from_tier, None, {})
         if self._tier_now is None:
             return None
-        tier, since_us = self._tier_now
-        begun = self._until_us is None or since_us < self._until_us
-        return TierHeld(tier, since_us, {}) if tier and begun else None
+        tier, begun_us = self._tier_now
+        begun = self._until_us is None or begun_us < self._until_us
+        return TierHeld(tier, begun_us, {}) if tier and begun else None
 
     def lots(self) -> list[LotLeft]:
         """Lots with something left, the oldest first."""

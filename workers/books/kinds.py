@@ -7,7 +7,7 @@ named after it.
 from typing import Final, NamedTuple
 
 from loyalty.decisions import Entry, Posting
-from loyalty.ledger import EARNED, EXPIRED, RETURNED
+from loyalty.ledger import ADJUSTED, EARNED, EXPIRED, OPENING, RETURNED
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with: member:<id>:available, member:<id>:pending."""
@@ -29,9 +29,9 @@ COLUMNS: Final = {
     "program:redeemed": Column("redeemed", "put back by a cancelled redemption", "redeemed"),
     EXPIRED: Column("expired", "put back after expiry", "expired"),
     RETURNED: Column("taken back", "given back", "taken back"),
-    "program:adjusted": Column("adjusted", "added by an adjustment", "removed by an adjustment"),
+    ADJUSTED: Column("adjusted", "added by an adjustment", "removed by an adjustment"),
     "program:transferred": Column("transferred", "received by a transfer", "sent by a transfer", always=False),
-    "program:opening": Column("brought in", "brought in from an older system", "corrected at opening", always=False),
+    OPENING: Column("brought in", "brought in from an older system", "corrected at opening", always=False),
 }
 """Account -> column, in the order of reports."""
 

@@ -1,4 +1,4 @@
-"""`loyalty import`: public data sets as events."""
+"""`loyalty import`: public data sets and tables of older systems as events."""
 
 import contextlib
 import gzip
@@ -20,19 +20,15 @@ STANDARD_OUTPUT = "-"
 REFRESH_BASKETS = 1_000
 # Beyond this, packing takes longer than making the events, for a few percent.
 GZIP_LEVEL = 5
+DIFFERENCES_SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    group = typer.Typer(no_args_is_help=True, help="Turn public data sets into events.")
+    group = typer.Typer(no_args_is_help=True, help="Turn data sets and tables into events.")
     group.command("completejourney", epilog=EXIT_CODES)(completejourney)
-    # A group of one: typer would otherwise make the command the group itself.
-    group.callback()(_group)
+    group.command("opening", no_args_is_help=True, epilog=EXIT_CODES)(opening)
     app.add_typer(group, name="import")
-
-
-def _group() -> None:
-    """Turn public data sets into events."""
 
 
 def completejourney(
@@ -78,6 +74,54 @@ def completejourney(
             f"in {seconds:.1f} s -> {out}",
             err=True,
         )
+
+
+def opening(
+    table: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Balances of the older system, with a header.")],
+    batch: Annotated[str, typer.Option(metavar="NAME", help="Names the move: the same name again brings in nothing.")],
+    at: Annotated[str, typer.Option("--time", metavar="TIME", help="When the move happens, RFC 3339.")],
+    operator: Annotated[str, typer.Option(metavar="ID", help="Who does it.")],
+    approved_by: Annotated[str, typer.Option(metavar="ID", help="Who else approves it.")] = "",
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where to write NDJSON; packed for .gz; - standard output.")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Hold the ledger of a replay in this folder against the table.")
+    ] = None,
+) -> None:
+    """Bring balances and tiers from an older system: a CSV becomes loyalty.adjustment.v1 events.
+
+    Columns: member, points, and as wanted currency, tier, earned_at, ends_at, reference, birthday, segments (with ;).
+    """
+    from workers.books.sources import Folder, entries
+    from workers.opening import Terms, WrongTableError, differences, read_table, totals_of
+
+    if (out is None) == (check is None):
+        raise typer.BadParameter(
+            "either --out FILE, to write events, or --check DIR, to hold a ledger against the table"
+        )
+    terms = Terms(batch, at, operator, approved_by)
+    with explained(), _said(WrongTableError):
+        with table.open(encoding="utf-8-sig", newline="") as lines:
+            rows = read_table(lines, terms)
+        if out is not None:
+            with _output(out) as file:
+                for row in rows:
+                    file.writelines(raw + b"\n" for raw in row.events)
+        totals = totals_of(rows)
+        typer.echo(f"{totals.rows:,} rows, {totals.members:,} members", err=True)
+        for currency, points in totals.points.items():
+            typer.echo(f"  {currency}: {points:,}", err=True)
+        for tier, number in totals.tiers.items():
+            typer.echo(f"  tier {tier}: {number:,} rows", err=True)
+        if check is not None:
+            found = list(differences(rows, entries(Folder(check)), terms))
+            for difference in found[:DIFFERENCES_SHOWN]:
+                typer.echo(difference)
+            if found:
+                typer.echo(f"the ledger does not hold the table: {len(found):,} differences", err=True)
+                raise typer.Exit(FAILED)
+            typer.echo("the ledger holds the table: each row is booked once, with its points and tier", err=True)
 
 
 @contextlib.contextmanager

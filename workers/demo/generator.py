@@ -333,6 +333,7 @@ def _same_number_other_sale(purchase: Event, _: int) -> tuple[str, bytes]:
 
 
 def _return_of_nothing(purchase: Event, time_us: int) -> tuple[str, bytes]:
+    """Waits for a purchase that never comes; it is refused only when its time is over."""
     return_id = f"return-{purchase['id']}-x"
     lines = [_whole(purchase["data"]["lines"][0])]
     data = {"return_id": return_id, "transaction_id": f"{purchase['id']}-x", "lines": lines}

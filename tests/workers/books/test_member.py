@@ -83,6 +83,15 @@ def test_the_tier_as_of(
     assert (held.tier if held else None) == tier
 
 
+def test_a_confirmed_tier_is_held_since_it_was_reached() -> None:
+    account = Account(None, None, "event")
+    for change in (changed(3, "gold", "gold", "2028-01-01"), changed(2, "silver", "gold", "2026-03-01")):
+        account.take_tier(change)
+    held = account.tier()
+    assert held is not None
+    assert (held.tier, held.since_us) == ("gold", changed(2, "silver", "gold", "2026-03-01").time_us)
+
+
 def test_what_matures_came_once() -> None:
     [lot] = as_of("2026-01-20", "event").lots()
     assert (lot.came, lot.earned_us) == (50, micros("2026-01-05T12:00:00Z"))
