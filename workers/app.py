@@ -6,10 +6,13 @@ state and delivery are ours (lanes, checkpoint, ownership).
 Invariants:
   F1 no web server of Faust's: it would listen on all interfaces
   F2 stdout stays stdout: Faust would turn it into log warnings
-  F3 on SIGTERM the batch in flight is finished, the group is left, and the exit code is 0
+  F3 on SIGTERM the batch in flight is finished, and the exit code is 0; the group is left, unless Faust hangs in it:
+     then its session timeout does it
 """
 
 import asyncio
+import logging
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -34,6 +37,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _STOP_SECONDS_MAX: Final = 25.0
 """For a clean end. Below what supervisors wait by default (30 s) before they kill."""
+
+_LEAVE_SECONDS_MAX: Final = 8.0
+"""For Faust's own end, once our work is done. It hangs for ever when a rebalance begins in that moment."""
 
 _BEAT_SECONDS: Final = 1.0
 
@@ -168,12 +174,23 @@ class Process(faust.Worker):
         watchdog.daemon = True
         watchdog.start()
         await self._ownership.stop()
+        # Nothing can be lost or doubled any more: the batches are written, and the right to write is given up.
+        leaving = threading.Timer(_LEAVE_SECONDS_MAX, self._leave)
+        leaving.daemon = True
+        leaving.start()
         await super().on_stop()
 
     async def _beat(self) -> None:
         while not self.should_stop:
             self._health.beat()
             await asyncio.sleep(_BEAT_SECONDS)
+
+    def _leave(self) -> None:
+        _log.warning("stopped", exit_code=0, left_the_group=False)
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
     def _stuck(self) -> None:
         self._end_process("stopping", TimeoutError(f"the worker did not stop within {_STOP_SECONDS_MAX} s"))
