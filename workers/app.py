@@ -39,7 +39,7 @@ _STOP_SECONDS_MAX: Final = 25.0
 """For a clean end. Below what supervisors wait by default (30 s) before they kill."""
 
 _LEAVE_SECONDS_MAX: Final = 8.0
-"""For Faust's own end, once our work is done. It hangs for ever when a rebalance begins in that moment."""
+"""For the clients' and Faust's own end when no batch is under way: they may hang when a rebalance begins just then."""
 
 _BEAT_SECONDS: Final = 1.0
 
@@ -173,11 +173,10 @@ class Process(faust.Worker):
         watchdog = threading.Timer(_STOP_SECONDS_MAX, self._stuck)
         watchdog.daemon = True
         watchdog.start()
-        await self._ownership.stop()
-        # Nothing can be lost or doubled any more: the batches are written, and the right to write is given up.
         leaving = threading.Timer(_LEAVE_SECONDS_MAX, self._leave)
         leaving.daemon = True
         leaving.start()
+        await self._ownership.stop()
         await super().on_stop()
 
     async def _beat(self) -> None:
@@ -186,6 +185,8 @@ class Process(faust.Worker):
             await asyncio.sleep(_BEAT_SECONDS)
 
     def _leave(self) -> None:
+        if self._ownership.is_at_work():
+            return  # Its batch gets the rest of the time.
         _log.warning("stopped", exit_code=0, left_the_group=False)
         logging.shutdown()
         sys.stdout.flush()
@@ -193,6 +194,8 @@ class Process(faust.Worker):
         os._exit(0)
 
     def _stuck(self) -> None:
+        for task in asyncio.all_tasks(self.loop):
+            task.print_stack(file=sys.stderr)  # Where it hangs is all that can be learned from it.
         self._end_process("stopping", TimeoutError(f"the worker did not stop within {_STOP_SECONDS_MAX} s"))
 
 
