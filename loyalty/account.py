@@ -44,11 +44,15 @@ class TierRise(NamedTuple):
 
 
 class Maturing(NamedTuple):
-    """Points that cannot be used before `matures_us`; `qualifies` is what they add to the tier basis then."""
+    """Points that cannot be used before `matures_us`; `qualifies` is what they add to the tier basis then.
+
+    `version` is the one that they were earned under: their end and the basis that they add to are its matter.
+    """
 
     currency: str
     lot: Lot
     matures_us: int
+    version: str
     qualifies: int = 0
 
 

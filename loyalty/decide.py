@@ -52,7 +52,7 @@ ACCOUNT_CHARS_MAX = 1_000_000
 
 Without a bound, one id that thousands share would grow until no transaction that holds it can be written.
 """
-_COUNTER_CHARS = 300
+_PART_CHARS = 300
 
 APPLIED = Outcome.APPLIED
 DUPLICATE = Decision(Outcome.DUPLICATE)
@@ -162,10 +162,12 @@ def _keep_alive(work: Work, fact: Fact) -> None:
         return
     held = work.head.active_until
     for terms in work.plan.kept_alive_by.get(_ACTIVITY.get(type(fact), ""), ()):
-        if terms.id in held and terms.expiry is not None:
+        if terms.expiry is not None:
             ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
-            # A late event does not shorten what a newer one has given.
-            held = {**held, terms.id: max(held[terms.id], ends_us)}
+            # A late event does not shorten what a newer one has given. What comes later, or waits, asks for it too.
+            held = {**held, terms.id: max(held.get(terms.id, 0), ends_us)}
+            if terms.id in work.head.lots:
+                work.is_due_by(terms, held[terms.id], work.plan.program.zone)
     work.head.active_until = held
 
 
@@ -241,7 +243,8 @@ def _taken_before(
 
 def _chars(head: Head) -> int:
     """About how much room the parts of an account take that grow with its events."""
-    return len(head.seen) + sum(map(len, head.lots.values())) + _COUNTER_CHARS * len(head.counters)
+    others = len(head.counters) + len(head.maturing) + len(head.expired) + len(head.given) + len(head.parked)
+    return len(head.seen) + sum(map(len, head.lots.values())) + _PART_CHARS * others
 
 
 def _conflict(name: str) -> Decision:

@@ -15,7 +15,7 @@ Not here: who is due (the worker's index of instants).
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from loyalty.account import NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key
 from loyalty.calendar import local_time, notice_us
 from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Cause
@@ -66,14 +66,16 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     sequence = draft.ledger_sequence + draft.notices_sequence + draft.tiers_sequence
     cause = Cause(SOURCE, f"{at_us}/{key_digest('due', draft.member).hex()}/{sequence}", TYPE)
     work = Work(plan, draft, record.balances, cause, at_us, now_us)
-    _mature(work)
+    _mature(work, programs)
     _expire(work)
     dead = given_up(work)
     review_tier(work)
     tell_at_risk(work, latest)
     _give_notice(work, latest)  # Not an older version: what is not told would stay due for ever.
-    oldest_us = at_us - programs.returnable_us
-    draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
+    if programs.remembered_us is not None:
+        # A return that is in time may come late.
+        oldest_us = at_us - programs.returnable_us - programs.remembered_us
+        draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
     draft.due_us = min(_instants(draft, latest), default=None)
     return Decision(
         Outcome.APPLIED,
@@ -137,47 +139,50 @@ def _end_of(head: Head, currency: str, lot: Lot) -> int | None:
 def _told_us(head: Head, plan: "Plan", currency: str, ends_us: int) -> int | None:
     """When the member is told of points that end; None when never, or done."""
     terms = plan.currencies.get(currency)
-    if terms is None or terms.expiry is None or terms.expiry.notice is None:
+    if terms is None or terms.expiry is None or terms.expiry.notice is None or head.status != ACTIVE:
         return None
     if ends_us <= head.noticed.get(currency, -1):
         return None
     return notice_us(ends_us, terms.expiry.notice, plan.program.zone)
 
 
-def _mature(work: Work) -> None:
+def _mature(work: Work, programs: "Programs") -> None:
     head = work.head
     mature = [one for one in head.maturing if one.matures_us <= work.time_us]
     if not mature:
         return
     head.maturing = tuple(one for one in head.maturing if one.matures_us > work.time_us)
-    for one in mature:
+    plans = [programs.named(one.version) or work.plan for one in mature]
+    for one, plan in zip(mature, plans, strict=True):
         if one.lot.left:
-            work.mature(one, MATURITY)
+            work.mature(one, MATURITY, plan)
     steps = [_step(MATURITY, one.currency, one.lot) for one in mature if one.lot.left]
     work.book("mature", MATURITY, steps)
-    tiers = work.plan.program.tiers
-    if tiers is None:
-        return
-    zone = work.plan.program.zone
-    for one in mature:
-        if one.qualifies and one.currency == tiers.currency:
-            settle(work, tiers, local_time(one.lot.earned_us, zone), one.qualifies)
-    raise_tier(work, local_time(work.time_us, zone), "qualified")
+    for one, plan in zip(mature, plans, strict=True):
+        tiers = plan.program.tiers
+        if tiers is None or not one.qualifies:
+            continue
+        # They count for the period in which they were earned, as what comes late does.
+        local = local_time(one.lot.earned_us, plan.program.zone)
+        settle(work, tiers, local, one.qualifies)
+        if head.status == ACTIVE:
+            raise_tier(work, local, "qualified")
 
 
 def _expire(work: Work) -> None:
     head = work.head
     gone: list[tuple[str, Lot]] = []
     for currency in list(head.lots):
-        lots = parsed(head.lots[currency])
-        ended = [lot for lot in lots if _is_over(_end_of(head, currency, lot), work.time_us)]
-        if not ended:
-            continue
-        gone += [(currency, lot) for lot in ended]
-        left = joined([lot for lot in lots if lot not in ended])
-        if left:
-            head.lots[currency] = left
-        else:
+        left: list[Lot] = []
+        before = len(gone)
+        for lot in parsed(head.lots[currency]):
+            if _is_over(_end_of(head, currency, lot), work.time_us):
+                gone.append((currency, lot))
+            else:
+                left.append(lot)
+        if left and len(gone) > before:
+            head.lots[currency] = joined(left)
+        elif not left:
             del head.lots[currency]
     head.active_until = {currency: ends_us for currency, ends_us in head.active_until.items() if ends_us > work.time_us}
     for number, first in enumerate(range(0, len(gone), ENTRY_LOTS_MAX)):
@@ -191,8 +196,8 @@ def _expire(work: Work) -> None:
         expired = dict(head.expired)
         for _, lot in gone:
             # A return may have moved points back into a lot that had ended.
-            before, _ = expired.get(lot.lot_id, NO_BALANCE)
-            expired[lot.lot_id] = (before + lot.left, lot.earned_us)
+            already, _ = expired.get(lot.lot_id, NO_BALANCE)
+            expired[lot.lot_id] = (already + lot.left, lot.earned_us)
         head.expired = expired
 
 

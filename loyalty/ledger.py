@@ -143,7 +143,7 @@ class Work:
         if terms.pending is not None:
             matures_us = shifted_us(earned_us, terms.pending, zone)
             if matures_us > self.now_us:
-                self._credit_pending(terms, zone, parts, Lot(lot_id, earned_us, ends_us, 0), matures_us, against)
+                self._credit_pending(terms, plan, parts, Lot(lot_id, earned_us, ends_us, 0), matures_us, against)
                 return
         owed = head.debts.get(currency, 0)
         account = available_of(head.member)
@@ -180,18 +180,19 @@ class Work:
     def end_of_life(self, terms: Currency, earned_us: int, zone: ZoneInfo, own_us: int | None = None) -> int | None:
         """When points that were earned then end, or `own_us`; None: never, or by the member's inactivity."""
         if own_us is not None:
-            self._is_due_by(terms, own_us, zone)
+            self.is_due_by(terms, own_us, zone)
             return own_us
         if terms.expiry is None:
             return None
         ends_us = life_end_us(earned_us, terms.expiry, zone)
         if terms.expiry.restart_on:
-            ends_us = self.head.active_until.get(terms.id, ends_us)
+            held = self.head.active_until.get(terms.id, 0)
+            ends_us = held if held > earned_us else ends_us  # An end that has passed was that of other points.
             self.head.active_until = {**self.head.active_until, terms.id: ends_us}
-        self._is_due_by(terms, ends_us, zone)
+        self.is_due_by(terms, ends_us, zone)
         return None if terms.expiry.restart_on else ends_us
 
-    def _is_due_by(self, terms: Currency, ends_us: int, zone: ZoneInfo) -> None:
+    def is_due_by(self, terms: Currency, ends_us: int, zone: ZoneInfo) -> None:
         """Have the account looked at when points end, and when the member is told of it."""
         self.is_due(ends_us)
         if terms.expiry is not None and terms.expiry.notice is not None:
@@ -205,13 +206,13 @@ class Work:
     def _credit_pending(
         self,
         terms: Currency,
-        zone: ZoneInfo,
+        plan: Plan,
         parts: Sequence[tuple[str, int]],
         lot: Lot,
         matures_us: int,
         against: str,
     ) -> None:
-        """Give (rule, points) that mature later; `lot` is the one they live in, empty."""
+        """Give (rule, points) that mature later; `lot` is the one they live in, empty. `plan` is their version."""
         head, account = self.head, pending_of(self.head.member)
         total = 0
         for rule, amount in parts:
@@ -231,8 +232,9 @@ class Work:
             fixed = expiry is not None and not expiry.restart_on
             ends_us = lot.ends_us  # an end of its own
             if ends_us is None and expiry is not None and fixed:
-                ends_us = life_end_us(lot.earned_us, expiry, zone)
-            head.maturing = (*head.maturing, Maturing(terms.id, lot._replace(ends_us=ends_us, left=total), matures_us))
+                ends_us = life_end_us(lot.earned_us, expiry, plan.program.zone)
+            lot = lot._replace(ends_us=ends_us, left=total)
+            head.maturing = (*head.maturing, Maturing(terms.id, lot, matures_us, plan.program.version))
         self.is_due(matures_us)
         self._move(terms.id, 0, total)
 
@@ -297,8 +299,8 @@ class Work:
         self.postings.append(Posting(available_of(self.head.member), currency, -lot.left, rule, lot.lot_id))
         self._move(currency, -lot.left)
 
-    def mature(self, one: Maturing, rule: str) -> None:
-        """Make pending points of one lot spendable: they pay a debt first."""
+    def mature(self, one: Maturing, rule: str, plan: Plan) -> None:
+        """Make pending points of one lot spendable: they pay a debt first. `plan` is the version of their earning."""
         head, currency, lot = self.head, one.currency, one.lot
         owed = head.debts.get(currency, 0)
         paid = min(owed, lot.left)
@@ -311,9 +313,8 @@ class Work:
         if lot.left > paid:
             self.postings.append(Posting(available_of(head.member), currency, lot.left - paid, rule, lot.lot_id))
             head.lots[currency] = lots.put_back(head.lots.get(currency, ""), lot._replace(left=lot.left - paid))
-            terms = self.plan.currencies.get(currency)
-            if terms is not None and lot.ends_us is None:
-                self.end_of_life(terms, lot.earned_us, self.plan.program.zone)
+            if lot.ends_us is None and currency in plan.currencies:
+                self.end_of_life(plan.currencies[currency], lot.earned_us, plan.program.zone)
         self._move(currency, lot.left, -lot.left)
 
     def notify(self, kind: str, details: Mapping[str, Any]) -> None:

@@ -298,7 +298,8 @@ class Programs:
         """Until when a purchase is kept: as long as it may be returned, and as long as it may come again."""
         if self.remembered_us is None:
             return None
-        return max(time_us + self.returnable_us, now_us + self.remembered_us)
+        # What is sent in time may come late, so the two times add up.
+        return max(time_us + self.returnable_us, now_us) + self.remembered_us
 
     @property
     def plans(self) -> Sequence[Plan]:

@@ -61,6 +61,8 @@ def raise_tier(work: Work, local: Local, reason: str, transaction_id: str = "", 
     held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
     number = number_of(work, tiers, local)
     index = sums.level_reached(tiers, held, number, max(_index(work), work.plan.level_index.get(at_least, 0)))
+    if at_least and work.plan.level_index.get(at_least, -1) >= _index(work):
+        head.tier_rise = None  # Whoever gives a tier by hand means it to stay when a purchase goes back.
     level = tiers.levels[index]
     raised = level.id != head.tier
     if raised:

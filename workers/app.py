@@ -6,10 +6,13 @@ state and delivery are ours (lanes, checkpoint, ownership).
 Invariants:
   F1 no web server of Faust's: it would listen on all interfaces
   F2 stdout stays stdout: Faust would turn it into log warnings
-  F3 on SIGTERM the batch in flight is finished, the group is left, and the exit code is 0
+  F3 on SIGTERM the batch in flight is finished, and the exit code is 0; the group is left, unless Faust hangs in it:
+     then its session timeout does it
 """
 
 import asyncio
+import logging
+import os
 import sys
 import threading
 from collections.abc import Mapping
@@ -34,6 +37,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _STOP_SECONDS_MAX: Final = 25.0
 """For a clean end. Below what supervisors wait by default (30 s) before they kill."""
+
+_LEAVE_SECONDS_MAX: Final = 8.0
+"""For the clients' and Faust's own end when no batch is under way: they may hang when a rebalance begins just then."""
 
 _BEAT_SECONDS: Final = 1.0
 
@@ -167,6 +173,9 @@ class Process(faust.Worker):
         watchdog = threading.Timer(_STOP_SECONDS_MAX, self._stuck)
         watchdog.daemon = True
         watchdog.start()
+        leaving = threading.Timer(_LEAVE_SECONDS_MAX, self._leave)
+        leaving.daemon = True
+        leaving.start()
         await self._ownership.stop()
         await super().on_stop()
 
@@ -175,7 +184,18 @@ class Process(faust.Worker):
             self._health.beat()
             await asyncio.sleep(_BEAT_SECONDS)
 
+    def _leave(self) -> None:
+        if self._ownership.is_at_work():
+            return  # Its batch gets the rest of the time.
+        _log.warning("stopped", exit_code=0, left_the_group=False)
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
     def _stuck(self) -> None:
+        for task in asyncio.all_tasks(self.loop):
+            task.print_stack(file=sys.stderr)  # Where it hangs is all that can be learned from it.
         self._end_process("stopping", TimeoutError(f"the worker did not stop within {_STOP_SECONDS_MAX} s"))
 
 

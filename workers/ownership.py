@@ -89,6 +89,10 @@ class Ownership:
         too_old = age > 2 * self._terms.transaction_timeout_seconds
         return f"a batch has been under way for {age:.0f} s" if too_old else None
 
+    def is_at_work(self) -> bool:
+        """Whether a batch is under way. May be asked from any thread."""
+        return self._lanes.batch_age_seconds() > 0
+
     def partitions(self) -> list[Partition]:
         """The partitions whose state is held."""
         return list(self._partitions.values())

@@ -130,14 +130,14 @@ def mixed(count: int, *, members: int, seed: int) -> list[Sent]:
 
 
 def _adjustment(sent: Sent, chance: random.Random) -> Sent:
-    """By hand, at the time of a purchase: given, taken, or brought in with an end of its own."""
+    """By hand, at the time of a purchase: given, taken, or brought in with an end that no run lives to see."""
     sale = orjson.loads(sent.raw)
     kind = chance.choice(("goodwill", "correction", "opening"))
     points = chance.randint(-40, -1) if kind == "correction" else chance.randint(1, 200)
     name = f"adjust-{sale['id']}"
     data = {"adjustment_id": name, "kind": kind, "points": points, "reason": "asked", "operator": "anna"}
     if kind == "opening":
-        data["ends_at"] = instant_text(instant_us(sale["time"]) + 5 * 24 * 60 * MINUTE_US)
+        data["ends_at"] = instant_text(instant_us(sale["time"]) + 40 * 365 * 24 * 60 * MINUTE_US)
     made = event("adjustment", name, sent.member, data, time=sale["time"])
     return Sent("commands", sent.member, orjson.dumps(made), "adjustment")
 

@@ -25,11 +25,12 @@ earn:
     on: referral
     give: {referrer: 300, referee: 150}
     when: {stage: signed_up}
-returns: {keep: P400D, negative: allow}
+returns: {keep: P400D, negative: allow, blind: refuse}
+adjustments: {negative: allow}
 stream: {max_late: none}
 """
 """Nothing in it depends on the order in which a member's events of different topics are taken: totals can be compared
-over runs that took them in different orders."""
+over runs that took them in different orders. So nothing may stop at what a member has at the moment."""
 
 
 def written(text: str, path: Path) -> Path:

@@ -51,7 +51,7 @@ def test_workers_killed_at_random_moments_lose_and_double_nothing(cluster: Clust
         # On a machine that starves them, a worker may miss its heartbeats, and has to end when it finds itself fenced.
         if worker.process.poll() is None:
             worker.stop()
-        assert worker.process.returncode == 0 or _was_fenced(worker)
+        assert worker.process.returncode == 0 or _was_fenced(worker) or _hung(worker)
     cluster.check_exactly_once()
 
 
@@ -70,9 +70,31 @@ def test_a_worker_that_froze_in_a_transaction_is_fenced_when_it_wakes(cluster: C
     cluster.check_exactly_once()
 
 
+def test_a_worker_whose_framework_hangs_on_the_way_out_ends_all_the_same(cluster: Cluster) -> None:
+    """By then its batches are written and its right to write is given up: it ends well, and the next one goes on."""
+    cluster.publish(300)
+    first = cluster.start(LOYALTY_TEST_HANG_IN_STOP="1")
+    cluster.wait_decided()
+    assert first.stop() == 0
+    stopped = first.logged("stopped")
+    assert stopped is not None
+    assert stopped["left_the_group"] is False
+    cluster.publish(300)
+    second = cluster.start()
+    cluster.wait_decided()
+    assert second.stop() == 0
+    cluster.check_exactly_once()
+
+
 def _was_fenced(worker: WorkerProcess) -> bool:
     stopped = worker.logged("stopped")
     return worker.process.returncode == 70 and stopped is not None and stopped["error"] in FENCED
+
+
+def _hung(worker: WorkerProcess) -> bool:
+    """Told to stop in the moment of a rebalance, clients may not answer any more: it then ends itself, and says so."""
+    stopped = worker.logged("stopped")
+    return worker.process.returncode == 70 and stopped is not None and stopped.get("what") == "stopping"
 
 
 def _owned(metrics: str) -> int:

@@ -1,14 +1,17 @@
 """A worker process for tests: the real worker, wired with the counting decider.
 
 Run as `python -m tests.integration.worker_process`. Settings come from LOYALTY_*, as always; LOYALTY_TEST_* say what
-the test wants: VERSIONS (JSON of the programs held), and after which stage of a batch to die, freeze or dawdle.
+the test wants: VERSIONS (JSON of the programs held), after which stage of a batch to die, freeze or dawdle, and whether
+Faust is to hang when it stops.
 """
 
+import asyncio
 import os
 import signal
 import sys
 import time
 
+import faust
 import orjson
 
 from config.settings import load_settings
@@ -20,6 +23,7 @@ from workers.wire import wire
 
 DIE, FREEZE, DAWDLE = "LOYALTY_TEST_DIE_AFTER", "LOYALTY_TEST_FREEZE_AFTER", "LOYALTY_TEST_DAWDLE_AFTER"
 VERSIONS = "LOYALTY_TEST_VERSIONS"
+HANG = "LOYALTY_TEST_HANG_IN_STOP"
 DAWDLE_SECONDS = 0.05
 
 
@@ -34,8 +38,15 @@ def probe(stage: Stage, _partition: int) -> None:
         time.sleep(DAWDLE_SECONDS)
 
 
+async def hang(_app: faust.App) -> None:
+    """Stands for Faust's stop: as it is when a rebalance begins in that moment."""
+    await asyncio.sleep(3_600)
+
+
 def main() -> int:
     """Run the worker and return its exit code."""
+    if os.environ.get(HANG):
+        faust.App.stop = hang  # type: ignore[method-assign, assignment]
     settings = load_settings()
     configure_logs(settings.log_level, json=True)
     versions = {name: tuple(held) for name, held in orjson.loads(os.environ[VERSIONS]).items()}
