@@ -14,10 +14,11 @@ Not here: orders of operators other than these.
 from typing import Any
 
 from loyalty.calendar import local_time
-from loyalty.decisions import Code, Posting, Refusal
+from loyalty.decisions import Code, Refusal
 from loyalty.facts import Adjustment
-from loyalty.ledger import ADJUSTED, DEBT, NO_BALANCE, OPENING, Work, available_of, lot_id_of
+from loyalty.ledger import ADJUSTED, NO_BALANCE, OPENING, Work, lot_id_of
 from loyalty.program import Currency
+from loyalty.returns import take_back
 from loyalty.standing import qualify, raise_tier
 
 KIND = "adjustment"
@@ -40,7 +41,8 @@ def decide_adjustment(work: Work, fact: Adjustment) -> Refusal | None:
         return refusal
     lot_id = lot_id_of(work.cause, fact.member, KIND, terms.id)
     if fact.points < 0:
-        _take(work, fact, terms.id)
+        # In the order of use; what is not there becomes a debt.
+        take_back(work, terms.id, fact.kind, -fact.points, "", debt=True, against=ADJUSTED)
     else:
         earned_us = work.time_us if fact.earned_at_us is None else fact.earned_at_us
         against = OPENING if fact.kind == OPENING_KIND else ADJUSTED
@@ -69,17 +71,6 @@ def _not_enough(work: Work, fact: Adjustment, terms: Currency) -> Refusal | None
         Code.NOT_ENOUGH_POINTS,
         f"the member has {has} {terms.id} in the smallest unit: take no more than that, or let the program allow it",
     )
-
-
-def _take(work: Work, fact: Adjustment, currency: str) -> None:
-    """Take points in the order of use; what is not there becomes a debt."""
-    found = work.take(currency, -fact.points, "")
-    work.postings.append(Posting(ADJUSTED, currency, -fact.points, fact.kind, ""))
-    work.postings.extend(Posting(part.account, currency, -part.points, fact.kind, part.lot) for part in found)
-    owed = -fact.points - sum(part.points for part in found)
-    if owed:
-        work.owe(currency, owed)
-        work.postings.append(Posting(available_of(fact.member), currency, -owed, fact.kind, DEBT))
 
 
 def _step(fact: Adjustment) -> dict[str, Any]:

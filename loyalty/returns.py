@@ -202,13 +202,7 @@ def _give_back(
             earned = record.time_us, plan
             work.credit(rule.currency, [(rule_id, after - before)], lot_id, RETURNED, earned=earned)
         else:
-            expired = work.return_expired(lot_id, before - after)
-            if expired:
-                said["expired_before"] = expired
-            debt = plan.program.returns.negative == "allow"
-            missing = take_back(work, rule.currency, rule_id, before - after - expired, lot_id, debt=debt)
-            if missing:
-                said["not_recouped"] = missing
+            said |= recoup(work, plan, rule.currency, rule_id, before - after, lot_id)
         steps.append(said)
     if steps:
         back = {line.line_id: [line.quantity_micro, line.amount_minor] for line in lines}
@@ -230,10 +224,28 @@ def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str,
             caps.freed(work.head.counters, rule_id, rule.caps, had - has, bool(had) - bool(has), local, record)
 
 
-def take_back(work: Work, currency: str, rule_id: str, amount: int, lot_id: str, *, debt: bool = False) -> int:
-    """Post what goes back of a rule's points, out of lot `lot_id` first; answers what could not be had.
+def recoup(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> dict[str, int]:
+    """Take back what a rule gave into a lot; answers what of it was not to be had, for the entry's step.
 
-    With `debt` all of it goes back: what is missing becomes a debt.
+    What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise.
+    """
+    said = {}
+    expired = work.return_expired(lot_id, amount)
+    if expired:
+        said["expired_before"] = expired
+    debt = plan.program.returns.negative == "allow"
+    missing = take_back(work, currency, rule_id, amount - expired, lot_id, debt=debt)
+    if missing:
+        said["not_recouped"] = missing
+    return said
+
+
+def take_back(
+    work: Work, currency: str, rule_id: str, amount: int, lot_id: str, *, debt: bool = False, against: str = RETURNED
+) -> int:
+    """Post points that are taken from the member, out of lot `lot_id` first; answers what could not be had.
+
+    With `debt` all of it goes: what is missing becomes a debt. `against` is the other side of the postings.
     """
     parts = work.take(currency, amount, lot_id)
     missing = amount - sum(part.points for part in parts)
@@ -242,7 +254,7 @@ def take_back(work: Work, currency: str, rule_id: str, amount: int, lot_id: str,
         parts.append(Taken(available_of(work.head.member), DEBT, missing))
         missing = 0
     if amount > missing:
-        work.postings.append(Posting(RETURNED, currency, amount - missing, rule_id, ""))
+        work.postings.append(Posting(against, currency, amount - missing, rule_id, ""))
     work.postings.extend(Posting(part.account, currency, -part.points, rule_id, part.lot) for part in parts)
     return missing
 

@@ -18,7 +18,7 @@ from loyalty.calendar import Local, local_time, shifted_us
 from loyalty.facts import Review
 from loyalty.ledger import Work
 from loyalty.memory import key_digest, recall
-from loyalty.returns import KIND, take_back
+from loyalty.returns import KIND, recoup
 from loyalty.standing import qualify
 
 if TYPE_CHECKING:
@@ -85,13 +85,7 @@ def _removed(programs: "Programs", work: Work, fact: Review) -> None:
 def _taken_back(work: Work, plan: "Plan", one: Given, part: GivenPart, local: Local, review_id: str) -> dict[str, Any]:
     """Take back what one rule gave; answers how, as a step."""
     said: dict[str, Any] = {"review_id": review_id, "rule": part.rule, "held_before": part.points, "held_after": 0}
-    expired = work.return_expired(part.lot_id, part.points)
-    if expired:
-        said["expired_before"] = expired
-    debt = plan.program.returns.negative == "allow"
-    missing = take_back(work, part.currency, part.rule, part.points - expired, part.lot_id, debt=debt)
-    if missing:
-        said["not_recouped"] = missing
+    said |= recoup(work, plan, part.currency, part.rule, part.points, part.lot_id)
     for rule, _ in plan.activities[ON]:
         if rule.id == part.rule:
             event = SimpleNamespace(**one.values)
