@@ -87,6 +87,17 @@ NOT_ENROLLED_US = -1
 """Stands for the enrollment of an account that only holds returns which wait for their purchase."""
 
 
+def added_to(
+    maturing: tuple[Maturing, ...], lot_id: str, *, points: int = 0, qualifies: int = 0
+) -> tuple[Maturing, ...] | None:
+    """The pending points with more in one lot; None when the lot is not among them."""
+    for at, one in enumerate(maturing):
+        if one.lot.lot_id == lot_id:
+            more = one._replace(lot=one.lot._replace(left=one.lot.left + points), qualifies=one.qualifies + qualifies)
+            return (*maturing[:at], more, *maturing[at + 1 :])
+    return None
+
+
 @dataclass(slots=True)
 class Head:
     """The account of one member.

@@ -16,7 +16,8 @@ from typing import Any
 from loyalty.calendar import local_time
 from loyalty.decisions import Code, Refusal
 from loyalty.facts import Adjustment
-from loyalty.ledger import ADJUSTED, NO_BALANCE, OPENING, Work, lot_id_of
+from loyalty.ledger import NO_BALANCE, Work, lot_id_of
+from loyalty.postings import ADJUSTED, OPENING
 from loyalty.program import Currency
 from loyalty.returns import take_back
 from loyalty.standing import qualify, raise_tier

@@ -54,7 +54,6 @@ Without a bound, one id that thousands share would grow until no transaction tha
 """
 _PART_CHARS = 300
 
-APPLIED = Outcome.APPLIED
 DUPLICATE = Decision(Outcome.DUPLICATE)
 
 
@@ -105,15 +104,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     refusal = _remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    decision = Decision(
-        APPLIED,
-        {keys[0]: work.head, **work.writes},
-        tuple(work.entries),
-        work.balance_changes(),
-        tuple(work.tiers),
-        tuple(work.awards),
-        notices=tuple(work.notices),
-    )
+    decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
         decision = settled(programs, decision, fact, now_us)
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)

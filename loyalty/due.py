@@ -12,7 +12,7 @@ Invariants:
 Not here: who is due (the worker's index of instants).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key
@@ -77,15 +77,7 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
         oldest_us = at_us - programs.returnable_us - programs.remembered_us
         draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
     draft.due_us = min(_instants(draft, latest), default=None)
-    return Decision(
-        Outcome.APPLIED,
-        {head_key(draft.member): None if _only_waited(draft) else draft},
-        tuple(work.entries),
-        work.balance_changes(),
-        tuple(work.tiers),
-        notices=tuple(work.notices),
-        dead=dead,
-    )
+    return work.decision({key: None if _only_waited(draft) else draft}, dead)
 
 
 def _only_waited(head: Head) -> bool:
@@ -217,10 +209,6 @@ def _give_notice(work: Work, plan: "Plan") -> None:
             told_us = _told_us(head, plan, currency, ends_us)
             if told_us is not None and told_us <= work.time_us:
                 told[currency] = ends_us
-                work.notify(POINTS_EXPIRING, _points_expiring(currency, points, ends_us))
+                work.notify(POINTS_EXPIRING, {"currency": currency, "points": points, "ends_us": ends_us})
     if told:
         head.noticed = {**head.noticed, **told}
-
-
-def _points_expiring(currency: str, points: int, ends_us: int) -> Mapping[str, Any]:
-    return {"currency": currency, "points": points, "ends_us": ends_us}

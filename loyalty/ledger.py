@@ -1,20 +1,12 @@
 """The books: postings of one decision, gathered into entries that must balance.
 
-Accounts of the books:
-  member:<id>:available   what a member may spend (a debt makes it negative)
-  member:<id>:pending     what is still to mature
-  program:earned          the other side of points given
-  program:returned        the other side of points taken back by returns
-  program:expired         the other side of points whose life has ended
-  program:adjusted        the other side of points that an operator gave or took
-  program:opening         the other side of points brought in from an older system
-
 Invariants:
   B1 the postings of an entry sum to zero in each currency; otherwise nothing of the event is booked
   B2 credits pay a debt first; what is left becomes a lot. Pending points pay no debt before they mature
   B3 `due_us` of the account is never later than the next instant of what is booked here
 
-Not here: why points move (purchases.py, returns.py, activities.py, adjustments.py).
+Not here: the accounts of the books (postings.py); why points move (purchases.py, returns.py, activities.py,
+adjustments.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,46 +14,31 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from loyalty import lots
-from loyalty.account import Head, Maturing
+from loyalty.account import Head, Maturing, added_to
 from loyalty.calendar import life_end_us, notice_us, shifted_us
-from loyalty.decisions import BalanceChange, Entry, Notice, Posting, TierChange, derived_id
+from loyalty.decisions import (
+    BalanceChange,
+    Dead,
+    Decision,
+    Entry,
+    Notice,
+    Outcome,
+    Posting,
+    TierChange,
+    derived_id,
+)
 from loyalty.facts import Award, Cause
 from loyalty.lots import Lot
 from loyalty.plan import Plan
+from loyalty.postings import DEBT, EARNED, EXPIRED, available_of, check_balanced, pending_of
 from loyalty.program import Currency
 
-EARNED = "program:earned"
-RETURNED = "program:returned"
-EXPIRED = "program:expired"
-ADJUSTED = "program:adjusted"
-OPENING = "program:opening"
-DEBT = "debt"
-"""Stands for the lot of a posting that pays or makes a debt."""
-
 NO_BALANCE = (0, 0)
-
-
-class LedgerImbalance(Exception):
-    """An entry whose postings do not sum to zero: a fault of the engine, never of the event."""
-
-    def __init__(self, entry: Entry) -> None:
-        """Say which entry."""
-        super().__init__(f"postings of entry {entry.entry_id} ({entry.kind}) do not sum to zero: {entry.postings}")
 
 
 def lot_id_of(cause: Cause, member: str, kind: str, currency: str) -> str:
     """The lot that a member's points of this cause, kind of entry and currency live in."""
     return derived_id(cause, "lot", member, kind, currency)[:16]
-
-
-def available_of(member: str) -> str:
-    """The account of what a member may spend."""
-    return f"member:{member}:available"
-
-
-def pending_of(member: str) -> str:
-    """The account of what is still to mature."""
-    return f"member:{member}:pending"
 
 
 class Taken(NamedTuple):
@@ -222,19 +199,16 @@ class Work:
                 self.postings.append(Posting(account, terms.id, amount, rule, lot.lot_id))
         if not total:
             return
-        for at, one in enumerate(head.maturing):
-            if one.lot.lot_id == lot.lot_id:
-                more = one._replace(lot=one.lot._replace(left=one.lot.left + total))
-                head.maturing = (*head.maturing[:at], more, *head.maturing[at + 1 :])
-                break
-        else:
+        maturing = added_to(head.maturing, lot.lot_id, points=total)
+        if maturing is None:
             expiry = terms.expiry
             fixed = expiry is not None and not expiry.restart_on
             ends_us = lot.ends_us  # an end of its own
             if ends_us is None and expiry is not None and fixed:
                 ends_us = life_end_us(lot.earned_us, expiry, plan.program.zone)
             lot = lot._replace(ends_us=ends_us, left=total)
-            head.maturing = (*head.maturing, Maturing(terms.id, lot, matures_us, plan.program.version))
+            maturing = (*head.maturing, Maturing(terms.id, lot, matures_us, plan.program.version))
+        head.maturing = maturing
         self.is_due(matures_us)
         self._move(terms.id, 0, total)
 
@@ -361,6 +335,19 @@ class Work:
         self.postings.clear()
         self.entries.append(entry)
 
+    def decision(self, writes: Mapping[str, Any], dead: tuple[Dead, ...] = ()) -> Decision:
+        """What was done, as an answer that writes these records. To be asked for once: balance changes are numbered."""
+        return Decision(
+            Outcome.APPLIED,
+            writes,
+            tuple(self.entries),
+            self.balance_changes(),
+            tuple(self.tiers),
+            tuple(self.awards),
+            notices=tuple(self.notices),
+            dead=dead,
+        )
+
     def balance_changes(self) -> tuple[BalanceChange, ...]:
         """One message for each currency whose balance this cause changed, in the order of the account."""
         head = self.head
@@ -388,12 +375,3 @@ class Work:
                 )
             )
         return tuple(found)
-
-
-def check_balanced(entry: Entry) -> None:
-    """Raise LedgerImbalance unless the postings sum to zero in each currency."""
-    sums: dict[str, int] = {}
-    for posting in entry.postings:
-        sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount
-    if any(sums.values()):
-        raise LedgerImbalance(entry)

@@ -91,15 +91,7 @@ def _taken_up(programs: "Programs", decision: Decision, keys: tuple[str, str], o
     changed = decide_return(work, fact, record, of_purchase)
     if isinstance(changed, PurchaseRecord):
         taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, now_us)
-        return Decision(
-            Outcome.APPLIED,
-            {keys[0]: draft, **work.writes, keys[1]: changed._replace(returns=taken)},
-            tuple(work.entries),
-            work.balance_changes(),
-            tuple(work.tiers),
-            tuple(work.awards),
-            notices=tuple(work.notices),
-        )
+        return work.decision({keys[0]: draft, **work.writes, keys[1]: changed._replace(returns=taken)})
     draft = _without(head, one)  # what was begun above is thrown away with its draft
     draft.seen = _unremembered(draft.seen, fact)
     return Decision(Outcome.APPLIED, {keys[0]: draft}, dead=(Dead(fact, changed),))

@@ -28,8 +28,9 @@ from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Posting, Refusal
 from loyalty.earning import Earned, basket_of, evaluate, whole_points
 from loyalty.facts import Cause, Line, Return, ReturnLine
-from loyalty.ledger import DEBT, RETURNED, Taken, Work, available_of, lot_id_of
+from loyalty.ledger import Taken, Work, lot_id_of
 from loyalty.plan import Plan
+from loyalty.postings import DEBT, RETURNED, available_of
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
 from loyalty.standing import qualify

@@ -4,7 +4,7 @@ Not here: the sums themselves (tiers.py), the end of a tier's period (tier_life.
 """
 
 from loyalty import tiers as sums
-from loyalty.account import TierRise
+from loyalty.account import TierRise, added_to
 from loyalty.calendar import Local, local_time, notice_us, shifted_us, tier_end_us
 from loyalty.decisions import TierChange, derived_id
 from loyalty.ledger import Work
@@ -23,11 +23,10 @@ def qualify(work: Work, tiers: Tiers, local: Local, amount: int, lot_id: str) ->
     """Add `amount` to the sum of the event's period; for points that are pending in the lot, once they mature."""
     maturing = work.head.maturing
     if maturing and tiers.basis == "points":
-        for at, one in enumerate(maturing):
-            if one.lot.lot_id == lot_id:
-                changed = one._replace(qualifies=one.qualifies + amount)
-                work.head.maturing = (*maturing[:at], changed, *maturing[at + 1 :])
-                return
+        changed = added_to(maturing, lot_id, qualifies=amount)
+        if changed is not None:
+            work.head.maturing = changed
+            return
     settle(work, tiers, local, amount)
 
 

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from loyalty.account import Head
 from loyalty.calendar import local_time
 from loyalty.decisions import Entry
-from loyalty.ledger import EARNED, RETURNED
+from loyalty.postings import EARNED, RETURNED
 from loyalty.program import Program
 
 EXAMPLES_MAX = 20

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from loyalty.decisions import Decision, Outcome
 from loyalty.due import TYPE as DUE_TYPE
 from loyalty.facts import Award, Fact
-from loyalty.ledger import EARNED, EXPIRED, RETURNED
+from loyalty.postings import EARNED, EXPIRED, RETURNED
 from workers.records import DeadLetter
 
 AWARD_TYPE = "loyalty.award.v1"

@@ -10,7 +10,7 @@ from typing import Any
 
 from loyalty.decisions import Entry
 from loyalty.facts import MICRO
-from loyalty.ledger import EARNED, RETURNED
+from loyalty.postings import EARNED, RETURNED
 from loyalty.program import Program
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_words import number

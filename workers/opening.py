@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from loyalty.decisions import Entry
-from loyalty.ledger import OPENING
+from loyalty.postings import OPENING
 from schemas.decode import decode
 from schemas.refusals import Undecodable
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.decisions import Outcome
-from loyalty.ledger import ADJUSTED, OPENING
+from loyalty.postings import ADJUSTED, OPENING
 from tests.laws.worlds import examples
 from tests.loyalty.books import BASE, Books, program
 from tests.loyalty.events import adjustment, purchase

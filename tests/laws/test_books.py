@@ -10,7 +10,7 @@ from hypothesis import given
 
 from loyalty.account import PurchaseRecord
 from loyalty.calendar import local_time, period_key, window_start_ordinal
-from loyalty.ledger import EARNED, RETURNED
+from loyalty.postings import EARNED, RETURNED
 from loyalty.program import Duration
 from loyalty.tiers import period_number, qualifying_sum
 from tests.laws.worlds import World, examples, worlds

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from loyalty.account import Head
 from loyalty.calendar import life_end_us
 from loyalty.due import POINTS_EXPIRING
-from loyalty.ledger import EARNED, EXPIRED, RETURNED
 from loyalty.lots import parsed
+from loyalty.postings import EARNED, EXPIRED, RETURNED
 from tests.laws.cluster import HOUR_US, assert_replayed, worked_as_time_passes
 from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from loyalty.decisions import Entry, TierChange
-from loyalty.ledger import DEBT
+from loyalty.postings import DEBT
 from workers.books.kinds import is_members, pot_of
 
 By = Literal["event", "recorded"]

@@ -7,7 +7,7 @@ named after it.
 from typing import Final, NamedTuple
 
 from loyalty.decisions import Entry, Posting
-from loyalty.ledger import ADJUSTED, EARNED, EXPIRED, OPENING, RETURNED
+from loyalty.postings import ADJUSTED, EARNED, EXPIRED, OPENING, RETURNED
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with: member:<id>:available, member:<id>:pending."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from loyalty.decisions import Entry
 from loyalty.facts import MICRO
-from loyalty.ledger import DEBT
+from loyalty.postings import DEBT
 from schemas.encode import instant_text
 from workers.books.kinds import is_members, moved, pot_of, what_happened
 from workers.books.names import Names, number

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from loyalty.decisions import Entry
-from loyalty.ledger import DEBT
+from loyalty.postings import DEBT
 from workers.books.kinds import is_members, pot_of
 
 FOUND_MAX = 100

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from loyalty.activities import ENROLLMENT
-from loyalty.ledger import EARNED, RETURNED
+from loyalty.postings import EARNED, RETURNED
 from loyalty.purchases import KIND as PURCHASE
 from workers.records import ERRORS_HEADER
 from workers.topic_words import DEAD_LETTERS
