@@ -12,6 +12,8 @@ Invariants:
 Not here: debt (account.py), when lots end (they never do yet).
 """
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 NEVER = ""
@@ -39,16 +41,18 @@ def added(lots: str, lot: Lot) -> str:
     return lots + text_of(lot)
 
 
-def parsed(lots: str) -> list[Lot]:
+# Whoever looks at an account because it is due asks several times; a few texts are kept, since they may be long.
+@lru_cache(maxsize=4)
+def parsed(lots: str) -> tuple[Lot, ...]:
     """The lots, in order of booking."""
     found = []
     for text in lots.split(";")[:-1]:
         lot_id, earned, ends, left = text.split(",")
         found.append(Lot(lot_id, int(earned), int(ends) if ends else None, int(left)))
-    return found
+    return tuple(found)
 
 
-def joined(lots: list[Lot]) -> str:
+def joined(lots: Iterable[Lot]) -> str:
     """The text of the lots that have something left."""
     return "".join(map(text_of, lots))
 
@@ -67,7 +71,7 @@ def taken(lots: str, amount: int, first: str = "") -> tuple[str, list[tuple[str,
 
     Returns the lots that remain and what came from which lot; that may sum to less than `amount`.
     """
-    all_lots = parsed(lots)
+    all_lots = list(parsed(lots))
     order = sorted(range(len(all_lots)), key=lambda i: (all_lots[i].lot_id != first, *_use_order(all_lots[i])))
     parts = []
     for i in order:
@@ -83,7 +87,7 @@ def taken(lots: str, amount: int, first: str = "") -> tuple[str, list[tuple[str,
 
 def put_back(lots: str, lot: Lot) -> str:
     """Put points into lot `lot.lot_id`, which is made again if it is gone."""
-    all_lots = parsed(lots)
+    all_lots = list(parsed(lots))
     for i, present in enumerate(all_lots):
         if present.lot_id == lot.lot_id:
             all_lots[i] = present._replace(left=present.left + lot.left)

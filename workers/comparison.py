@@ -23,6 +23,7 @@ from loyalty.calendar import local_time
 from loyalty.decisions import Entry
 from loyalty.postings import EARNED, RETURNED
 from loyalty.program import Program
+from workers.books.kinds import is_members
 
 EXAMPLES_MAX = 20
 """How many events are named whose dead letters differ."""
@@ -54,7 +55,7 @@ class Tally:
         """Count an entry by the side that is not the member's."""
         month = ""
         for posting in entry.postings:
-            if posting.account.startswith("member:"):
+            if is_members(posting):
                 continue
             if not month:
                 local = local_time(entry.time_us, self.zone)

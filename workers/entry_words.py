@@ -10,12 +10,10 @@ from typing import Any
 
 from loyalty.decisions import Entry
 from loyalty.facts import MICRO
-from loyalty.postings import EARNED, RETURNED
 from loyalty.program import Program
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_words import number
-
-_OTHER_SIDE = (EARNED, RETURNED)
+from workers.books.kinds import moved
 
 
 def points_words(amount: int, currency: str, program: Program) -> str:
@@ -29,11 +27,8 @@ def points_words(amount: int, currency: str, program: Program) -> str:
 
 def entry_words(entry: Entry, program: Program, money: str = "") -> Iterator[str]:
     """What the entry moved, then each step. `program` is the entry's version, `money` the purchase's if another."""
-    moved: dict[str, int] = {}
-    for posting in entry.postings:
-        if posting.account not in _OTHER_SIDE:
-            moved[posting.currency] = moved.get(posting.currency, 0) + posting.amount
-    total = ", ".join(points_words(amount, currency, program) for currency, amount in moved.items()) or "no points"
+    amounts = moved(entry).items()
+    total = ", ".join(points_words(amount, currency, program) for currency, amount in amounts) or "no points"
     yield f"{entry.reason}: {total}"
     for step in entry.steps:
         yield "  " + _step(step, program, money or program.money)

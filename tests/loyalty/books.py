@@ -6,9 +6,10 @@ records survive their encoding, the entries balance, and the account agrees with
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from loyalty.account import Head, PurchaseRecord, Record, head_key, purchase_key
+from loyalty.account import Head, PurchaseRecord, Record, State, head_key, purchase_key
 from loyalty.decide import decide, reads
 from loyalty.decisions import BalanceChange, Decision, Entry, Notice, Outcome, TierChange
 from loyalty.due import decide_due, is_due
@@ -20,6 +21,8 @@ from schemas.encode import encode_award, encode_balance, encode_entry, encode_no
 from schemas.program_load import parse_program
 from schemas.state import decode_record, due_of, encode_record
 from tests.loyalty.events import fact
+
+T = TypeVar("T")
 
 PLAIN = {
     "program": "test",
@@ -63,15 +66,7 @@ class Books:
         while due := [(record.due_us, key) for key, record in self.state.items() if is_due(record, until_us)]:
             due_us, key = min(due)
             assert due_us is not None
-            state = {key: self.state[key]}
-            before = copy.deepcopy(state) if self.careful else state
-            decision = decide_due(self.programs, state, key, due_us)
-            if self.careful:
-                assert state == before, "a decision changed what it was given"
-                assert decide_due(self.programs, state, key, due_us) == decision, "deciding twice gave two answers"
-                self._check(decision)
-            self._write(decision)
-            decisions.append(decision)
+            decisions.append(self._decided(decide_due, {key: self.state[key]}, key, due_us))
         return decisions
 
     def take(self, event: bytes | Fact, now_us: int | None = None) -> Decision:
@@ -83,16 +78,23 @@ class Books:
         now_us = what.time_us if now_us is None else now_us
         self.pass_time(now_us)
         state = {key: self.state[key] for key in reads(what) if key in self.state}
-        before = copy.deepcopy(state) if self.careful else state
-        decision = decide(self.programs, state, what, now_us)
-        if self.careful:
-            assert state == before, "a decision changed what it was given"
-            assert decide(self.programs, state, what, now_us) == decision, "deciding twice gave two answers"
-            self._check(decision)
-        self._write(decision)
+        decision = self._decided(decide, state, what, now_us)
         for award in decision.awards:
             self.awards.append(award)
             self.take(award, now_us)
+        return decision
+
+    def _decided(
+        self, of: Callable[[Programs, State, T, int], Decision], state: State, what: T, now_us: int
+    ) -> Decision:
+        """Decide, look at how it was done, and write what it changes."""
+        before = copy.deepcopy(state) if self.careful else state
+        decision = of(self.programs, state, what, now_us)
+        if self.careful:
+            assert state == before, "a decision changed what it was given"
+            assert of(self.programs, state, what, now_us) == decision, "deciding twice gave two answers"
+            self._check(decision)
+        self._write(decision)
         return decision
 
     def _write(self, decision: Decision) -> None:
