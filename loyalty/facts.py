@@ -220,5 +220,20 @@ class Adjustment(NamedTuple):
     ends_at_us: int | None
 
 
+class Restock(NamedTuple):
+    """Units that an operator adds to a limit, or takes from it. `member` is the limit's id (limits.py)."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    restock_id: str
+    units: int
+    reason: str
+    operator: str
+    reference: str
+
+
 Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Award
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""
