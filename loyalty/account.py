@@ -106,11 +106,11 @@ class Head:
     lots: currency -> lots (lots.py). qualifying: tier basis and window -> sums (tiers.py).
     counters: cap and period -> used (caps.py). seen: memory of events taken (memory.py).
 
-    What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
-    currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
-    told of (tier_life.py keeps notices of tiers there). expired: lot -> (points that expired in it and were not
-    returned yet, when they were earned). parked: returns that wait for their purchase, in order of arrival
-    (parking.py). given: what reviews gave, the latest last.
+    What few accounts have stands last, is replaced and never changed in place, and holds nothing when it is empty.
+    maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
+    alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
+    expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
     """
 
     member: str
@@ -128,7 +128,6 @@ class Head:
     lots: dict[str, str] = field(default_factory=dict)
     qualifying: dict[str, Sums] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    referral: ReferralLink | None = None
     seen: bytes = b""
     ledger_sequence: int = 0
     balances_sequence: int = 0
@@ -136,17 +135,20 @@ class Head:
     notices_sequence: int = 0
     due_us: int | None = None
     """No later than the next instant at which time alone changes this account; None when none does (due.py)."""
+    tier_until_us: int | None = None
+    """The first instant behind the tier's period; None: it has no end."""
+    tier_review_us: int | None = None
+    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
     noticed: Mapping[str, int] = field(default_factory=dict)
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_until_us: int | None = None
-    """The first instant behind the tier's period; None: it has no end."""
-    tier_review_us: int | None = None
-    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
     tier_rise: TierRise | None = None
+    surprised: tuple["Surprised", ...] = ()
+    """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -166,22 +168,23 @@ class Head:
             self.lots.copy(),
             self.qualifying.copy(),
             self.counters.copy(),
-            self.referral,
             self.seen,
             self.ledger_sequence,
             self.balances_sequence,
             self.tiers_sequence,
             self.notices_sequence,
             self.due_us,
+            self.tier_until_us,
+            self.tier_review_us,
+            self.referral,
             self.maturing,
             self.active_until,
             self.noticed,
             self.expired,
             self.parked,
             self.given,
-            self.tier_until_us,
-            self.tier_review_us,
             self.tier_rise,
+            self.surprised,
         )
 
 
@@ -240,6 +243,20 @@ def purchase_key(member: str, transaction_id: str) -> str:
     return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
 
 
+class Surprised(NamedTuple):
+    """What a surprise gave, for a purchase or review (`on`) of the id `reference`: what is left of it, in which lot."""
+
+    rule: str
+    on: str
+    reference: str
+    claim_id: str
+    time_us: int
+    version: str
+    currency: str
+    points: int
+    lot_id: str
+
+
 class Restocked(NamedTuple):
     """Units that an operator added to a limit, or took from it (below 0)."""
 
@@ -268,7 +285,8 @@ class Limit(NamedTuple):
     per: str = ""
     period: str = ""
     seen: bytes = b""
-    due_us: None = None
+    due_us: int | None = None
+    """A limit has nothing to be looked at for: always None."""
 
 
 class ClaimRecord(NamedTuple):

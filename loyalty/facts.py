@@ -177,21 +177,17 @@ class Engagement(NamedTuple):
 
 
 class Award(NamedTuple):
-    """Points that another member's event gave to this one; travels through the inbox.
-
-    `cause` is the event that gave them, `time_us` its time and `version` the program version that
-    decided it: the award is booked under both. `award_id` is derived, so sending it twice is harmless.
-    """
+    """A message: points that another member's event gave to this one."""
 
     cause: Cause
     member: str
     time_us: int
     body: bytes
     content: bytes
-    award_id: str
+    message_id: str
     from_member: str
-    rule: str
     version: str
+    rule: str
 
 
 class Adjustment(NamedTuple):
@@ -220,6 +216,60 @@ class Adjustment(NamedTuple):
     ends_at_us: int | None
 
 
+class Claim(NamedTuple):
+    """A message to a limit (limits.py): `from_member` asks for units; `message_id` is the claim's id.
+
+    `purpose` says who takes the answer; `key` and `reference` come back with it.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    units: int
+    purpose: str
+    key: str
+    reference: str
+
+
+class Release(NamedTuple):
+    """A message to a limit: of a claim only `left` units are still needed."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    claim_id: str
+    left: int
+
+
+class Answer(NamedTuple):
+    """A message of a limit, which `from_member` names: whether a claim's units are granted, all of them or none."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    claim_id: str
+    units: int
+    granted: bool
+    purpose: str
+    key: str
+    reference: str
+
+
 class Restock(NamedTuple):
     """Units that an operator adds to a limit, or takes from it. `member` is the limit's id (limits.py)."""
 
@@ -235,5 +285,18 @@ class Restock(NamedTuple):
     reference: str
 
 
-Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Award
+Message: TypeAlias = Award | Claim | Release | Answer
+"""What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
+
+All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
+program version that decided it: what they do is booked under these. `message_id` is derived from the cause, so sending
+one twice is harmless.
+"""
+
+MESSAGES = (Award, Claim, Release, Answer)
+"""The members of the union, to ask at run time."""
+
+Fact: TypeAlias = (
+    Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Message | Restock
+)
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

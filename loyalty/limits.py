@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from loyalty.account import ClaimRecord, Limit, Restocked, State, claim_key, limit_key
 from loyalty.calendar import DAY_US, day_start_us, local_time, period_key, period_last_ordinal
-from loyalty.decisions import Code, Decision, Outcome, Refusal, derived_id, refused
+from loyalty.decisions import Code, Decision, Outcome, derived_id, refused
 from loyalty.facts import Answer, Claim, Release, Restock
 from loyalty.identity import DUPLICATE, conflict, untimely
 from loyalty.memory import RECORD_BYTES, forget, key_digest, recall, remember
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from loyalty.ledger import Work
     from loyalty.plan import Plan, Programs
     from loyalty.program import LimitTerms
+
+OF_LIMITS = (Claim, Release, Restock)
+"""The facts that a limit's account decides, and no member's."""
 
 STOCK = "stock"
 BUDGET = "budget"
@@ -70,38 +73,15 @@ def claim(work: "Work", limit: str, units: int, purpose: str, key: str, referenc
     The answer comes as `Answer`, to be taken by `purpose` (answers.py). `key` and `reference` come back with it: the
     purpose's own key, and the transaction that it is about, or "".
     """
-    member = work.head.member
-    claim_id = derived_id(work.cause, "claim", limit, member, key)
-    digest = key_digest("claim", claim_id)
-    work.messages.append(
-        Claim(
-            work.cause,
-            limit,
-            work.time_us,
-            digest,
-            digest,
-            claim_id,
-            member,
-            work.plan.program.version,
-            units,
-            purpose,
-            key,
-            reference,
-        )
-    )
+    claim_id = derived_id(work.cause, "claim", limit, work.head.member, key)
+    work.messages.append(Claim(*work.heading(limit, claim_id), units, purpose, key, reference))
     return claim_id
 
 
 def release(work: "Work", limit: str, claim_id: str, left: int = 0) -> None:
     """Tell a limit that of a claim only `left` units are still needed."""
     release_id = derived_id(work.cause, "release", claim_id, str(left))
-    digest = key_digest("release", release_id)
-    version = work.plan.program.version
-    work.messages.append(
-        Release(
-            work.cause, limit, work.time_us, digest, digest, release_id, work.head.member, version, claim_id, left
-        )
-    )
+    work.messages.append(Release(*work.heading(limit, release_id), claim_id, left))
 
 
 # ------------------------------------------------------------------ what the limit's account decides
@@ -157,9 +137,7 @@ def _claimed(programs: "Programs", state: State, limit: Limit, fact: Claim, now_
     )
 
 
-def _capacity(
-    programs: "Programs", plan: "Plan", terms: "LimitTerms", fact: Claim, period: str, now_us: int
-) -> int:
+def _capacity(programs: "Programs", plan: "Plan", terms: "LimitTerms", fact: Claim, period: str, now_us: int) -> int:
     """What the claim's version gives, and no more than the version that has come after it within the period.
 
     A late claim must not take what a newer version has withdrawn.
@@ -174,15 +152,13 @@ def _capacity(
 
 
 def _answer(fact: Claim, *, granted: bool) -> Answer:
-    answer_id = derived_id(fact.cause, "answer", fact.message_id)
-    digest = key_digest("answer", answer_id)
     return Answer(
         fact.cause,
         fact.from_member,
         fact.time_us,
-        digest,
-        digest,
-        answer_id,
+        b"",
+        b"",
+        derived_id(fact.cause, "answer", fact.message_id),
         fact.member,
         fact.version,
         fact.message_id,

@@ -319,9 +319,9 @@ class LimitTerms:
 class Surprise:
     """Points for a `share` of events (`on`: purchase, review, share, engagement) or of members, within a budget.
 
-    `draw` is event or member: each event draws for itself, or each member once in a local `per` (day, week, month, year,
-    lifetime), given with the first event then. `seed` begins the text that is drawn by. `points` are fixed, or, with
-    `times`, so many times what the purchase earned, of which it has one already. `budget` is the limit's id.
+    `draw` is event or member: each event draws for itself, or each member once in a local `per` (day, week, month,
+    year, lifetime), given with the first event then. `seed` begins the text that is drawn by. `points` are fixed;
+    with `times` it is so many times what the purchase earned, of which it has one already. `budget` is the limit's id.
     """
 
     id: str

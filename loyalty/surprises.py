@@ -228,7 +228,8 @@ def _take_back(
     for one in head.surprised:
         plan = programs.named(one.version)
         rule = None if plan is None else next((r for r in plan.program.surprises if r.id == one.rule), None)
-        if plan is None or rule is None or (one.on, one.reference) != (on, reference) or _is_over(plan, one, work.time_us):
+        is_it = (one.on, one.reference) == (on, reference)
+        if plan is None or rule is None or not is_it or _is_over(plan, one, work.time_us):
             kept.append(one)
             continue
         left = worth(one, rule, plan)

@@ -129,7 +129,7 @@ def _surprise(rule: SurpriseRule, rules: "Rules", path: "TreePath") -> Surprise:
         name=rule.name or rule.id,
         on=rule.on,
         currency=currency,
-        share=share if share else Fraction(1),
+        share=share or Fraction(1),
         seed=rule.seed or rule.id,
         budget=budget_of(rule.id),
         points=scope.points(rule.give.points, currency, (*path, "give", "points")) if rule.give.points else 0,
@@ -155,7 +155,7 @@ def _fields(rule: SurpriseRule) -> Iterable[FieldTest]:
 def _check_when(rule: SurpriseRule, rules: "Rules", path: "TreePath") -> None:
     """Report what only another kind of event has."""
     when = rule.when
-    only = {
+    only: dict[str, dict[str, object]] = {
         "purchase": {"channels": when.channels, "stores": when.stores, "min_spend": when.min_spend},
         "engagement": {"activities": when.activities},
     }

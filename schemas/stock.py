@@ -15,10 +15,10 @@ from typing_extensions import TypedDict
 from loyalty.facts import Cause, Restock
 from schemas.canonical import content_digests
 from schemas.envelope import Envelope, strict
+from schemas.messages import UNITS_MAX
 from schemas.scalars import ID_CHARS_MAX, Id, Send
 
 TYPE = "loyalty.stock.v1"
-UNITS_MAX = 10**12
 
 LimitId = Annotated[
     str,

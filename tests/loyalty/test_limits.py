@@ -21,14 +21,14 @@ MUGS = "stock:mug"
 NOON_US = micros("2026-03-02T12:00:00Z")
 
 
-def version(name: str = "1", start: str = "2000-01-01", *, text: str = BASE, **limits: LimitTerms) -> Program:
-    """A version of a program with these stocks."""
+def version(terms: LimitTerms | None, name: str = "1", start: str = "2000-01-01", text: str = BASE) -> Program:
+    """A version of a program with a stock of mugs."""
     made = program(f'version: "{name}"\neffective_from: {start}\n{text}')
-    return replace(made, limits={f"stock:{key}": terms for key, terms in limits.items()})
+    return replace(made, limits={} if terms is None else {MUGS: terms})
 
 
-def five(per: str = "lifetime", **of_version: str) -> Program:
-    return version(mug=LimitTerms(5, per), **of_version)
+def five(per: str = "lifetime", *, start: str = "2000-01-01", text: str = BASE) -> Program:
+    return version(LimitTerms(5, per), start=start, text=text)
 
 
 class Shelf:
@@ -52,7 +52,9 @@ class Shelf:
         self.answers += [message for message in decision.messages if isinstance(message, Answer)]
         return decision
 
-    def claim(self, name: str, units: int = 1, *, at_us: int = NOON_US, now_us: int | None = None, of: str = "1") -> str:
+    def claim(
+        self, name: str, units: int = 1, *, at_us: int = NOON_US, now_us: int | None = None, of: str = "1"
+    ) -> str:
         """Ask; what came: granted, denied, or why there is no answer."""
         digest = key_digest(name, str(units))
         claim = Claim(
@@ -70,7 +72,9 @@ class Shelf:
 
     def release(self, name: str, left: int = 0) -> str:
         digest = key_digest(name, str(left))
-        release = Release(Cause("/app", name, "t"), self.limit, NOON_US, digest, digest, f"r{name}", "m1", "1", name, left)
+        release = Release(
+            Cause("/app", name, "t"), self.limit, NOON_US, digest, digest, f"r{name}", "m1", "1", name, left
+        )
         return str(self.take(release).outcome)
 
     def restock(self, name: str, units: int, *, at_us: int = NOON_US, now_us: int | None = None) -> str:
@@ -203,8 +207,7 @@ def test_a_release_is_for_the_period_of_its_claim() -> None:
 
 def two(first: LimitTerms, second: LimitTerms | None) -> Shelf:
     """A shelf under a version, and another from June on."""
-    later = {} if second is None else {"mug": second}
-    return Shelf(version(mug=first), version("2", "2026-06-01", **later))
+    return Shelf(version(first), version(second, "2", "2026-06-01"))
 
 
 JULY_US = micros("2026-07-01T12:00:00Z")
@@ -275,7 +278,7 @@ def days(count: int) -> Iterator[int]:
     return (NOON_US + day * DAY_US for day in range(count))
 
 
-def test_Q4_old_periods_are_let_go_and_stay_closed() -> None:
+def test_old_periods_are_let_go_and_stay_closed() -> None:
     shelf = Shelf(five("day"))
     for number, at_us in enumerate(days(2 * PERIODS_MAX)):
         assert shelf.claim(f"c{number}", 5, at_us=at_us) == "granted"
@@ -285,11 +288,14 @@ def test_Q4_old_periods_are_let_go_and_stay_closed() -> None:
     assert shelf.release("c0") == "applied"
     assert shelf.claim("again", at_us=NOON_US) == "denied"
     latest_us = NOON_US + (2 * PERIODS_MAX - 1) * DAY_US
-    assert [shelf.claim("full", at_us=latest_us), shelf.claim("next", at_us=latest_us + DAY_US)] == ["denied", "granted"]
+    assert [shelf.claim("full", at_us=latest_us), shelf.claim("next", at_us=latest_us + DAY_US)] == [
+        "denied",
+        "granted",
+    ]
     assert len(encode_record(shelf.account)) < 20_000
 
 
-def test_Q4_restocks_are_remembered_as_long_as_they_may_come_again() -> None:
+def test_restocks_are_remembered_as_long_as_they_may_come_again() -> None:
     shelf = Shelf(five(text=BASE + "stream: {max_late: P10D}\n"))
     for number, at_us in enumerate(days(60)):
         shelf.restock(f"r{number}", 1, at_us=at_us)
@@ -298,7 +304,7 @@ def test_Q4_restocks_are_remembered_as_long_as_they_may_come_again() -> None:
     assert shelf.account.added == {"l": 60}
 
 
-def test_Q4_a_limit_that_is_restocked_without_end_is_full() -> None:
+def test_a_limit_that_is_restocked_without_end_is_full() -> None:
     shelf = Shelf(five())
     full = Limit(MUGS, seen=b"\0" * (RESTOCKS_MAX * 2 * RECORD_BYTES))
     shelf.state[limit_key(MUGS)] = full

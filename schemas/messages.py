@@ -1,0 +1,162 @@
+"""What accounts tell each other, on its way through the inbox: the models of the internal events, and both directions.
+
+To add a message: a NamedTuple in loyalty/facts.py, its model and a row of `TYPES` here, its type in envelope.py, a line
+in decode.py, its examples, and a case in `decide`.
+
+Invariants:
+  G1 a message comes back as it went, but for its digests, which are those of what it tells
+  G2 `id` is derived from the cause and `time` is the cause's; nobody outside sends one
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from loyalty.facts import Answer, Award, Cause, Claim, Fact, Message, Release
+from schemas.canonical import content_digests
+from schemas.encode import instant_text
+from schemas.envelope import MemberEnvelope, strict
+from schemas.members import CauseData
+from schemas.scalars import Flag, Id, Label, Send
+
+UNITS_MAX = 10**12
+"""The most units that a claim is about."""
+
+SOURCE = "/loyalty"
+"""Source of every message: it is read by the engine alone, under the program version that it names."""
+
+TYPES: Mapping[type, str] = {
+    Award: "loyalty.award.v1",
+    Claim: "loyalty.claim.v1",
+    Release: "loyalty.release.v1",
+    Answer: "loyalty.answer.v1",
+}
+"""What a message is called on its way."""
+
+_HEADING = Award._fields.index("version") + 1
+"""So many fields do all messages begin with; what follows is a message's own, by the same names in `data`."""
+
+_FROM_JSON: Mapping[str, Callable[[Any], Any]] = {}
+"""Own fields that are no plain JSON values: how they are read."""
+
+
+@strict
+class MessageData(TypedDict):
+    """What every message carries."""
+
+    from_member: Annotated[Id, Field(description="The member whose event gave it.")]
+    version: Annotated[Id, Field(description="The program version that decided it.")]
+    cause: Annotated[
+        CauseData, Field(description="The event that it follows from."), Send("an object with source, id and type")
+    ]
+
+
+class AwardData(MessageData):
+    """What another member's event gives to this one."""
+
+    rule: Annotated[Id, Field(description="The rule that gives; it says how much.")]
+
+
+class AwardEvent(MemberEnvelope):
+    """Internal: an award on its way to another member. `id` is derived from the cause; `time` is the cause's."""
+
+    type: Annotated[Literal["loyalty.award.v1"], Field(description="The event's type.")]
+    data: Annotated[AwardData, Field(description="The award."), Send("an object with the award")]
+
+
+Units = Annotated[int, Field(ge=0, le=UNITS_MAX), Send(f"a whole number of units from 0 to {UNITS_MAX}")]
+Reference = Annotated[Label, Field(description="The transaction or review that it is about, or nothing.")]
+
+
+class ClaimData(MessageData):
+    """What an account asks a limit for."""
+
+    units: Annotated[Units, Field(description="How many.")]
+    purpose: Annotated[Id, Field(description="Who takes the answer.")]
+    key: Annotated[Id, Field(description="What it is for, in the words of who takes the answer.")]
+    reference: Reference
+
+
+class ClaimEvent(MemberEnvelope):
+    """Internal: units of a limit that an account asks for. `subject` is the limit; `id` is the claim's."""
+
+    type: Annotated[Literal["loyalty.claim.v1"], Field(description="The event's type.")]
+    data: Annotated[ClaimData, Field(description="The claim."), Send("an object with the claim")]
+
+
+class ReleaseData(MessageData):
+    """How much of a claim is still needed."""
+
+    claim_id: Annotated[Id, Field(description="The claim.")]
+    left: Annotated[Units, Field(description="Units that are still needed; the others can be given to others.")]
+
+
+class ReleaseEvent(MemberEnvelope):
+    """Internal: units that an account gives back to a limit. `subject` is the limit."""
+
+    type: Annotated[Literal["loyalty.release.v1"], Field(description="The event's type.")]
+    data: Annotated[ReleaseData, Field(description="The release."), Send("an object with the release")]
+
+
+class AnswerData(MessageData):
+    """What a limit says to a claim."""
+
+    claim_id: Annotated[Id, Field(description="The claim.")]
+    units: Annotated[Units, Field(description="How many were asked for.")]
+    granted: Annotated[Flag, Field(description="Whether they are granted: all of them, or none.")]
+    purpose: Annotated[Id, Field(description="As the claim said.")]
+    key: Annotated[Id, Field(description="As the claim said.")]
+    reference: Reference
+
+
+class AnswerEvent(MemberEnvelope):
+    """Internal: a limit's answer on its way to the account that asked; `from_member` is the limit."""
+
+    type: Annotated[Literal["loyalty.answer.v1"], Field(description="The event's type.")]
+    data: Annotated[AnswerData, Field(description="The answer."), Send("an object with the answer")]
+
+
+def encode_message(message: Message) -> bytes:
+    """Encode a message as an event of its type; `decode` reads it back."""
+    own = dict(zip(message._fields[_HEADING:], message[_HEADING:], strict=True))
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": message.message_id,
+            "source": SOURCE,
+            "type": TYPES[type(message)],
+            "time": instant_text(message.time_us),
+            "subject": message.member,
+            "datacontenttype": "application/json",
+            "data": {
+                "from_member": message.from_member,
+                **own,
+                "version": message.version,
+                "cause": message.cause._asdict(),
+            },
+        },
+        default=tuple,  # records within a message are NamedTuples
+    )
+
+
+def reader_of_message(kind: type[Message]) -> Callable[[Any, str, int], Message]:
+    """How a validated event becomes a message of this kind. Its cause is the event that it follows from, not itself."""
+    event_type = TYPES[kind]
+    own = [(name, _FROM_JSON.get(name)) for name in kind._fields[_HEADING:]]
+
+    def fact(event: Any, member: str, time_us: int) -> Message:
+        data = event["data"]
+        cause = Cause(**data["cause"])
+        told = (data["from_member"], data["version"], *(read(data[name]) if read else data[name] for name, read in own))
+        body, content = content_digests(event_type, member, time_us, (cause, *told))
+        return kind(cause, member, time_us, body, content, event["id"], *told)
+
+    return fact
+
+
+def type_of(fact: Fact) -> str:
+    """The event's type; the cause of a message has the type of the event that it follows from."""
+    return TYPES.get(type(fact)) or fact.cause.type
