@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from loyalty.decisions import Decision, Outcome
 from loyalty.due import TYPE as DUE_TYPE
-from loyalty.facts import Answer
+from loyalty.facts import Answer, Message
 from loyalty.limits import kind_of
 from loyalty.postings import EARNED, EXPIRED, RETURNED
 from workers.records import DeadLetter
@@ -64,9 +64,7 @@ class Counts:
             self.tier_changes[change.to_tier] += 1
         for notice in decision.notices:
             self.notices[notice.kind] += 1
-        for message in decision.messages:
-            if isinstance(message, Answer):
-                self.limit_claims[kind_of(message.from_member), "granted" if message.granted else "denied"] += 1
+        _count_answers(self.limit_claims, decision.messages)
         for dead in decision.dead:
             self.dead_letters[dead.refusal.code] += 1
 
@@ -84,6 +82,12 @@ class Counts:
         self.forwarded += other.forwarded
         self.unknown_fields += other.unknown_fields
         self.event_time_us_max = max(self.event_time_us_max, other.event_time_us_max)
+
+
+def _count_answers(claims: Counter[tuple[str, str]], messages: tuple[Message, ...]) -> None:
+    for message in messages:
+        if isinstance(message, Answer):
+            claims[kind_of(message.from_member), "granted" if message.granted else "denied"] += 1
 
 
 def count_due(counts: Counts, answer: Decision | DeadLetter, time_us: int) -> None:

@@ -110,8 +110,8 @@ class Metrics:
         )
         self._limit_claims = Counter(
             "loyalty_limit_claims",
-            "Claims on what all members share, by kind (stock, budget) and outcome (granted, denied). `denied` rises: a "
-            "stock or budget is used up: restock it with loyalty.stock.v1, or take the offer down.",
+            "Claims on what all members share, by kind (stock, budget) and outcome (granted, denied). `denied` rises: "
+            "a stock or budget is used up; restock it with loyalty.stock.v1, or take the offer down.",
             ["kind", "outcome"],
             registry=registry,
         )
