@@ -110,7 +110,8 @@ class Head:
     currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
     told of (tier_life.py keeps notices of tiers there). expired: lot -> (points that expired in it and were not
     returned yet, when they were earned). parked: returns that wait for their purchase, in order of arrival
-    (parking.py). given: what reviews gave, the latest last.
+    (parking.py). given: what reviews gave, the latest last. active: kind of activity -> time of the latest. kept:
+    occasion -> the latest one that was decided (occasions.py).
     """
 
     member: str
@@ -147,6 +148,12 @@ class Head:
     tier_review_us: int | None = None
     """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
     tier_rise: TierRise | None = None
+    timed_us: int = -1
+    """Start of the version by which `due_us` was worked out: at a later one, the account is looked at anew (due.py)."""
+    birthday_us: int = -1
+    """Event time at which the member told the birthday."""
+    active: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -182,6 +189,10 @@ class Head:
             self.tier_until_us,
             self.tier_review_us,
             self.tier_rise,
+            self.timed_us,
+            self.birthday_us,
+            self.active,
+            self.kept,
         )
 
 

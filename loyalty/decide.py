@@ -37,6 +37,7 @@ from loyalty.facts import (
 from loyalty.ledger import Work
 from loyalty.members import STATUS_CLOSED, STATUS_ENROLLED, decide_member
 from loyalty.memory import forget, key_digest, recall, remember
+from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled, waiting_like
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
@@ -92,15 +93,20 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     leg = fact.award_id if isinstance(fact, Award) else ""
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
+    timing = programs.timed_at(draft.timed_us)
+    if head is None:
+        timing = programs.timed_at(now_us)
+        draft.timed_us = timing.program.effective_from_us
     if is_new and not _precedes_purchase(state, fact):
         draft.enrolled_us = fact.time_us
         if not _closes(fact):
             enroll(work, fact)
-    if plan.kept_alive_by:
-        _keep_alive(work, fact)
+    _note_activity(work, fact, timing)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
+    if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate)):
+        watch(work, timing)
     refusal = _remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
@@ -147,12 +153,16 @@ _ACTIVITY: Mapping[type, str] = {
 }
 
 
-def _keep_alive(work: Work, fact: Fact) -> None:
-    """Move the end of points that live as long as the member is active."""
-    if isinstance(fact, Review) and fact.status != PUBLISHED:
+def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
+    """Remember that the member was active, and move the end of points that live as long as that."""
+    kind = _ACTIVITY.get(type(fact))
+    if kind is None or (isinstance(fact, Review) and fact.status != PUBLISHED):
+        return
+    note_activity(work, kind, fact.time_us, timing)
+    if not work.plan.kept_alive_by:
         return
     held = work.head.active_until
-    for terms in work.plan.kept_alive_by.get(_ACTIVITY.get(type(fact), ""), ()):
+    for terms in work.plan.kept_alive_by.get(kind, ()):
         if terms.expiry is not None:
             ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
             # A late event does not shorten what a newer one has given. What comes later, or waits, asks for it too.

@@ -9,8 +9,9 @@ at an account would be worse.
 Not here: what the records mean (loyalty/account.py).
 """
 
+from collections.abc import Callable
 from itertools import starmap
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -22,6 +23,7 @@ from loyalty.tiers import Sums
 FORMAT = 2
 _HEAD = "head"
 _PURCHASE = "purchase"
+_HEAD_BYTES = b'"%s"' % _HEAD.encode()
 _TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
 """How records start whose third field is their next instant."""
 
@@ -53,12 +55,30 @@ def decode_record(raw: bytes) -> Record:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
 
 
-def due_of(raw: bytes) -> int | None:
-    """When the record has to be looked at next, in microseconds since 1970; None when never or not of this format."""
+StartAfter: TypeAlias = Callable[[int], int | None]
+"""From when another version of the program times what was timed by the version that starts then; None: never."""
+
+
+def one_version(_: int, /) -> int | None:
+    """For records of a program that never changes."""
+    return None
+
+
+def look_of(raw: bytes, start_after: StartAfter = one_version) -> int | None:
+    """When the record has to be looked at next, in microseconds since 1970; None when never or not of this format.
+
+    It reads the first bytes only. What loyalty.due.look_us says of records, this says of their bytes.
+    """
     if not raw.startswith(_TIMED):
         return None
-    due = raw.split(b",", 3)[2]
-    return None if due == b"null" else int(due)
+    kind, due, timed = raw.split(b",", 4)[1:4]
+    due_us = None if due == b"null" else int(due)
+    if kind != _HEAD_BYTES:
+        return due_us
+    start_us = start_after(int(timed))
+    if start_us is None or due_us is None:
+        return due_us if start_us is None else start_us
+    return min(due_us, start_us)
 
 
 def _head_fields(head: Head) -> list[Any]:
@@ -67,6 +87,7 @@ def _head_fields(head: Head) -> list[Any]:
         FORMAT,
         _HEAD,
         head.due_us,
+        head.timed_us,
         head.member,
         head.enrolled_us,
         head.status,
@@ -95,6 +116,9 @@ def _head_fields(head: Head) -> list[Any]:
         head.tier_until_us,
         head.tier_review_us,
         head.tier_rise,
+        head.birthday_us,
+        head.active,
+        head.kept,
     ]
 
 
@@ -146,6 +170,7 @@ def _link_fields(link: ReferralLink) -> list[Any]:
 
 
 def _head(fields: list[Any], seen: bytes) -> Head:
+    timed_us = fields.pop(3)
     link = fields[17]
     return Head(
         fields[3],
@@ -178,6 +203,10 @@ def _head(fields: list[Any], seen: bytes) -> Head:
         fields[28],
         fields[29],
         None if fields[30] is None else TierRise(*fields[30]),
+        timed_us,
+        fields[31],
+        fields[32],
+        fields[33],
     )
 
 

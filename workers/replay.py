@@ -221,14 +221,13 @@ class Replay:
             self._remind(key, self._overlay.get(key))
 
     def _remind(self, key: str, record: StateRecord | None) -> None:
-        due_us = None if record is None else record.due_us
+        due_us = self._engine.look_us(record)
         if due_us is not None and self._reminded.get(key) != due_us:
             self._reminded[key] = due_us
             self._due.add(key, due_us)
 
     def _due_of(self, key: str) -> int | None:
-        record = self._overlay.get(key)
-        return None if record is None else record.due_us
+        return self._engine.look_us(self._overlay.get(key))
 
     def _unpacked(self, key: str) -> StateRecord | None:
         packed = self._packed.get(key)
