@@ -106,12 +106,12 @@ class Head:
     lots: currency -> lots (lots.py). qualifying: tier basis and window -> sums (tiers.py).
     counters: cap and period -> used (caps.py). seen: memory of events taken (memory.py).
 
-    What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
-    currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
-    told of (tier_life.py keeps notices of tiers there). expired: lot -> (points that expired in it and were not
-    returned yet, when they were earned). parked: returns that wait for their purchase, in order of arrival
-    (parking.py). given: what reviews gave, the latest last. active: kind of activity -> time of the latest. kept:
-    occasion -> the latest one that was decided (occasions.py).
+    What few accounts have stands last, is replaced and never changed in place, and holds nothing when it is empty.
+    maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
+    alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
+    expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
+    -> the latest one that was decided (occasions.py).
     """
 
     member: str
@@ -129,7 +129,6 @@ class Head:
     lots: dict[str, str] = field(default_factory=dict)
     qualifying: dict[str, Sums] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    referral: ReferralLink | None = None
     seen: bytes = b""
     ledger_sequence: int = 0
     balances_sequence: int = 0
@@ -137,22 +136,24 @@ class Head:
     notices_sequence: int = 0
     due_us: int | None = None
     """No later than the next instant at which time alone changes this account; None when none does (due.py)."""
+    tier_until_us: int | None = None
+    """The first instant behind the tier's period; None: it has no end."""
+    tier_review_us: int | None = None
+    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    timed_us: int = -1
+    """Start of the version by which `due_us` was worked out: once a later one starts, it is done anew (due.py)."""
+    active: Mapping[str, int] = field(default_factory=dict)
+    """Kind of activity -> event time of the latest; replaced, never changed in place."""
+    referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
     noticed: Mapping[str, int] = field(default_factory=dict)
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_until_us: int | None = None
-    """The first instant behind the tier's period; None: it has no end."""
-    tier_review_us: int | None = None
-    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
     tier_rise: TierRise | None = None
-    timed_us: int = -1
-    """Start of the version by which `due_us` was worked out: at a later one, the account is looked at anew (due.py)."""
-    birthday_us: int = -1
+    birthday_us: int = 0
     """Event time at which the member told the birthday."""
-    active: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[str, int] = field(default_factory=dict)
 
     def draft(self) -> "Head":
@@ -173,25 +174,25 @@ class Head:
             self.lots.copy(),
             self.qualifying.copy(),
             self.counters.copy(),
-            self.referral,
             self.seen,
             self.ledger_sequence,
             self.balances_sequence,
             self.tiers_sequence,
             self.notices_sequence,
             self.due_us,
+            self.tier_until_us,
+            self.tier_review_us,
+            self.timed_us,
+            self.active,
+            self.referral,
             self.maturing,
             self.active_until,
             self.noticed,
             self.expired,
             self.parked,
             self.given,
-            self.tier_until_us,
-            self.tier_review_us,
             self.tier_rise,
-            self.timed_us,
             self.birthday_us,
-            self.active,
             self.kept,
         )
 

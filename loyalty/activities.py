@@ -75,14 +75,13 @@ def give(
     giving = [
         (rule, *_worth(plan, rule, circumstances)) for rule, holds in rules if holds is None or holds(circumstances)
     ]
+    about = {"day": date.fromordinal(day).isoformat()} if day else {}
     steps = []
     given: list[GivenPart] = []
     shares = [(rule.currency, exact) for rule, exact, _ in giving]
     for (rule, exact, factors), points in zip(giving, whole_by_currency(shares, plan.program.currencies), strict=True):
         grant = caps.granted(head.counters, rule.id, rule.caps, points, local, fact)
-        step: dict[str, object] = {"rule": rule.id, "kind": "fixed", "fixed": rule.points, "points": points}
-        if day:
-            step["day"] = date.fromordinal(day).isoformat()
+        step: dict[str, object] = {"rule": rule.id, "kind": "fixed", "fixed": rule.points, "points": points, **about}
         if factors is not None:
             step["multipliers"] = factors.counted(NO_LINES)
             step["exact"] = reduced(exact)
@@ -98,19 +97,25 @@ def give(
         if grant:
             given.append(GivenPart(rule.id, rule.currency, grant, lot_id, qualifies))
             if rule.notice:
-                told = {"rule": rule.id, "currency": rule.currency, "points": grant}
-                told |= {} if ends_us is None else {"ends_us": ends_us}
-                work.notify(_NOTICES.get(on, on), {**told, "day": step["day"]} if day else told)
+                ends = {} if ends_us is None else {"ends_us": ends_us}
+                said = {"rule": rule.id, "currency": rule.currency, "points": grant, **ends, **about}
+                work.notify(_NOTICES.get(on, on), said)
     work.book(on, reason or on, steps)
+    _rise(work, given, local)
+    return given
+
+
+def _rise(work: Work, given: list[GivenPart], local: Local) -> None:
+    """Add to the tier basis what qualifies."""
+    tiers = work.plan.program.tiers
     qualifying: dict[str, int] = {}
     for part in given:
-        qualifying[part.lot_id] = qualifying.get(part.lot_id, 0) + part.qualifies
-    if plan.program.tiers is not None and any(qualifying.values()):
+        if part.qualifies:
+            qualifying[part.lot_id] = qualifying.get(part.lot_id, 0) + part.qualifies
+    if tiers is not None and qualifying:
         for lot_id, points in qualifying.items():
-            if points:
-                qualify(work, plan.program.tiers, local, points, lot_id)
+            qualify(work, tiers, local, points, lot_id)
         raise_tier(work, local, "qualified")
-    return given
 
 
 def _lot_of(work: Work, rule: ActivityRule, reason: str, ordinal: int) -> tuple[str, int | None]:
