@@ -258,15 +258,15 @@ class EnrollmentRule(GiftRule):
 class OccasionRule(GiftRule):
     """What rules share that time alone fulfils."""
 
-    late: Period = "P0D"
-    """For how long after the day it reaches those who joined, or told their birthday, too late for it."""
+    late: Period | None = None
+    """For how long after the day it still reaches who could not be reached before: who has just joined, or told it."""
 
 
 class BirthdayRule(OccasionRule):
     """Points on the birthday, once for each calendar year of the birthday."""
 
     on: Literal["birthday"]
-    lead: Period = "P0D"
+    lead: Period | None = None
     """How long before the day they are given, for example P7D."""
     leap: Annotated[str, Choice("feb_28", "mar_1")] = "feb_28"
     """When February 29 is kept in years that have none."""
@@ -276,7 +276,7 @@ class AnniversaryRule(OccasionRule):
     """Points on the anniversaries of joining."""
 
     on: Literal["anniversary"]
-    lead: Period = "P0D"
+    lead: Period | None = None
     """How long before the day they are given, for example P7D."""
     from_year: Annotated[Whole, Field(ge=1, le=100)] = 1
     """The first anniversary that counts; 2: from two years of membership on."""

@@ -42,14 +42,14 @@ def _occasion(rule: model.OccasionRule, scope: Scope, path: TreePath) -> Occasio
             return Occasion(_away(rule.lead, scope, (*path, "lead")), late, from_year=rule.from_year)
         case model.InactivityRule():
             after = scope.calendar_period(rule.after, (*path, "after"))
-            if after == Duration():
-                scope.report((*path, "after"), f"{rule.after} came, a day or more was expected", "for example P60D")
             return Occasion(late=late, after=after, activities=frozenset(rule.of))
         case _:
             raise TypeError(type(rule).__name__)
 
 
-def _away(text: str, scope: Scope, path: TreePath) -> Duration:
+def _away(text: str | None, scope: Scope, path: TreePath) -> Duration:
+    if text is None:
+        return Duration()
     duration = scope.calendar_period(text, path)
     if longest_days(duration) > MAX_AWAY_DAYS:
         scope.report(path, f"{text} came, at most {MAX_AWAY_DAYS} days were expected")
@@ -66,8 +66,9 @@ def check_agreement(rules: Iterable[model.Rule], scope: Scope) -> None:
         for key in _MUST_AGREE[rule.on]:
             mine, said = getattr(rule, key), getattr(other, key)
             if mine != said:
+                wanted = f"{said} was expected" if said else f"no {key} was expected"
                 scope.report(
                     ("earn", index, key),
-                    f"{mine} came, {said} was expected, as {other.id} says",
-                    f"all rules on {rule.on} are asked at one moment; say it in each of them",
+                    f"{mine or 'nothing'} came, {wanted}, as {other.id} says",
+                    f"all rules on {rule.on} are asked at one moment: say the same in each of them",
                 )
