@@ -12,7 +12,7 @@ from datetime import date
 from loyalty import caps
 from loyalty.account import GivenPart
 from loyalty.apportion import Exact, whole_by_currency
-from loyalty.calendar import Local, end_of_us, local_time
+from loyalty.calendar import Local, end_of_us, local_time, notice_us
 from loyalty.circumstances import Circumstances
 from loyalty.contexts import event_context
 from loyalty.explanation import reduced
@@ -100,9 +100,20 @@ def give(
                 ends = {} if ends_us is None else {"ends_us": ends_us}
                 said = {"rule": rule.id, "currency": rule.currency, "points": grant, **ends, **about}
                 work.notify(_NOTICES.get(on, on), said)
+                if ends_us is not None:
+                    _told_of_end(work, rule.currency, ends_us)
     work.book(on, reason or on, steps)
     _rise(work, given, local)
     return given
+
+
+def _told_of_end(work: Work, currency: str, ends_us: int) -> None:
+    """Tell of an end only once, when it is so near that it would be told of again at once."""
+    head, expiry = work.head, work.plan.currencies[currency].expiry
+    if expiry is None or expiry.notice is None:
+        return
+    if notice_us(ends_us, expiry.notice, work.plan.program.zone) <= work.time_us:
+        head.noticed = {**head.noticed, currency: max(ends_us, head.noticed.get(currency, -1))}
 
 
 def _rise(work: Work, given: list[GivenPart], local: Local) -> None:

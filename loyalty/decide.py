@@ -133,7 +133,7 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             assert_never(fact)
 
 
-_ACTIVITY: Mapping[type, str] = {
+ACTIVITY: Mapping[type, str] = {
     Purchase: "purchase",
     Review: "review",
     Share: "share",
@@ -144,7 +144,7 @@ _ACTIVITY: Mapping[type, str] = {
 
 def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
     """Remember that the member was active, and move the end of points that live as long as that."""
-    kind = _ACTIVITY.get(type(fact))
+    kind = ACTIVITY.get(type(fact))
     if kind is None or (isinstance(fact, Review) and fact.status != PUBLISHED):
         return
     note_activity(work, kind, fact.time_us, timing)

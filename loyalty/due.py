@@ -91,10 +91,10 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     _expire(work)
     dead = given_up(work)
     review_tier(work)
-    keep(work, timing)
     # By the version that times the account: what an older one does not tell would stay due for ever.
     tell_at_risk(work, timing)
     _give_notice(work, timing)
+    keep(work, timing)
     if programs.remembered_us is not None:
         # A return that is in time may come late.
         oldest_us = at_us - programs.returnable_us - programs.remembered_us

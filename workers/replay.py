@@ -13,13 +13,13 @@ Not here: the decisions (loyalty), what is written (replay_files.py), reading jo
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
-from loyalty.account import Head, PurchaseRecord
+from loyalty.account import Head, PurchaseRecord, head_key
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
@@ -110,6 +110,18 @@ class Replay:
         """Forget everything, also what was written."""
         self._reset()
         self._files.restart()
+
+    def begin(self, heads: Iterable[Head]) -> None:
+        """Start from these accounts."""
+        for head in heads:
+            key = head_key(head.member)
+            self._overlay.write({key: head})
+            self._remind(key, head)
+        self._overlay.keep()
+
+    def record(self, key: str) -> StateRecord | None:
+        """The record under a state key, or None."""
+        return self._overlay.get(key)
 
     def take(self, lines: Sequence[Line], until_us: int | None = None) -> None:
         """Decide events, each at its own time and followed at once by the messages that it sends.
