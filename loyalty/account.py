@@ -110,7 +110,8 @@ class Head:
     maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
     alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
     expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
-    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
+    -> the latest one that was decided (occasions.py).
     """
 
     member: str
@@ -139,6 +140,10 @@ class Head:
     """The first instant behind the tier's period; None: it has no end."""
     tier_review_us: int | None = None
     """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    timed_us: int = -1
+    """Start of the version by which `due_us` was worked out: once a later one starts, it is done anew (due.py)."""
+    active: Mapping[str, int] = field(default_factory=dict)
+    """Kind of activity -> event time of the latest; replaced, never changed in place."""
     referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
@@ -149,6 +154,9 @@ class Head:
     tier_rise: TierRise | None = None
     surprised: tuple["Surprised", ...] = ()
     """What surprises gave that goes with its cause (surprises.py), the latest last."""
+    birthday_us: int = 0
+    """Event time at which the member told the birthday."""
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -176,6 +184,8 @@ class Head:
             self.due_us,
             self.tier_until_us,
             self.tier_review_us,
+            self.timed_us,
+            self.active,
             self.referral,
             self.maturing,
             self.active_until,
@@ -185,6 +195,8 @@ class Head:
             self.given,
             self.tier_rise,
             self.surprised,
+            self.birthday_us,
+            self.kept,
         )
 
 

@@ -165,8 +165,29 @@ class PurchaseRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """When time alone makes a rule give: on a day of the member's, or after a silence.
+
+    `lead` is how long before the day. `late` is how long after it (the day itself apart) it still reaches members who
+    could not be reached before. `leap` is where February 29 is kept in other years. `from_year` is the first
+    anniversary that counts. `after` is how long the silence lasts, `activities` what breaks it.
+    """
+
+    lead: Duration = Duration()
+    late: Duration = Duration()
+    leap: str = "feb_28"  # feb_28 | mar_1
+    from_year: int = 1
+    after: Duration = Duration()
+    activities: frozenset[str] = frozenset()  # purchase, review, share, referral, engagement
+
+
+@dataclass(frozen=True, slots=True)
 class ActivityRule:
-    """Fixed points for a review, share, engagement or enrollment (`on`)."""
+    """Fixed points for a review, share, engagement or enrollment (`on`), or on an occasion.
+
+    `ends_after` is a life of their own, from their day to the end of the local day then; None: that of their kind.
+    With `notice` the member is told of them.
+    """
 
     id: str
     name: str
@@ -177,6 +198,9 @@ class ActivityRule:
     multiplied: bool = False
     qualifies: bool = False
     caps: tuple[Cap, ...] = ()
+    ends_after: Duration | None = None
+    notice: bool = False
+    occasion: Occasion | None = None
 
 
 @dataclass(frozen=True, slots=True)
