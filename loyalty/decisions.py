@@ -135,6 +135,56 @@ class Notice(NamedTuple):
     sequence: int
 
 
+class RedemptionChange(NamedTuple):
+    """What became of a redemption. `status` and `reason` are redemption.py's words; `reason` "" where there is none.
+
+    `points` were spent, of the smallest unit of `currency`; `restored` came back by this change. `value_minor` is
+    what a payment pays, or the face value of what was redeemed, in `money`; 0 where that says nothing.
+    """
+
+    change_id: str
+    member: str
+    program: str
+    redemption_id: str
+    status: str
+    reason: str
+    message: str
+    reward: str
+    quantity: int
+    currency: str
+    points: int
+    restored: int
+    value_minor: int
+    money: str
+    transaction_id: str
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
+class RewardOrder(NamedTuple):
+    """What a delivery partner has to do, once for each `order_id`, or what became of it."""
+
+    change_id: str
+    member: str
+    program: str
+    order_id: str
+    redemption_id: str
+    status: str
+    reward: str
+    name: str
+    kind: str
+    sku: str
+    quantity: int
+    face_value_minor: int
+    money: str
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
 class Dead(NamedTuple):
     """An event that was taken to wait, and is refused after all."""
 

@@ -16,10 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from loyalty.conditions import Condition
+
+if TYPE_CHECKING:
+    from loyalty.catalogue import Payment, Reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +291,7 @@ class Returns:
     park: Duration | None = Duration(days=30)
     blind: str = "base"  # base | refuse
     reviews: str = "take_back"  # take_back | keep: what a removed review gave
+    restore_spent: str = "pro_rata"  # pro_rata | full_only: points that paid for what came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +309,17 @@ class Adjustments:
     negative: str = "refuse"  # refuse | allow
     approve_above: Fraction | None = None
     qualifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Redemptions:
+    """`keep` is how long a redemption can be cancelled; None for ever.
+
+    `grace` is how long points live that are put back after their end; None: they end at once.
+    """
+
+    keep: Duration | None = Duration(days=400)
+    grace: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,3 +347,6 @@ class Program:
     adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""
+    rewards: "tuple[Reward, ...]" = ()
+    payment: "Payment | None" = None
+    redemptions: Redemptions = Redemptions()
