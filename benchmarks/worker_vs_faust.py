@@ -30,7 +30,8 @@ from workers.local_kafka import LocalKafka
 from workers.ndjson import Source
 from workers.positions import JournalRecord
 from workers.publish import Publisher, Valid, validate
-from workers.replay import Files, replay
+from workers.replay import replay
+from workers.replay_files import Files
 from workers.topic_words import ACCOUNTS, JOURNAL
 from workers.topics import create_topics
 

@@ -106,11 +106,11 @@ class Head:
     lots: currency -> lots (lots.py). qualifying: tier basis and window -> sums (tiers.py).
     counters: cap and period -> used (caps.py). seen: memory of events taken (memory.py).
 
-    What follows is replaced, never changed in place. maturing: pending points, in order of booking. active_until:
-    currency -> end of the points that activity keeps alive. noticed: currency -> the latest end that the member was
-    told of (tier_life.py keeps notices of tiers there). expired: lot -> (points that expired in it and were not
-    returned yet, when they were earned). parked: returns that wait for their purchase, in order of arrival
-    (parking.py). given: what reviews gave, the latest last.
+    What few accounts have stands last, is replaced and never changed in place, and holds nothing when it is empty.
+    maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
+    alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
+    expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
     """
 
     member: str
@@ -128,7 +128,6 @@ class Head:
     lots: dict[str, str] = field(default_factory=dict)
     qualifying: dict[str, Sums] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
-    referral: ReferralLink | None = None
     seen: bytes = b""
     ledger_sequence: int = 0
     balances_sequence: int = 0
@@ -136,16 +135,17 @@ class Head:
     notices_sequence: int = 0
     due_us: int | None = None
     """No later than the next instant at which time alone changes this account; None when none does (due.py)."""
+    tier_until_us: int | None = None
+    """The first instant behind the tier's period; None: it has no end."""
+    tier_review_us: int | None = None
+    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
     noticed: Mapping[str, int] = field(default_factory=dict)
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_until_us: int | None = None
-    """The first instant behind the tier's period; None: it has no end."""
-    tier_review_us: int | None = None
-    """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
     tier_rise: TierRise | None = None
 
     def draft(self) -> "Head":
@@ -166,21 +166,21 @@ class Head:
             self.lots.copy(),
             self.qualifying.copy(),
             self.counters.copy(),
-            self.referral,
             self.seen,
             self.ledger_sequence,
             self.balances_sequence,
             self.tiers_sequence,
             self.notices_sequence,
             self.due_us,
+            self.tier_until_us,
+            self.tier_review_us,
+            self.referral,
             self.maturing,
             self.active_until,
             self.noticed,
             self.expired,
             self.parked,
             self.given,
-            self.tier_until_us,
-            self.tier_review_us,
             self.tier_rise,
         )
 

@@ -14,15 +14,15 @@ Not here: decoding and partitions, which come before; writing, which comes after
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from loyalty import caps
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key, purchase_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, State, head_key, purchase_key
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
-from loyalty.calendar import DAY_US, SECOND_US, life_end_us, local_time
-from loyalty.decisions import Code, Decision, Outcome, Refusal
+from loyalty.calendar import DAY_US, SECOND_US, life_end_us
+from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.due import caught_up
 from loyalty.facts import (
+    MESSAGES,
     Adjustment,
     Award,
     Engagement,
@@ -34,27 +34,16 @@ from loyalty.facts import (
     Review,
     Share,
 )
+from loyalty.identity import keys_of, remembered, taken_before
 from loyalty.ledger import Work
-from loyalty.members import STATUS_CLOSED, STATUS_ENROLLED, decide_member
-from loyalty.memory import forget, key_digest, recall, remember
-from loyalty.parking import park, settled, waiting_like
+from loyalty.members import STATUS_ENROLLED, closes, decide_member
+from loyalty.memory import key_digest, remember
+from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
 from loyalty.referrals import decide_award, decide_referral
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
-
-COUNTERS_PRUNED_EVERY = 16
-"""An account's counters are looked through each time that their number passes a multiple of this."""
-
-ACCOUNT_CHARS_MAX = 1_000_000
-"""What an account's lots, memory and counters may come to: far above any member, far below what a topic takes.
-
-Without a bound, one id that thousands share would grow until no transaction that holds it can be written.
-"""
-_PART_CHARS = 300
-
-DUPLICATE = Decision(Outcome.DUPLICATE)
 
 
 def reads(fact: Fact) -> Sequence[str]:
@@ -74,34 +63,34 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     keys = reads(fact)
     found = state.get(keys[0])
     head = found if isinstance(found, Head) else None
-    event_key, business_key = _keys(fact)
+    event_key, business_key = keys_of(fact)
     if head is not None:
         record = state.get(keys[1]) if len(keys) > 1 else None
-        answer = _taken_before(head, record, fact, event_key, business_key)
+        answer = taken_before(head, record, fact, event_key, business_key)
         if answer is not None:
             return answer
-    plan = programs.named(fact.version) if isinstance(fact, Award) else programs.at(fact.time_us)
+    plan = programs.named(fact.version) if isinstance(fact, MESSAGES) else programs.at(fact.time_us)
     if plan is None:
-        if isinstance(fact, Award):
-            return _refused(Code.UNKNOWN_RULE, f"the award is of program version {fact.version!r}: load that version")
-        return _refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
+        if isinstance(fact, MESSAGES):
+            return refused(Code.UNKNOWN_RULE, f"the message is of program version {fact.version!r}: load that version")
+        return refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
     is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
     refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, None if is_new else head, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    leg = fact.award_id if isinstance(fact, Award) else ""
+    leg = fact.message_id if isinstance(fact, MESSAGES) else ""
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
     if is_new and not _precedes_purchase(state, fact):
         draft.enrolled_us = fact.time_us
-        if not _closes(fact):
+        if not closes(fact):
             enroll(work, fact)
     if plan.kept_alive_by:
         _keep_alive(work, fact)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    refusal = _remembered(programs, work, head, fact, event_key, business_key)
+    refusal = remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     decision = work.decision({keys[0]: work.head, **work.writes})
@@ -185,73 +174,9 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     return None
 
 
-def _keys(fact: Fact) -> tuple[bytes, bytes | None]:
-    """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
-    event = key_digest("event", fact.cause.source, fact.cause.id)
-    match fact:
-        case Purchase() | MemberUpdate():
-            return event, None
-        case Award():
-            return key_digest("award", fact.award_id), None
-        case Return():
-            return event, key_digest("return", fact.return_id)
-        case Review():
-            return event, key_digest("review", fact.review_id, fact.status)
-        case Share():
-            return event, key_digest("share", fact.share_id)
-        case Referral():
-            return event, key_digest("referral", fact.referral_id, fact.stage)
-        case Engagement():
-            return event, key_digest("engagement", fact.activity, fact.activity_id)
-        case Adjustment():
-            return event, key_digest("adjustment", fact.adjustment_id)
-        case _:
-            assert_never(fact)
-
-
-def _taken_before(
-    head: Head, record: Record | None, fact: Fact, event_key: bytes, business_key: bytes | None
-) -> Decision | None:
-    """DUPLICATE for the same again, a refusal for something else under the same id, None for what is new."""
-    body, waiting = recall(head.seen, event_key), None
-    if head.parked:
-        waiting_body, waiting = waiting_like(head, fact)
-        body = body or waiting_body
-    if body is not None:
-        return DUPLICATE if body == fact.body else _conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
-    content, name = None, ""
-    if business_key is not None:
-        content, name = recall(head.seen, business_key) or waiting, f"the {fact.cause.type} with this business key"
-    if isinstance(record, PurchaseRecord):
-        if isinstance(fact, Purchase):
-            content, name = record.content, f"transaction {fact.transaction_id!r}"
-        elif content is None and business_key is not None:
-            content = recall(record.returns, business_key)
-    if content is None:
-        return None
-    return DUPLICATE if content == fact.content else _conflict(name)
-
-
-def _chars(head: Head) -> int:
-    """About how much room the parts of an account take that grow with its events."""
-    others = len(head.counters) + len(head.maturing) + len(head.expired) + len(head.given) + len(head.parked)
-    return len(head.seen) + sum(map(len, head.lots.values())) + _PART_CHARS * others
-
-
-def _conflict(name: str) -> Decision:
-    return _refused(
-        Code.CONFLICTING_DUPLICATE,
-        f"{name} was taken before with other content, which stands: give what is new an id of its own",
-    )
-
-
-def _refused(code: Code, message: str) -> Decision:
-    return Decision(Outcome.REFUSED, refusal=Refusal(code, message))
-
-
 def _untimely(plan: Plan, fact: Fact, now_us: int) -> Refusal | None:
-    """Why an event is too late or too early; awards are as timely as the event that gave them."""
-    if isinstance(fact, Award):
+    """Why an event is too late or too early; messages are as timely as the event that they follow from."""
+    if isinstance(fact, MESSAGES):
         return None
     late_us = now_us - fact.time_us
     if plan.max_late_us is not None and late_us > plan.max_late_us:
@@ -273,7 +198,7 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
         return None
-    if head.status != ACTIVE and not _closes(fact):
+    if head.status != ACTIVE and not closes(fact):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 
@@ -284,37 +209,4 @@ def _precedes_purchase(state: State, fact: Fact) -> bool:
         isinstance(fact, Return)
         and bool(fact.transaction_id)
         and purchase_key(fact.member, fact.transaction_id) not in state
-    )
-
-
-def _closes(fact: Fact) -> bool:
-    return isinstance(fact, MemberUpdate) and fact.status == STATUS_CLOSED
-
-
-def _remembered(
-    programs: Programs, work: Work, before: Head | None, fact: Fact, event_key: bytes, business_key: bytes | None
-) -> Refusal | None:
-    """Remember the event and tidy the account; a refusal when the account is full."""
-    head = work.head
-    seen = head.seen
-    if programs.remembered_us is not None:
-        oldest_us = work.now_us - programs.remembered_us
-        seen = forget(seen, oldest_us)
-        counters_before = len(before.counters) if before is not None else 0
-        if len(head.counters) // COUNTERS_PRUNED_EVERY > counters_before // COUNTERS_PRUNED_EVERY:
-            oldest = local_time(oldest_us, work.plan.program.zone).ordinal
-            caps.prune(head.counters, oldest, programs.rolling_days_max)
-    seen = remember(seen, event_key, fact.body, work.now_us)
-    if business_key is not None:
-        seen = remember(seen, business_key, fact.content, work.now_us)
-    head.seen = seen
-    chars = _chars(head)
-    if chars <= ACCOUNT_CHARS_MAX:
-        return None
-    # Returns and closing go on for a while: points of an account that is too full must still be taken back.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return) or _closes(fact)):
-        return None
-    return Refusal(
-        Code.ACCOUNT_FULL,
-        "the account has taken more events than an account can hold: is one member id shared by many?",
     )

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from loyalty.facts import Award, Cause, Return
+    from loyalty.facts import Cause, Message, Return
 
 
 class Outcome(StrEnum):
@@ -196,7 +196,7 @@ class Decision(NamedTuple):
     """The answer to one fact.
 
     `writes` maps state keys (account.py) to their new record; None deletes.
-    `awards` go to other members through the inbox; `dead` waited before, and are refused now.
+    `messages` go to other accounts through the inbox; `dead` waited before, and are refused now.
     """
 
     outcome: Outcome
@@ -204,7 +204,7 @@ class Decision(NamedTuple):
     entries: tuple[Entry, ...] = ()
     balances: tuple[BalanceChange, ...] = ()
     tiers: tuple[TierChange, ...] = ()
-    awards: "tuple[Award, ...]" = ()
+    messages: "tuple[Message, ...]" = ()
     refusal: Refusal | None = None
     notices: tuple[Notice, ...] = ()
     dead: tuple[Dead, ...] = ()
@@ -217,11 +217,16 @@ class Decision(NamedTuple):
             self.entries + later.entries,
             self.balances + later.balances,
             self.tiers + later.tiers,
-            self.awards + later.awards,
+            self.messages + later.messages,
             self.refusal,
             self.notices + later.notices,
             self.dead + later.dead,
         )
+
+
+def refused(code: Code, message: str) -> Decision:
+    """No to an event, with a sentence that says what to fix."""
+    return Decision(Outcome.REFUSED, refusal=Refusal(code, message))
 
 
 _SEPARATOR = "\x1f"

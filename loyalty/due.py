@@ -15,14 +15,15 @@ Not here: who is due (the worker's index of instants).
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, Record, State, head_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, PurchaseRecord, Record, State, head_key
 from loyalty.calendar import local_time, notice_us
-from loyalty.decisions import Decision, Outcome
+from loyalty.decisions import Decision, Outcome, Posting
 from loyalty.facts import Cause
 from loyalty.ledger import NO_BALANCE, Work
-from loyalty.lots import Lot, joined, parsed
+from loyalty.lots import Lot, joined, parsed, put_back
 from loyalty.memory import key_digest
 from loyalty.parking import given_up
+from loyalty.postings import DEBT, EXPIRED, available_of, pending_of
 from loyalty.standing import raise_tier, settle
 from loyalty.tier_life import review_tier, risk_told_us, tell_at_risk
 
@@ -147,7 +148,7 @@ def _mature(work: Work, programs: "Programs") -> None:
     plans = [programs.named(one.version) or work.plan for one in mature]
     for one, plan in zip(mature, plans, strict=True):
         if one.lot.left:
-            work.mature(one, MATURITY, plan)
+            _mature_lot(work, one, plan)
     steps = [_step(MATURITY, one.currency, one.lot) for one in mature if one.lot.left]
     work.book("mature", MATURITY, steps)
     for one, plan in zip(mature, plans, strict=True):
@@ -159,6 +160,33 @@ def _mature(work: Work, programs: "Programs") -> None:
         settle(work, tiers, local, one.qualifies)
         if head.status == ACTIVE:
             raise_tier(work, local, "qualified")
+
+
+def _mature_lot(work: Work, one: Maturing, plan: "Plan") -> None:
+    """Make pending points of one lot spendable: they pay a debt first. `plan` is the version of their earning."""
+    head, currency, lot = work.head, one.currency, one.lot
+    owed = head.debts.get(currency, 0)
+    paid = min(owed, lot.left)
+    available = available_of(head.member)
+    work.postings.append(Posting(pending_of(head.member), currency, -lot.left, MATURITY, lot.lot_id))
+    if paid:
+        work.postings.append(Posting(available, currency, paid, MATURITY, DEBT))
+        head.debts[currency] = owed - paid
+        if owed == paid:
+            del head.debts[currency]
+    if lot.left > paid:
+        work.postings.append(Posting(available, currency, lot.left - paid, MATURITY, lot.lot_id))
+        head.lots[currency] = put_back(head.lots.get(currency, ""), lot._replace(left=lot.left - paid))
+        if lot.ends_us is None and currency in plan.currencies:
+            work.end_of_life(plan.currencies[currency], lot.earned_us, plan.program.zone)
+    work.move(currency, lot.left, -lot.left)
+
+
+def _expire_lot(work: Work, currency: str, lot: Lot) -> None:
+    """Book the end of a lot, which the account holds no more."""
+    work.postings.append(Posting(EXPIRED, currency, lot.left, EXPIRY, ""))
+    work.postings.append(Posting(available_of(work.head.member), currency, -lot.left, EXPIRY, lot.lot_id))
+    work.move(currency, -lot.left)
 
 
 def _expire(work: Work) -> None:
@@ -181,7 +209,7 @@ def _expire(work: Work) -> None:
         some = gone[first : first + ENTRY_LOTS_MAX]
         steps = []
         for currency, lot in some:
-            work.expire(currency, lot, EXPIRY)
+            _expire_lot(work, currency, lot)
             steps.append(_step(EXPIRY, currency, lot))
         work.book("expire", f"{EXPIRY}:{number}" if number else EXPIRY, steps)
     if gone:

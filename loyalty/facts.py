@@ -177,21 +177,17 @@ class Engagement(NamedTuple):
 
 
 class Award(NamedTuple):
-    """Points that another member's event gave to this one; travels through the inbox.
-
-    `cause` is the event that gave them, `time_us` its time and `version` the program version that
-    decided it: the award is booked under both. `award_id` is derived, so sending it twice is harmless.
-    """
+    """A message: points that another member's event gave to this one."""
 
     cause: Cause
     member: str
     time_us: int
     body: bytes
     content: bytes
-    award_id: str
+    message_id: str
     from_member: str
-    rule: str
     version: str
+    rule: str
 
 
 class Adjustment(NamedTuple):
@@ -255,6 +251,17 @@ class RedemptionReport(NamedTuple):
     reason: str
 
 
+Message: TypeAlias = Award
+"""What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
+
+All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
+program version that decided it: what they do is booked under these. `message_id` is derived from the cause, so sending
+one twice is harmless.
+"""
+
+MESSAGES = (Award,)
+"""The members of the union, to ask at run time."""
+
 Fact: TypeAlias = (
     Purchase
     | Return
@@ -264,7 +271,7 @@ Fact: TypeAlias = (
     | MemberUpdate
     | Engagement
     | Adjustment
-    | Award
+    | Message
     | Redemption
     | RedemptionReport
 )

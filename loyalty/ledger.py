@@ -27,10 +27,10 @@ from loyalty.decisions import (
     TierChange,
     derived_id,
 )
-from loyalty.facts import Award, Cause
+from loyalty.facts import Cause, Message
 from loyalty.lots import Lot
 from loyalty.plan import Plan
-from loyalty.postings import DEBT, EARNED, EXPIRED, available_of, check_balanced, pending_of
+from loyalty.postings import DEBT, EARNED, available_of, check_balanced, pending_of
 from loyalty.program import Currency
 
 NO_BALANCE = (0, 0)
@@ -53,12 +53,12 @@ class Work:
     """One decision in progress: the member's draft and what will be answered."""
 
     __slots__ = (
-        "awards",
         "balances_before",
         "cause",
         "entries",
         "head",
         "leg",
+        "messages",
         "notices",
         "now_us",
         "plan",
@@ -93,7 +93,7 @@ class Work:
         self.entries: list[Entry] = []
         self.tiers: list[TierChange] = []
         self.notices: list[Notice] = []
-        self.awards: list[Award] = []
+        self.messages: list[Message] = []
         self.writes: dict[str, Any] = {}
 
     def credit(
@@ -152,7 +152,7 @@ class Work:
             else:
                 del head.debts[currency]
         if total:
-            self._move(currency, total)
+            self.move(currency, total)
 
     def end_of_life(self, terms: Currency, earned_us: int, zone: ZoneInfo, own_us: int | None = None) -> int | None:
         """When points that were earned then end, or `own_us`; None: never, or by the member's inactivity."""
@@ -210,7 +210,7 @@ class Work:
             maturing = (*head.maturing, Maturing(terms.id, lot, matures_us, plan.program.version))
         head.maturing = maturing
         self.is_due(matures_us)
-        self._move(terms.id, 0, total)
+        self.move(terms.id, 0, total)
 
     def take(self, currency: str, amount: int, first_lot: str) -> list[Taken]:
         """Take points out of lots: `first_lot` before any other, then what may be spent, then what is pending.
@@ -229,7 +229,7 @@ class Work:
             found += [Taken(available, lot_id, part) for lot_id, part in parts]
             from_lots = sum(part for _, part in parts)
             amount -= from_lots
-            self._move(currency, -from_lots)
+            self.move(currency, -from_lots)
         if amount:
             found += self._take_pending(currency, amount, None)
         return found
@@ -246,7 +246,7 @@ class Work:
                 found.append(Taken(pending_of(self.head.member), one.lot.lot_id, part))
         if found:
             self.head.maturing = tuple(maturing)
-            self._move(currency, 0, -sum(part.points for part in found))
+            self.move(currency, 0, -sum(part.points for part in found))
         return found
 
     def return_expired(self, lot_id: str, amount: int) -> int:
@@ -261,35 +261,17 @@ class Work:
     def owe(self, currency: str, amount: int) -> None:
         """Let the member's balance go below zero."""
         self.head.debts[currency] = self.head.debts.get(currency, 0) + amount
-        self._move(currency, -amount)
+        self.move(currency, -amount)
 
-    def _move(self, currency: str, amount: int, pending_amount: int = 0) -> None:
+    def move(self, currency: str, amount: int, pending_amount: int = 0) -> None:
+        """Change a balance, for whoever posts and moves lots himself."""
         available, pending = self.head.balances.get(currency, NO_BALANCE)
         self.head.balances[currency] = (available + amount, pending + pending_amount)
 
-    def expire(self, currency: str, lot: Lot, rule: str) -> None:
-        """Book the end of a lot, which the account holds no more."""
-        self.postings.append(Posting(EXPIRED, currency, lot.left, rule, ""))
-        self.postings.append(Posting(available_of(self.head.member), currency, -lot.left, rule, lot.lot_id))
-        self._move(currency, -lot.left)
-
-    def mature(self, one: Maturing, rule: str, plan: Plan) -> None:
-        """Make pending points of one lot spendable: they pay a debt first. `plan` is the version of their earning."""
-        head, currency, lot = self.head, one.currency, one.lot
-        owed = head.debts.get(currency, 0)
-        paid = min(owed, lot.left)
-        self.postings.append(Posting(pending_of(head.member), currency, -lot.left, rule, lot.lot_id))
-        if paid:
-            self.postings.append(Posting(available_of(head.member), currency, paid, rule, DEBT))
-            head.debts[currency] = owed - paid
-            if owed == paid:
-                del head.debts[currency]
-        if lot.left > paid:
-            self.postings.append(Posting(available_of(head.member), currency, lot.left - paid, rule, lot.lot_id))
-            head.lots[currency] = lots.put_back(head.lots.get(currency, ""), lot._replace(left=lot.left - paid))
-            if lot.ends_us is None and currency in plan.currencies:
-                self.end_of_life(plan.currencies[currency], lot.earned_us, plan.program.zone)
-        self._move(currency, lot.left, -lot.left)
+    def heading(self, member: str, message_id: str) -> tuple[Cause, str, int, bytes, bytes, str, str, str]:
+        """What a message to `member` begins with. Its digests are made of what is sent."""
+        sender, version = self.head.member, self.plan.program.version
+        return self.cause, member, self.time_us, b"", b"", message_id, sender, version
 
     def notify(self, kind: str, details: Mapping[str, Any]) -> None:
         """Tell the member something; `details` are plain JSON values."""
@@ -343,7 +325,7 @@ class Work:
             tuple(self.entries),
             self.balance_changes(),
             tuple(self.tiers),
-            tuple(self.awards),
+            tuple(self.messages),
             notices=tuple(self.notices),
             dead=dead,
         )

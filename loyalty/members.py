@@ -4,11 +4,16 @@ Not here: what happens to the points of a closed account.
 """
 
 from loyalty.account import CLOSED
-from loyalty.facts import MemberUpdate
+from loyalty.facts import Fact, MemberUpdate
 from loyalty.ledger import Work
 
 STATUS_ENROLLED = "enrolled"
 STATUS_CLOSED = "closed"
+
+
+def closes(fact: Fact) -> bool:
+    """Whether the event closes the account."""
+    return isinstance(fact, MemberUpdate) and fact.status == STATUS_CLOSED
 
 
 def decide_member(work: Work, fact: MemberUpdate) -> None:

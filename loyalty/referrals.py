@@ -17,7 +17,6 @@ from loyalty.calendar import Local, local_time, shifted_us
 from loyalty.decisions import Code, Refusal, derived_id
 from loyalty.facts import Award, Purchase, Referral
 from loyalty.ledger import Work, lot_id_of
-from loyalty.memory import key_digest
 from loyalty.program import ReferralRule
 from loyalty.standing import counts, qualify, raise_tier
 
@@ -90,11 +89,7 @@ def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> N
     _book(work, rule, rule.referee_points, rule.referee_points, "referee", local)
     if rule.referrer_points:
         award_id = derived_id(work.cause, "award", rule.id, head.member, link.referrer)
-        digest = key_digest("award", award_id)
-        version = work.plan.program.version
-        work.awards.append(
-            Award(work.cause, link.referrer, work.time_us, digest, digest, award_id, head.member, rule.id, version)
-        )
+        work.messages.append(Award(*work.heading(link.referrer, award_id), rule.id))
 
 
 def decide_award(work: Work, fact: Award) -> Refusal | None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from loyalty.facts import Cause, Fact
+from loyalty.facts import Award, Cause, Fact
 from schemas.careful import parse
 from schemas.commands import AdjustmentEvent, adjustment_fact, adjustment_fault
 from schemas.engagements import (
@@ -29,14 +29,13 @@ from schemas.engagements import (
 from schemas.envelope import EVENT_BYTES_MAX, INBOX, TOPIC_OF_TYPE
 from schemas.fast import Reader, read, reader_of
 from schemas.members import (
-    AwardEvent,
     MemberEvent,
     ReferralEvent,
-    award_fact,
     member_fact,
     member_fault,
     referral_fact,
 )
+from schemas.messages import AwardEvent, reader_of_message
 from schemas.purchase import PurchaseEvent, ReturnEvent, purchase_fact, purchase_fault, return_fact, return_fault
 from schemas.redemptions import (
     RedemptionCancelledEvent,
@@ -97,7 +96,7 @@ CONTRACTS: Mapping[str, Contract] = {
     "loyalty.member.v1": Contract(MemberEvent, member_fact, member_fault),
     "loyalty.engagement.v1": Contract(EngagementEvent, engagement_fact),
     "loyalty.adjustment.v1": Contract(AdjustmentEvent, adjustment_fact, adjustment_fault),
-    "loyalty.award.v1": Contract(AwardEvent, award_fact),
+    "loyalty.award.v1": Contract(AwardEvent, reader_of_message(Award)),
     "loyalty.redemption.requested.v1": Contract(RedemptionRequestedEvent, requested_fact, requested_fault),
     "loyalty.redemption.cancelled.v1": Contract(RedemptionCancelledEvent, cancelled_fact),
     "loyalty.redemption.fulfilled.v1": Contract(RedemptionFulfilledEvent, fulfilled_fact),

@@ -2,7 +2,7 @@
 
 Invariants:
   N1 the same value gives the same bytes: fields stand in the order of the models, free maps are sorted by name
-  N2 `id` is the entry's, change's or award's own; `subject` is the member; `time` is the effective time
+  N2 `id` is the entry's or change's own; `subject` is the member; `time` is the effective time
   N3 every instant is RFC 3339 in UTC with Z; microseconds are written only when they are not zero
 """
 
@@ -14,10 +14,7 @@ from typing import Any
 import orjson
 
 from loyalty.decisions import BalanceChange, Entry, Notice, TierChange
-from loyalty.facts import MICRO, Award, Cause, Return
-
-AWARD_SOURCE = "/loyalty"
-"""Source of internal events: an award is read by the engine alone, under the version that it names."""
+from loyalty.facts import MICRO, Cause, Return
 
 _EPOCH = date(1970, 1, 1)
 _TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
@@ -139,27 +136,6 @@ def encode_notice(notice: Notice) -> bytes:
             "cause": _cause(notice.cause),
             "recorded_at": instant_text(notice.recorded_at_us),
             "sequence": notice.sequence,
-        },
-    )
-
-
-def encode_award(award: Award) -> bytes:
-    """Encode an award to another member as loyalty.award.v1; `decode` reads it back."""
-    return orjson.dumps(
-        {
-            "specversion": "1.0",
-            "id": award.award_id,
-            "source": AWARD_SOURCE,
-            "type": "loyalty.award.v1",
-            "time": instant_text(award.time_us),
-            "subject": award.member,
-            "datacontenttype": "application/json",
-            "data": {
-                "from_member": award.from_member,
-                "rule": award.rule,
-                "version": award.version,
-                "cause": _cause(award.cause),
-            },
         },
     )
 

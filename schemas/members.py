@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from loyalty.facts import Award, Cause, MemberUpdate, Referral
+from loyalty.facts import Cause, MemberUpdate, Referral
 from schemas.canonical import content_digests
 from schemas.envelope import MemberEnvelope, strict
 from schemas.scalars import SEGMENTS_MAX, Attributes, Id, Send
@@ -88,25 +88,6 @@ class CauseData(TypedDict):
     type: Annotated[Id, Field(description="`type` of the causing event.")]
 
 
-@strict
-class AwardData(TypedDict):
-    """What another member's event gives to this one."""
-
-    from_member: Annotated[Id, Field(description="The member whose event gave it.")]
-    rule: Annotated[Id, Field(description="The rule that gives; it says how much.")]
-    version: Annotated[Id, Field(description="The program version that decided it.")]
-    cause: Annotated[
-        CauseData, Field(description="The event that gave it."), Send("an object with source, id and type")
-    ]
-
-
-class AwardEvent(MemberEnvelope):
-    """Internal: an award on its way to another member. `id` is derived from the cause; `time` is the cause's."""
-
-    type: Annotated[Literal["loyalty.award.v1"], Field(description="The event's type.")]
-    data: Annotated[AwardData, Field(description="The award."), Send("an object with the award")]
-
-
 def member_fault(data: MemberData) -> str | None:
     """Say what is wrong with a birthday that has the right form but does not exist (M1), or None."""
     birthday = data.get("birthday")
@@ -146,12 +127,3 @@ def referral_fact(event: ReferralEvent, member: str, time_us: int) -> Referral:
     )
     body, content = content_digests("loyalty.referral.v1", member, time_us, told)
     return Referral(Cause(event["source"], event["id"], "loyalty.referral.v1"), member, time_us, body, content, *told)
-
-
-def award_fact(event: AwardEvent, member: str, time_us: int) -> Award:
-    """Translate a validated award. Its cause is the event that gave it, not the award itself."""
-    data = event["data"]
-    cause = Cause(data["cause"]["source"], data["cause"]["id"], data["cause"]["type"])
-    told = (data["from_member"], data["rule"], data["version"])
-    body, content = content_digests("loyalty.award.v1", member, time_us, (cause, *told))
-    return Award(cause, member, time_us, body, content, event["id"], *told)

@@ -1,16 +1,19 @@
 """State records as bytes: what the accounts changelog holds.
 
 A record is a line of JSON, an array that begins with its format number, its kind and the instant at which it has to be
-looked at next, so that this can be read without the rest. Its fields stand in a fixed order; behind the end of that
-line stands its memory (loyalty/memory.py), as the bytes that it is. A head takes about a kilobyte, and 56 bytes more
-for each purchase as long as its lot has something left. Reading a format that is not known stops the worker: guessing
-at an account would be worse.
+looked at next, so that this can be read without the rest. Its fields stand in a fixed order; those that few accounts
+have stand by name in an object, which leaves out what is empty. Behind the end of that line stands its memory
+(loyalty/memory.py), as the bytes that it is. A head takes about a kilobyte, and 56 bytes more for each purchase as long
+as its lot has something left. Reading a format that is not known stops the worker: guessing at an account would be
+worse.
 
 Not here: what the records mean (loyalty/account.py).
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from itertools import starmap
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,7 +22,7 @@ from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
 
-FORMAT = 2
+FORMAT = 3
 _HEAD = "head"
 _PURCHASE = "purchase"
 _TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
@@ -45,9 +48,9 @@ def decode_record(raw: bytes) -> Record:
     line, _, memory = raw.partition(b"\n")
     fields = orjson.loads(line)
     match fields[:2]:
-        case [2, "head"]:
+        case [3, "head"]:
             return _head(fields, memory)
-        case [2, "purchase"]:
+        case [3, "purchase"]:
             return _purchase(fields, memory)
         case _:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
@@ -59,43 +62,6 @@ def due_of(raw: bytes) -> int | None:
         return None
     due = raw.split(b",", 3)[2]
     return None if due == b"null" else int(due)
-
-
-def _head_fields(head: Head) -> list[Any]:
-    link = head.referral
-    return [
-        FORMAT,
-        _HEAD,
-        head.due_us,
-        head.member,
-        head.enrolled_us,
-        head.status,
-        head.profile_us,
-        head.birthday,
-        head.attributes,
-        head.segments,
-        head.tier,
-        head.tier_since_us,
-        head.balances,
-        head.debts,
-        head.lots,
-        head.qualifying,
-        head.counters,
-        None if link is None else _link_fields(link),
-        head.ledger_sequence,
-        head.balances_sequence,
-        head.tiers_sequence,
-        head.notices_sequence,
-        head.maturing,
-        head.active_until,
-        head.noticed,
-        head.expired,
-        [_parked_fields(one) for one in head.parked],
-        head.given,
-        head.tier_until_us,
-        head.tier_review_us,
-        head.tier_rise,
-    ]
 
 
 def _parked_fields(one: Parked) -> list[Any]:
@@ -133,21 +99,71 @@ def _parked(member: str, fields: list[Any]) -> Parked:
     return Parked(fact, until_us)
 
 
-def _link_fields(link: ReferralLink) -> list[Any]:
+def _link(_: str, fields: list[Any]) -> ReferralLink:
+    referral_id, referrer, code, attributes, linked_us, paid, transaction_id = fields
+    return ReferralLink(referral_id, referrer, code, attributes, linked_us, tuple(paid), transaction_id)
+
+
+def _as_it_is(_: str, value: Any) -> Any:
+    return value
+
+
+class Rare(NamedTuple):
+    """How a field that few accounts have is written as JSON, and read: from the member's id and what was written."""
+
+    read: Callable[[str, Any], Any] = _as_it_is
+    written: Callable[[Any], Any] = lambda value: value
+
+
+RARE: Mapping[str, Rare] = {
+    "referral": Rare(_link, astuple),
+    "maturing": Rare(
+        lambda _, all_: tuple(Maturing(currency, Lot(*lot), *rest) for currency, lot, *rest in all_),
+    ),
+    "active_until": Rare(),
+    "noticed": Rare(),
+    "expired": Rare(lambda _, all_: {lot: (points, earned_us) for lot, (points, earned_us) in all_.items()}),
+    "parked": Rare(
+        lambda member, all_: tuple(_parked(member, one) for one in all_),
+        lambda all_: [_parked_fields(one) for one in all_],
+    ),
+    "given": Rare(lambda _, all_: tuple(_given(*one) for one in all_)),
+    "tier_rise": Rare(lambda _, fields: TierRise(*fields)),
+}
+"""Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
+
+
+def _head_fields(head: Head) -> list[Any]:
     return [
-        link.referral_id,
-        link.referrer,
-        link.code,
-        link.attributes,
-        link.linked_us,
-        link.paid,
-        link.transaction_id,
+        FORMAT,
+        _HEAD,
+        head.due_us,
+        head.member,
+        head.enrolled_us,
+        head.status,
+        head.profile_us,
+        head.birthday,
+        head.attributes,
+        head.segments,
+        head.tier,
+        head.tier_since_us,
+        head.balances,
+        head.debts,
+        head.lots,
+        head.qualifying,
+        head.counters,
+        head.ledger_sequence,
+        head.balances_sequence,
+        head.tiers_sequence,
+        head.notices_sequence,
+        head.tier_until_us,
+        head.tier_review_us,
+        {name: rare.written(value) for name, rare in RARE.items() if (value := getattr(head, name))},
     ]
 
 
 def _head(fields: list[Any], seen: bytes) -> Head:
-    link = fields[17]
-    return Head(
+    head = Head(
         fields[3],
         fields[4],
         fields[5],
@@ -162,23 +178,18 @@ def _head(fields: list[Any], seen: bytes) -> Head:
         fields[14],
         {name: Sums(*sums) for name, sums in fields[15].items()},
         fields[16],
-        None if link is None else ReferralLink(link[0], link[1], link[2], link[3], link[4], tuple(link[5]), link[6]),
         seen,
+        fields[17],
         fields[18],
         fields[19],
         fields[20],
-        fields[21],
         fields[2],
-        tuple(Maturing(currency, Lot(*lot), *rest) for currency, lot, *rest in fields[22]),
-        fields[23],
-        fields[24],
-        {lot: (points, earned_us) for lot, (points, earned_us) in fields[25].items()},
-        tuple(_parked(fields[3], one) for one in fields[26]),
-        tuple(_given(*one) for one in fields[27]),
-        fields[28],
-        fields[29],
-        None if fields[30] is None else TierRise(*fields[30]),
+        fields[21],
+        fields[22],
     )
+    for name, value in fields[23].items():
+        setattr(head, name, RARE[name].read(head.member, value))
+    return head
 
 
 def _purchase_fields(record: PurchaseRecord) -> list[Any]:

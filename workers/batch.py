@@ -24,13 +24,14 @@ from loyalty.calendar import DAY_US
 from loyalty.decide import decide, reads
 from loyalty.decisions import Dead, Decision, Outcome
 from loyalty.due import decide_due, is_due
-from loyalty.facts import Award, Fact
+from loyalty.facts import MESSAGES, Fact, Message
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_return, encode_tier
+from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_tier
 from schemas.envelope import TOPIC_OF_TYPE
+from schemas.messages import encode_message, type_of
 from schemas.state import decode_record, encode_record
-from workers.counts import UNKNOWN, Counts, count_due, type_of
+from workers.counts import UNKNOWN, Counts, count_due
 from workers.overlay import Overlay, parts_of
 from workers.records import DeadLetter, Out, Record, dead_letter, engine_fault, forwarded, partition_of
 from workers.topic_words import ACCOUNTS, INBOX
@@ -253,10 +254,10 @@ class Engine:
 
     def _messages(self, partition: int, decision: Decision) -> list[Out]:
         outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(decision)]
-        if decision.awards:
+        if decision.messages:
             outputs += [
-                Out(INBOX, partition_of(award.member, self._partitions), award.member.encode(), encode_award(award))
-                for award in decision.awards
+                Out(INBOX, partition_of(each.member, self._partitions), each.member.encode(), encode_message(each))
+                for each in decision.messages
             ]
         outputs += [self._dead_after_all(partition, dead) for dead in decision.dead]
         return outputs
@@ -349,9 +350,9 @@ def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
     return messages
 
 
-def as_received(award: Award) -> Award:
-    """The award as the member's partition reads it from the inbox: with the digests of its bytes."""
-    received = decode(encode_award(award))
-    if not (isinstance(received, Known) and isinstance(received.fact, Award)):
-        raise TypeError(f"an award of ours cannot be read: {received}")
+def as_received(message: Message) -> Message:
+    """The message as the receiver's partition reads it from the inbox: with the digests of its bytes."""
+    received = decode(encode_message(message))
+    if not (isinstance(received, Known) and isinstance(received.fact, MESSAGES)):
+        raise TypeError(f"a message of ours cannot be read: {received}")
     return received.fact

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 
 from loyalty.decisions import Decision, Outcome
 from loyalty.due import TYPE as DUE_TYPE
-from loyalty.facts import Award, Fact
 from loyalty.postings import EARNED, EXPIRED, RETURNED
 from workers.records import DeadLetter
 
-AWARD_TYPE = "loyalty.award.v1"
 UNKNOWN = "unknown"
 """Stands for the type of what could not be read."""
 
@@ -87,8 +85,3 @@ def count_due(counts: Counts, answer: Decision | DeadLetter, time_us: int) -> No
     else:
         counts.dead_letters[answer.code] += 1
         counts.events[DUE_TYPE, "dead_letter"] += 1
-
-
-def type_of(fact: Fact) -> str:
-    """The event's type; an award's cause has the type of the event that gave it."""
-    return AWARD_TYPE if isinstance(fact, Award) else fact.cause.type

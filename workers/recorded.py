@@ -23,7 +23,8 @@ from workers.counts import Counts
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
 from workers.records import Out, Record
-from workers.replay import Files, Summary, summed_up
+from workers.replay import Summary, summed_up
+from workers.replay_files import Files
 from workers.store.memory import MemoryStore
 from workers.topic_words import DEAD_LETTERS, JOURNAL
 

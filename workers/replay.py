@@ -1,48 +1,44 @@
 """The offline run: the worker's engine over files, without Kafka.
 
-Two orders are followed. Without a journal, events go by their time, then topic, then place in the files; an award
+Two orders are followed. Without a journal, events go by their time, then topic, then place in the files; a message
 follows right after its cause; `now` is the event's own time. With a journal (recorded.py), batches, order and
 `now` are those that the workers recorded, so the accounts are the same to the byte.
 
 Files that are in order by time already are merged as they are read, in bounded memory. When one is not, the run
 starts over and sorts all events in memory.
 
-Not here: the decisions (loyalty), reading journals (recorded.py), the command (commands/replay.py).
+Not here: the decisions (loyalty), what is written (replay_files.py), reading journals (recorded.py), the command
+(commands/replay.py).
 """
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
-from pathlib import Path
-from typing import NamedTuple, Protocol, Self, TypeAlias
-
-import orjson
+from typing import NamedTuple, Protocol, TypeAlias
 
 from loyalty.account import Head, PurchaseRecord
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
-from loyalty.facts import Fact
+from loyalty.facts import MESSAGES, Fact
 from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.encode import encode_return
 from schemas.envelope import TOPIC_OF_TYPE
+from schemas.messages import encode_message, type_of
 from schemas.state import decode_record, encode_record
-from workers.accounts import account_lines
 from workers.batch import Engine, as_received, messages_of
-from workers.counts import UNKNOWN, Counts, type_of
+from workers.counts import UNKNOWN, Counts
 from workers.ndjson import Source
 from workers.overlay import PART_EVENTS, Overlay, parts_of
 from workers.records import DeadLetter, engine_fault
+from workers.replay_files import Files, Outputs, dead_letter_line
 from workers.store.due_index import DueIndex
 from workers.topic_words import INPUTS
 
-STREAMS = ("ledger", "balances", "tiers", "notices", "dead-letters")
 _TOPIC_RANK = {topic: rank for rank, topic in enumerate(INPUTS)}
-_FLUSH_LINES = 2_000
 
 Progress: TypeAlias = Callable[[Sequence[Source]], object]
 """Is told which inputs are being read, so that it can ask them how far they are."""
@@ -77,80 +73,18 @@ class Summary(NamedTuple):
     expired: Counter[str]
 
 
-class Files:
-    """The output folder: one NDJSON file for each stream, lines buffered."""
-
-    def __init__(self, directory: Path) -> None:
-        """Open (and empty) the files of all streams in `directory`, which is made if missing."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # What members did is for its owner alone.
-        self.directory = directory
-        self._stack = ExitStack()
-        self._files = {name: self._stack.enter_context((directory / f"{name}.ndjson").open("wb")) for name in STREAMS}
-        self._lines: dict[str, list[bytes]] = {name: [] for name in STREAMS}
-
-    def __enter__(self) -> Self:
-        """Use as a context manager: closing writes what is buffered."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Write what is buffered and close."""
-        with self._stack:
-            for name in STREAMS:
-                self._flush(name)
-
-    def has(self, name: str) -> bool:
-        """Whether there is a stream of that name."""
-        return name in self._files
-
-    def add(self, name: str, line: bytes) -> None:
-        """Add a line to a stream."""
-        lines = self._lines[name]
-        lines.append(line)
-        if len(lines) >= _FLUSH_LINES:
-            self._flush(name)
-
-    def restart(self) -> None:
-        """Empty every stream."""
-        for name, file in self._files.items():
-            self._lines[name].clear()
-            file.seek(0)
-            file.truncate()
-
-    def write_accounts(self, heads: Iterable[Head]) -> None:
-        """Write accounts.ndjson."""
-        with (self.directory / "accounts.ndjson").open("wb") as file:
-            file.writelines(account_lines(heads))
-
-    def _flush(self, name: str) -> None:
-        lines = self._lines[name]
-        if lines:
-            lines.append(b"")
-            self._files[name].write(b"\n".join(lines))
-            lines.clear()
-
-
 @dataclass(slots=True)
 class Taken:
-    """What became of an event; None: an anonymous sale. Without a line it was something due: `key` says of what."""
+    """What became of an event; None: an anonymous sale.
+
+    Without a line it was something due, or a message that it sent: `key` says what.
+    """
 
     line: Line | None
     event_type: str
     time_us: int
     answer: Decision | DeadLetter | None
     key: str = ""
-
-
-class Outputs(Protocol):
-    """Where a replay's outputs go; `Files` for one."""
-
-    def add(self, name: str, line: bytes) -> None:
-        """Add a line to a stream."""
-
-    def restart(self) -> None:
-        """Forget every line."""
-
-    def write_accounts(self, heads: Iterable[Head]) -> None:
-        """Take the accounts as they are at the end."""
 
 
 class Replay:
@@ -178,7 +112,7 @@ class Replay:
         self._files.restart()
 
     def take(self, lines: Sequence[Line], until_us: int | None = None) -> None:
-        """Decide events, each at its own time and followed at once by the awards that it gives.
+        """Decide events, each at its own time and followed at once by the messages that it sends.
 
         What falls due before an event is decided before it; what is due by `until_us`, after them all.
         """
@@ -219,6 +153,7 @@ class Replay:
             answer = self._engine.decide_due(key, self._overlay, due_us, faults.get(len(taken)))
             taken.append(Taken(None, DUE_TYPE, due_us, answer, key))
             self._remind(key, self._overlay.get(key))
+            self._pass_on(answer, None, taken, faults)
 
     def _remind(self, key: str, record: StateRecord | None) -> None:
         due_us = None if record is None else record.due_us
@@ -248,7 +183,7 @@ class Replay:
                 self._reminded.pop(key, None)
 
     def _decide(self, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
-        """Add what becomes of an event and its awards; `faults` says at which places not to try again."""
+        """Add what becomes of an event and its messages; `faults` says at which places not to try again."""
         decoded = line.decoded
         if isinstance(decoded, Known):
             self._decide_fact(decoded.fact, line, taken, faults)
@@ -257,14 +192,22 @@ class Replay:
         else:
             taken.append(Taken(line, UNKNOWN, 0, DeadLetter("decode", decoded.code, decoded.message)))
 
-    def _decide_fact(self, fact: Fact, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
+    def _decide_fact(self, fact: Fact, line: Line | None, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         answer = faults.get(len(taken)) or self._engine.decide_fact(fact, self._overlay, fact.time_us)
-        taken.append(Taken(line, type_of(fact), fact.time_us, answer))
+        own = encode_message(fact).decode() if line is None and isinstance(fact, MESSAGES) else ""
+        taken.append(Taken(line, type_of(fact), fact.time_us, answer, own))
         if isinstance(answer, Decision):
             for key, record in answer.writes.items():
                 self._remind(key, record)
-            for award in answer.awards:
-                self._decide_fact(as_received(award), line, taken, faults)
+            self._pass_on(answer, line, taken, faults)
+
+    def _pass_on(
+        self, answer: Decision | DeadLetter, line: Line | None, taken: list[Taken], faults: Mapping[int, DeadLetter]
+    ) -> None:
+        """Decide the messages that an answer sends to other accounts."""
+        if isinstance(answer, Decision):
+            for message in answer.messages:
+                self._decide_fact(as_received(message), line, taken, faults)
 
     def write(self, taken: Taken, messages: Sequence[tuple[str, bytes, bytes]]) -> None:
         """Write and count what became of an event. Who wants to know it overrides this."""
@@ -310,12 +253,6 @@ def summed_up(events: int, entries: int, counts: Counts, heads: Sequence[Head]) 
         points[currency] -= number
     tiers = Counter(head.tier for head in heads if head.tier)
     return Summary(events, outcomes, counts.dead_letters, points, len(heads), tiers, entries, counts.expired)
-
-
-def dead_letter_line(path: str, number: int, dead: DeadLetter, raw: bytes) -> bytes:
-    """A refused event as a line of dead-letters.ndjson."""
-    fields = {"file": path, "line": number, "stage": dead.stage, "code": str(dead.code), "message": dead.message}
-    return orjson.dumps({**fields, "value": raw.decode(errors="replace")})
 
 
 def replay(

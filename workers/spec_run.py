@@ -114,7 +114,7 @@ class _Run:
             self.decide(decoded.fact, told)
 
     def decide(self, fact: Fact, told: Told) -> None:
-        """Decide a fact, and at once the awards that it gives."""
+        """Decide a fact, and at once the messages that it sends."""
         answer = self.engine.decide_fact(fact, self.overlay, fact.time_us)
         if isinstance(answer, DeadLetter):
             self.refuse(told, answer.code, answer.message)
@@ -122,8 +122,8 @@ class _Run:
         if answer.outcome is Outcome.DUPLICATE:
             self.say(told, "a duplicate of an earlier step: nothing is given twice")
         self.book(answer, fact, told)
-        for award in answer.awards:
-            self.decide(as_received(award), told)
+        for message in answer.messages:
+            self.decide(as_received(message), told)
 
     def book(self, answer: Decision, fact: Fact, told: Told) -> None:
         for entry in answer.entries:

@@ -20,7 +20,8 @@ from workers.export import RECORDED, export
 from workers.ndjson import Source
 from workers.recorded import recording_source, replay_journal
 from workers.records import ERRORS_HEADER, Record
-from workers.replay import Files, replay
+from workers.replay import replay
+from workers.replay_files import Files
 from workers.topic_words import ACCOUNTS, DEAD_LETTERS, INPUTS, JOURNAL
 
 OUTPUT_STREAMS = ("ledger", "balances", "tiers", "notices")

@@ -17,7 +17,7 @@ from workers.batch import Engine
 from workers.positions import JournalRecord, Run
 from workers.recorded import record_line, recording_source, replay_journal
 from workers.records import Out, Record, partition_of
-from workers.replay import Files
+from workers.replay_files import Files
 from workers.store.memory import MemoryStore
 from workers.topic_words import INBOX
 

@@ -19,7 +19,8 @@ from tests.loyalty.books import Books
 from tests.loyalty.events import fact
 from workers.batch import Engine
 from workers.ndjson import Source
-from workers.replay import Files, replay
+from workers.replay import replay
+from workers.replay_files import Files
 from workers.topic_words import INBOX
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def test_l6_what_came_before_changes_nothing_when_it_comes_again(world: World, d
         taken.append(event)
         for _ in range(data.draw(st.integers(0, 2))):
             assert again.take(data.draw(st.sampled_from(taken))).outcome is Outcome.DUPLICATE
-    for award in books.awards:
-        assert again.take(award).outcome is Outcome.DUPLICATE
+    for message in books.messages:
+        assert again.take(message).outcome is Outcome.DUPLICATE
     assert again.entries == books.entries
     assert again.balances == books.balances
     assert again.state == books.state

@@ -13,14 +13,16 @@ from loyalty.account import Head, PurchaseRecord, Record, State, head_key, purch
 from loyalty.decide import decide, reads
 from loyalty.decisions import BalanceChange, Decision, Entry, Notice, Outcome, TierChange
 from loyalty.due import decide_due, is_due
-from loyalty.facts import Award, Fact
+from loyalty.facts import Fact, Message
 from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
 from loyalty.program import Program
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_notice, encode_return, encode_tier
+from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_tier
+from schemas.messages import encode_message
 from schemas.program_load import parse_program
 from schemas.state import decode_record, due_of, encode_record
 from tests.loyalty.events import fact
+from workers.batch import as_received
 
 T = TypeVar("T")
 
@@ -57,7 +59,7 @@ class Books:
         self.balances: list[BalanceChange] = []
         self.tiers: list[TierChange] = []
         self.notices: list[Notice] = []
-        self.awards: list[Award] = []
+        self.messages: list[Message] = []
         self.spent: Counter[tuple[str, str]] = Counter()
 
     def pass_time(self, until_us: int) -> list[Decision]:
@@ -66,11 +68,13 @@ class Books:
         while due := [(record.due_us, key) for key, record in self.state.items() if is_due(record, until_us)]:
             due_us, key = min(due)
             assert due_us is not None
-            decisions.append(self._decided(decide_due, {key: self.state[key]}, key, due_us))
+            decision = self._decided(decide_due, {key: self.state[key]}, key, due_us)
+            decisions.append(decision)
+            self._pass_on(decision, due_us)
         return decisions
 
     def take(self, event: bytes | Fact, now_us: int | None = None) -> Decision:
-        """Decide an event, write what it changes, then decide the awards that follow from it.
+        """Decide an event, write what it changes, then decide the messages that follow from it.
 
         What falls due before is decided before.
         """
@@ -79,10 +83,14 @@ class Books:
         self.pass_time(now_us)
         state = {key: self.state[key] for key in reads(what) if key in self.state}
         decision = self._decided(decide, state, what, now_us)
-        for award in decision.awards:
-            self.awards.append(award)
-            self.take(award, now_us)
+        self._pass_on(decision, now_us)
         return decision
+
+    def _pass_on(self, decision: Decision, now_us: int) -> None:
+        """Decide the messages of a decision, as they are read from the inbox."""
+        for message in map(as_received, decision.messages):
+            self.messages.append(message)
+            self.take(message, now_us)
 
     def _decided(
         self, of: Callable[[Programs, State, T, int], Decision], state: State, what: T, now_us: int
@@ -133,8 +141,8 @@ class Books:
             encode_tier(tier)
         for notice in decision.notices:
             encode_notice(notice)
-        for award in decision.awards:
-            encode_award(award)
+        for message in decision.messages:
+            encode_message(message)
         for dead in decision.dead:
             assert fact(encode_return(dead.fact)) == dead.fact, "what waited cannot be sent again"
 

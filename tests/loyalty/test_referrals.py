@@ -42,7 +42,7 @@ def test_both_sides_are_paid_once_whatever_comes_again() -> None:
     books.take(purchase("q", 1000))
     books.take(referral("g", "m2", stage="qualified"))
     assert (books.balance("m1"), books.balance("m2")) == (100, 200)
-    assert books.take(books.awards[0]).outcome is Outcome.DUPLICATE
+    assert books.take(books.messages[0]).outcome is Outcome.DUPLICATE
 
 
 def test_the_referrer_has_limits_of_his_own() -> None:

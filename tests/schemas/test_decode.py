@@ -87,7 +87,7 @@ def test_an_award_names_the_event_that_gave_it() -> None:
     got = fact(GOOD_BY_NAME["the referrer's part of a referral"].event)
     assert isinstance(got, Award)
     assert got.cause == Cause("/referrals", "ref-5-qualified", "loyalty.referral.v1")
-    assert got.award_id == "5f2b0a5c3d1e4f60718293a4b5c6d7e8"
+    assert got.message_id == "5f2b0a5c3d1e4f60718293a4b5c6d7e8"
 
 
 def test_an_anonymous_sale_is_a_result_of_its_own() -> None:

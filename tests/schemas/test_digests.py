@@ -28,7 +28,7 @@ def digests(event: dict[str, Any]) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("event_type", "body", "content"),
     [
-        ("loyalty.award.v1", "6f8e9c1dd4d8f33e", "1799636ce3dd3b5e"),
+        ("loyalty.award.v1", "49a145a58f0d46ca", "6f6eed3b92dbdb9d"),
         ("loyalty.engagement.v1", "0346f5313ef9403c", "51534d96942cb748"),
         ("loyalty.member.v1", "601b9474eb21e433", "351cde37e3fa3f64"),
         ("loyalty.purchase.v1", "0537772d552e1cd2", "ec7a9542d9c0ab83"),

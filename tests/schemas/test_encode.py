@@ -13,8 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from loyalty.decisions import BalanceChange, Entry, Posting, TierChange
 from loyalty.facts import Award, Cause
 from schemas.decode import Known, decode
-from schemas.encode import encode_award, encode_balance, encode_entry, encode_tier
+from schemas.encode import encode_balance, encode_entry, encode_tier
 from schemas.jsonschema import OUTPUTS, schema_of
+from schemas.messages import encode_message
 
 CAUSE = Cause("/pos/store-12", "12-3-000123", "loyalty.purchase.v1")
 AT_US = 1_795_274_100_000_000
@@ -200,13 +201,13 @@ ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_si
         time_us=st.integers(0, 253_402_300_799_999_999),
         body=st.just(b""),
         content=st.just(b""),
-        award_id=ids,
+        message_id=ids,
         from_member=ids,
         rule=ids,
         version=ids,
     ),
 )
 def test_an_award_comes_back_as_it_went(award: Award) -> None:
-    decoded = decode(encode_award(award), topic="inbox", strict=True)
+    decoded = decode(encode_message(award), topic="inbox", strict=True)
     assert isinstance(decoded, Known)
     assert decoded.fact._replace(body=b"", content=b"") == award

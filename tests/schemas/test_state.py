@@ -121,7 +121,7 @@ def test_a_draft_is_a_copy_that_leaves_the_original_alone(head: Head) -> None:
     assert encode_record(head) == before
 
 
-@pytest.mark.parametrize("raw", [b'[1,"head"]', b'[3,"head"]', b'[0,"purchase"]', b'[2,"other"]', b"[]", b"[2]"])
+@pytest.mark.parametrize("raw", [b'[1,"head"]', b'[9,"head"]', b'[0,"purchase"]', b'[3,"other"]', b"[]", b"[3]"])
 def test_another_format_is_refused(raw: bytes) -> None:
     with pytest.raises(UnknownFormat):
         decode_record(raw)

@@ -63,7 +63,7 @@ class PartitionStoreContract:
 
     def test_records_of_others_are_never_due(self) -> None:
         store = self.make()
-        store.apply({b"m|a": b'{"of": "another engine"}', b"m|b": b'[99,"head",5]', b"s|positions": b'[2,"head",5,'})
+        store.apply({b"m|a": b'{"of": "another engine"}', b"m|b": b'[99,"head",5]', b"s|positions": b'[3,"head",5,'})
         assert store.due(9, 9) == []
 
 

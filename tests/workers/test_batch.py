@@ -14,8 +14,8 @@ from loyalty.calendar import DAY_US
 from loyalty.decisions import Code
 from loyalty.plan import Programs
 from schemas.decode import DecodeCode
-from schemas.encode import encode_award
 from schemas.jsonschema import OUTPUTS
+from schemas.messages import encode_message
 from schemas.state import UnknownFormat, decode_record, encode_record
 from tests.loyalty.books import BASE, Books, program
 from tests.loyalty.events import (
@@ -201,7 +201,7 @@ def test_a_fault_of_the_engine_costs_one_event() -> None:
     assert set(result.writes) == {b"m|m1", b"p|m1|q"}
 
 
-@pytest.mark.parametrize("raw", [b'[3,"head"]', b'[2,"tail"]', b"[]"])
+@pytest.mark.parametrize("raw", [b'[9,"head"]', b'[3,"tail"]', b"[]"])
 def test_state_of_an_unknown_format_stops(raw: bytes) -> None:
     with pytest.raises(UnknownFormat):
         decided(engine(), [record(purchase("p", 100))], {b"m|m1": raw})
@@ -367,10 +367,10 @@ def test_versions_are_what_the_state_is_decided_under() -> None:
 def test_awards_survive_the_wire() -> None:
     books = Books(program("earn: [{id: friends, on: referral, give: {referrer: 200}}]\n"))
     books.take(referral("f", "m9", stage="qualified"))
-    (award,) = books.awards
-    assert Books(program(REFERRALS)).take(encode_award(award)).outcome == "refused"
+    (award,) = books.messages
+    assert Books(program(REFERRALS)).take(encode_message(award)).outcome == "refused"
     again = Books(program("earn: [{id: friends, on: referral, give: {referrer: 200}}]\n"))
-    again.take(encode_award(award))
+    again.take(encode_message(award))
     assert again.balance("m9") == 200
     assert again.entries == [entry for entry in books.entries if entry.member == "m9"]
 

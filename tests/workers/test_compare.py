@@ -26,7 +26,8 @@ from workers.comparison import Comparison, Group, Letter, Mover, Row
 from workers.comparison_page import page
 from workers.comparison_words import grids, money_words, summary
 from workers.ndjson import Source
-from workers.replay import Files, replay
+from workers.replay import replay
+from workers.replay_files import Files
 
 TIERS = "tiers: {levels: [{id: bronze, from: 0}, {id: gold, from: 100}]}\n"
 OLD = program(

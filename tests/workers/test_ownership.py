@@ -126,7 +126,7 @@ def test_state_that_cannot_be_read_is_for_a_person_to_look_at() -> None:
     partition = Partition(0, MemoryStore(0), positions=positions())
     partition.store.apply({b"m|m1": b'[99,"head"]'})
     record = Record("purchases", 0, 0, NOW_US // 1000, b"m1", purchase("e1", 100))
-    with pytest.raises(Refusal, match=r"the state of partition 0 cannot be read: .* reads format 2") as refused:
+    with pytest.raises(Refusal, match=r"the state of partition 0 cannot be read: .* reads format 3") as refused:
         asyncio.run(protocol().run(partition, Taken([record], [], {}, [])))
     assert refused.value.hint == "run the release that wrote it, or a newer one"
 

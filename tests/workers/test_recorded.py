@@ -13,7 +13,8 @@ from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
 from workers.recorded import BadRecording, record_line, recording_source, replay_journal
 from workers.records import Record
-from workers.replay import Files, Summary
+from workers.replay import Summary
+from workers.replay_files import Files
 
 PURCHASE = (
     '{{"specversion":"1.0","id":"{0}","source":"/pos","type":"loyalty.purchase.v1","time":"2026-0{1}-01T12:00:00Z",'

@@ -13,7 +13,8 @@ from tests.loyalty.books import BASE, program
 from tests.loyalty.events import back, engagement, fact, purchase, referral, wire
 from workers.batch import Engine
 from workers.ndjson import InputError, Source
-from workers.replay import STREAMS, Files, Summary, replay
+from workers.replay import Summary, replay
+from workers.replay_files import STREAMS, Files
 from workers.topic_words import INPUTS
 
 FRIENDS = BASE.replace("}}]", "}}, {id: friends, on: referral, give: {referrer: 200, referee: 100}}]")

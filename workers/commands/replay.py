@@ -54,8 +54,8 @@ def replay(
         from workers.collector import collect_rarely
         from workers.ndjson import Source, copied_input
         from workers.recorded import recording_source, replay_journal
-        from workers.replay import Files
         from workers.replay import replay as replay_by_time
+        from workers.replay_files import Files
 
         until_us = None if until is None else _instant(until)
         if until_us is not None and journal is not None:

@@ -28,6 +28,7 @@ from typing import Final
 
 from config.settings import Settings
 from loyalty.program import Program
+from schemas.messages import TYPES
 from schemas.program_load import load_program
 from workers.cluster import admin_client
 from workers.completejourney import Journey
@@ -55,8 +56,8 @@ _METRICS_SETTLE_SECONDS: Final = 5.0
 _EVENTS: Final = "loyalty_events_total"
 _LAG: Final = "loyalty_lag_records"
 _STAGE_SECONDS: Final = "loyalty_stage_seconds_sum"
-# Neither is an event that somebody published: an award travels between accounts, a forwarded event is counted again.
-_AWARD: Final = "loyalty.award.v1"
+# Neither is an event that somebody published: a message travels between accounts, a forwarded event is counted again.
+_INTERNAL: Final = frozenset(TYPES.values())
 _FORWARDED: Final = "forwarded"
 
 
@@ -163,7 +164,9 @@ def _watched(
 
 
 def _all_taken(sent: int, in_topics: int, outcomes: dict[tuple[str, str], int]) -> Finding:
-    decided = sum(count for (kind, outcome), count in outcomes.items() if kind != _AWARD and outcome != _FORWARDED)
+    decided = sum(
+        count for (kind, outcome), count in outcomes.items() if kind not in _INTERNAL and outcome != _FORWARDED
+    )
     return Finding("each event published was taken exactly once", sent, abs(in_topics - sent) + abs(decided - sent))
 
 

@@ -17,7 +17,8 @@ from tests.loyalty.events import back, purchase, referral
 from workers.batch import Engine
 from workers.cli import build_app
 from workers.ndjson import Source
-from workers.replay import Files, replay
+from workers.replay import replay
+from workers.replay_files import Files
 
 SHOP = """\
 program: shop

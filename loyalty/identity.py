@@ -1,0 +1,133 @@
+"""Whether an event was taken before, and what an account remembers so that it can tell.
+
+Invariants:
+  I1 the same under the same id is a duplicate; something else under it is a conflict, and the first stands
+  I2 what was refused leaves no trace in the memory
+
+Not here: how a memory is kept in bytes (memory.py).
+"""
+
+from typing import assert_never
+
+from loyalty import caps
+from loyalty.account import Head, PurchaseRecord, Record
+from loyalty.calendar import local_time
+from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
+from loyalty.facts import (
+    Adjustment,
+    Award,
+    Engagement,
+    Fact,
+    MemberUpdate,
+    Purchase,
+    Referral,
+    Return,
+    Review,
+    Share,
+)
+from loyalty.ledger import Work
+from loyalty.members import closes
+from loyalty.memory import forget, key_digest, recall, remember
+from loyalty.parking import waiting_like
+from loyalty.plan import Programs
+
+COUNTERS_PRUNED_EVERY = 16
+"""An account's counters are looked through each time that their number passes a multiple of this."""
+
+ACCOUNT_CHARS_MAX = 1_000_000
+"""What an account's lots, memory and counters may come to: far above any member, far below what a topic takes.
+
+Without a bound, one id that thousands share would grow until no transaction that holds it can be written.
+"""
+_PART_CHARS = 300
+
+DUPLICATE = Decision(Outcome.DUPLICATE)
+
+
+def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
+    """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
+    event = key_digest("event", fact.cause.source, fact.cause.id)
+    match fact:
+        case Purchase() | MemberUpdate():
+            return event, None
+        case Award():
+            return key_digest("award", fact.message_id), None
+        case Return():
+            return event, key_digest("return", fact.return_id)
+        case Review():
+            return event, key_digest("review", fact.review_id, fact.status)
+        case Share():
+            return event, key_digest("share", fact.share_id)
+        case Referral():
+            return event, key_digest("referral", fact.referral_id, fact.stage)
+        case Engagement():
+            return event, key_digest("engagement", fact.activity, fact.activity_id)
+        case Adjustment():
+            return event, key_digest("adjustment", fact.adjustment_id)
+        case _:
+            assert_never(fact)
+
+
+def taken_before(
+    head: Head, record: Record | None, fact: Fact, event_key: bytes, business_key: bytes | None
+) -> Decision | None:
+    """DUPLICATE for the same again, a refusal for something else under the same id, None for what is new."""
+    body, waiting = recall(head.seen, event_key), None
+    if head.parked:
+        waiting_body, waiting = waiting_like(head, fact)
+        body = body or waiting_body
+    if body is not None:
+        return DUPLICATE if body == fact.body else _conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
+    content, name = None, ""
+    if business_key is not None:
+        content, name = recall(head.seen, business_key) or waiting, f"the {fact.cause.type} with this business key"
+    if isinstance(record, PurchaseRecord):
+        if isinstance(fact, Purchase):
+            content, name = record.content, f"transaction {fact.transaction_id!r}"
+        elif content is None and business_key is not None:
+            content = recall(record.returns, business_key)
+    if content is None:
+        return None
+    return DUPLICATE if content == fact.content else _conflict(name)
+
+
+def _conflict(name: str) -> Decision:
+    return refused(
+        Code.CONFLICTING_DUPLICATE,
+        f"{name} was taken before with other content, which stands: give what is new an id of its own",
+    )
+
+
+def remembered(
+    programs: Programs, work: Work, before: Head | None, fact: Fact, event_key: bytes, business_key: bytes | None
+) -> Refusal | None:
+    """Remember the event and tidy the account; a refusal when the account is full."""
+    head = work.head
+    seen = head.seen
+    if programs.remembered_us is not None:
+        oldest_us = work.now_us - programs.remembered_us
+        seen = forget(seen, oldest_us)
+        counters_before = len(before.counters) if before is not None else 0
+        if len(head.counters) // COUNTERS_PRUNED_EVERY > counters_before // COUNTERS_PRUNED_EVERY:
+            oldest = local_time(oldest_us, work.plan.program.zone).ordinal
+            caps.prune(head.counters, oldest, programs.rolling_days_max)
+    seen = remember(seen, event_key, fact.body, work.now_us)
+    if business_key is not None:
+        seen = remember(seen, business_key, fact.content, work.now_us)
+    head.seen = seen
+    chars = _chars(head)
+    if chars <= ACCOUNT_CHARS_MAX:
+        return None
+    # Returns and closing go on for a while: points of an account that is too full must still be taken back.
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return) or closes(fact)):
+        return None
+    return Refusal(
+        Code.ACCOUNT_FULL,
+        "the account has taken more events than an account can hold: is one member id shared by many?",
+    )
+
+
+def _chars(head: Head) -> int:
+    """About how much room the parts of an account take that grow with its events."""
+    others = len(head.counters) + len(head.maturing) + len(head.expired) + len(head.given) + len(head.parked)
+    return len(head.seen) + sum(map(len, head.lots.values())) + _PART_CHARS * others

@@ -1,0 +1,104 @@
+"""What accounts tell each other, on its way through the inbox: the models of the internal events, and both directions.
+
+To add a message: a NamedTuple in loyalty/facts.py, its model and a row of `TYPES` here, its type in envelope.py, a line
+in decode.py, its examples, and a case in `decide`.
+
+Invariants:
+  G1 a message comes back as it went, but for its digests, which are those of what it tells
+  G2 `id` is derived from the cause and `time` is the cause's; nobody outside sends one
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from loyalty.facts import Award, Cause, Fact, Message
+from schemas.canonical import content_digests
+from schemas.encode import instant_text
+from schemas.envelope import MemberEnvelope, strict
+from schemas.members import CauseData
+from schemas.scalars import Id, Send
+
+SOURCE = "/loyalty"
+"""Source of every message: it is read by the engine alone, under the program version that it names."""
+
+TYPES: Mapping[type, str] = {
+    Award: "loyalty.award.v1",
+}
+"""What a message is called on its way."""
+
+_HEADING = Award._fields.index("version") + 1
+"""So many fields do all messages begin with; what follows is a message's own, by the same names in `data`."""
+
+_FROM_JSON: Mapping[str, Callable[[Any], Any]] = {}
+"""Own fields that are no plain JSON values: how they are read."""
+
+
+@strict
+class MessageData(TypedDict):
+    """What every message carries."""
+
+    from_member: Annotated[Id, Field(description="The member whose event gave it.")]
+    version: Annotated[Id, Field(description="The program version that decided it.")]
+    cause: Annotated[
+        CauseData, Field(description="The event that it follows from."), Send("an object with source, id and type")
+    ]
+
+
+class AwardData(MessageData):
+    """What another member's event gives to this one."""
+
+    rule: Annotated[Id, Field(description="The rule that gives; it says how much.")]
+
+
+class AwardEvent(MemberEnvelope):
+    """Internal: an award on its way to another member. `id` is derived from the cause; `time` is the cause's."""
+
+    type: Annotated[Literal["loyalty.award.v1"], Field(description="The event's type.")]
+    data: Annotated[AwardData, Field(description="The award."), Send("an object with the award")]
+
+
+def encode_message(message: Message) -> bytes:
+    """Encode a message as an event of its type; `decode` reads it back."""
+    own = dict(zip(message._fields[_HEADING:], message[_HEADING:], strict=True))
+    return orjson.dumps(
+        {
+            "specversion": "1.0",
+            "id": message.message_id,
+            "source": SOURCE,
+            "type": TYPES[type(message)],
+            "time": instant_text(message.time_us),
+            "subject": message.member,
+            "datacontenttype": "application/json",
+            "data": {
+                "from_member": message.from_member,
+                **own,
+                "version": message.version,
+                "cause": message.cause._asdict(),
+            },
+        },
+        default=tuple,  # records within a message are NamedTuples
+    )
+
+
+def reader_of_message(kind: type[Message]) -> Callable[[Any, str, int], Message]:
+    """How a validated event becomes a message of this kind. Its cause is the event that it follows from, not itself."""
+    event_type = TYPES[kind]
+    own = [(name, _FROM_JSON.get(name)) for name in kind._fields[_HEADING:]]
+
+    def fact(event: Any, member: str, time_us: int) -> Message:
+        data = event["data"]
+        cause = Cause(**data["cause"])
+        told = (data["from_member"], data["version"], *(read(data[name]) if read else data[name] for name, read in own))
+        body, content = content_digests(event_type, member, time_us, (cause, *told))
+        return kind(cause, member, time_us, body, content, event["id"], *told)
+
+    return fact
+
+
+def type_of(fact: Fact) -> str:
+    """The event's type; the cause of a message has the type of the event that it follows from."""
+    return TYPES.get(type(fact)) or fact.cause.type
