@@ -147,6 +147,7 @@ class Head:
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
     tier_rise: TierRise | None = None
+    rewards_sequence: int = 0
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -182,6 +183,7 @@ class Head:
             self.parked,
             self.given,
             self.tier_rise,
+            self.rewards_sequence,
         )
 
 

@@ -46,6 +46,9 @@ class Code(StrEnum):
     NOT_ENOUGH_POINTS = "not_enough_points"
     UNKNOWN_POINTS = "unknown_points"
     UNKNOWN_TIER = "unknown_tier"
+    UNKNOWN_REDEMPTION = "unknown_redemption"
+    REDEMPTION_OVER = "redemption_over"
+    REDEMPTION_TOO_OLD = "redemption_too_old"
 
 
 class Refusal(NamedTuple):
@@ -208,6 +211,7 @@ class Decision(NamedTuple):
     refusal: Refusal | None = None
     notices: tuple[Notice, ...] = ()
     dead: tuple[Dead, ...] = ()
+    rewards: tuple[RedemptionChange | RewardOrder, ...] = ()
 
     def followed_by(self, later: "Decision") -> "Decision":
         """Both of them as one; what the later one writes stands."""
@@ -221,6 +225,7 @@ class Decision(NamedTuple):
             self.refusal,
             self.notices + later.notices,
             self.dead + later.dead,
+            self.rewards + later.rewards,
         )
 
 

@@ -104,6 +104,17 @@ def spent(lots: str, amount: int, usable: Callable[[Lot], bool]) -> tuple[str, t
     return joined(rest), tuple(taken_of.values())
 
 
+def without_first(parts: Iterable[Lot], amount: int) -> list[Lot]:
+    """The parts without their first `amount` points."""
+    rest = []
+    for lot in parts:
+        gone = min(amount, lot.left)
+        amount -= gone
+        if lot.left > gone:
+            rest.append(lot._replace(left=lot.left - gone))
+    return rest
+
+
 def restored(lots: str, parts: Iterable[Lot]) -> str:
     """Put points back into the lots that they came from, which are made again where they are gone."""
     back = {lot.lot_id: lot for lot in parts}

@@ -21,7 +21,7 @@ from loyalty.calendar import life_end_us, local_time, shifted_us
 from loyalty.catalogue import PAYMENT, Reward
 from loyalty.decisions import Code, RedemptionChange, Refusal, RewardOrder, derived_id
 from loyalty.earning import POINTS_TENDER
-from loyalty.facts import Cause, Line, Redemption, RedemptionReport
+from loyalty.facts import Cause, Line, Purchase, Redemption, RedemptionReport
 from loyalty.ledger import NO_BALANCE, Work, lot_id_of
 from loyalty.lots import Lot, parsed
 from loyalty.offers import Declined, Offer, Reason, limits_id, offered, shown
@@ -117,7 +117,9 @@ def _answer(work: Work, state: State, fact: Redemption, key: str) -> Offer | Dec
     has = available(offer.currency)
     if offer.points > has:
         wanted = shown(work, offer.points, offer.currency)
-        return Declined(Reason.INSUFFICIENT, f"it takes {wanted}, the member can use {shown(work, has, offer.currency)}")
+        return Declined(
+            Reason.INSUFFICIENT, f"it takes {wanted}, the member can use {shown(work, has, offer.currency)}"
+        )
     return offer
 
 
@@ -184,13 +186,18 @@ def decide_report(programs: Programs, work: Work, state: State, fact: Redemption
     return None
 
 
+def unknown_redemption(fact: RedemptionReport) -> Refusal:
+    """No redemption of that id is known; nobody becomes a member by one."""
+    return Refusal(
+        Code.UNKNOWN_REDEMPTION,
+        f"no redemption {fact.redemption_id!r} of this member is known: send the redemption_id and member of its order",
+    )
+
+
 def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -> Refusal | None:
     """A cancellation may overtake its request, which is then refused; nothing else comes before it."""
     if fact.status != Status.CANCELLED:
-        return Refusal(
-            Code.UNKNOWN_REDEMPTION,
-            f"no redemption {fact.redemption_id!r} of this member is known: report what an order of ours asked for",
-        )
+        return unknown_redemption(fact)
     remembered_us = programs.remembered_us
     record = RedemptionRecord(
         fact.redemption_id,
@@ -217,10 +224,21 @@ def _free_limits(work: Work, plan: Plan, record: RedemptionRecord) -> None:
 # ---------------------------------------------------------------- points that come back
 
 
-def spent_on(record: PurchaseRecord) -> list[str]:
-    """Ids of the redemptions that paid for a sale."""
-    labels = (tender.label for tender in record.tenders if tender.type == POINTS_TENDER and tender.label)
+def spent_on(sale: Purchase | PurchaseRecord) -> list[str]:
+    """Ids of the redemptions that paid for a sale: the labels of its tenders of type points."""
+    labels = (tender.label for tender in sale.tenders if tender.type == POINTS_TENDER and tender.label)
     return list(dict.fromkeys(labels))
+
+
+def keep_as_long(work: Work, state: State, sale: Purchase, kept_until_us: int | None) -> None:
+    """Keep the redemptions that paid for a sale for as long as the sale: it may be long after them."""
+    for redemption_id in spent_on(sale):
+        key = redemption_key(work.head.member, redemption_id)
+        record = state.get(key)
+        if isinstance(record, RedemptionRecord) and record.due_us is not None and record.status in OPEN:
+            due_us = None if kept_until_us is None else max(record.due_us, kept_until_us)
+            if due_us != record.due_us:
+                work.writes[key] = record._replace(due_us=due_us)
 
 
 def restore_spent(

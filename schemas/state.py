@@ -17,7 +17,18 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink, TierRise
+from loyalty.account import (
+    Given,
+    GivenPart,
+    Head,
+    Maturing,
+    Parked,
+    PurchaseRecord,
+    Record,
+    RedemptionRecord,
+    ReferralLink,
+    TierRise,
+)
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
@@ -25,7 +36,8 @@ from loyalty.tiers import Sums
 FORMAT = 3
 _HEAD = "head"
 _PURCHASE = "purchase"
-_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
+_REDEMPTION = "redemption"
+_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _REDEMPTION))
 """How records start whose third field is their next instant."""
 
 
@@ -34,9 +46,11 @@ class UnknownFormat(Exception):
 
 
 def encode_record(record: Record) -> bytes:
-    """The bytes of a head or purchase record; equal records give equal bytes."""
+    """The bytes of a record; equal records give equal bytes."""
     if isinstance(record, Head):
         fields, memory = _head_fields(record), record.seen
+    elif isinstance(record, RedemptionRecord):
+        fields, memory = _redemption_fields(record), b""
     else:
         fields, memory = _purchase_fields(record), record.returns
     # Joined into bytes of their own size, since records are kept: the encoder's buffer is eight times as large.
@@ -52,6 +66,8 @@ def decode_record(raw: bytes) -> Record:
             return _head(fields, memory)
         case [3, "purchase"]:
             return _purchase(fields, memory)
+        case [3, "redemption"]:
+            return _redemption(fields)
         case _:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
 
@@ -129,6 +145,7 @@ RARE: Mapping[str, Rare] = {
     ),
     "given": Rare(lambda _, all_: tuple(_given(*one) for one in all_)),
     "tier_rise": Rare(lambda _, fields: TierRise(*fields)),
+    "rewards_sequence": Rare(),
 }
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 
@@ -257,3 +274,20 @@ def _purchase(fields: list[Any], returns: bytes) -> PurchaseRecord:
         returns,
         fields[2],
     )
+
+
+def _redemption_fields(record: RedemptionRecord) -> list[Any]:
+    *fields, due_us = record
+    fields[_CONTENT] = record.content.hex()
+    return [FORMAT, _REDEMPTION, due_us, *fields]
+
+
+def _redemption(fields: list[Any]) -> RedemptionRecord:
+    _, _, due_us, *own = fields
+    own[_CONTENT] = bytes.fromhex(own[_CONTENT])
+    own[_SPENT] = tuple(starmap(Lot, own[_SPENT]))
+    return RedemptionRecord._make([*own, due_us])
+
+
+_CONTENT = RedemptionRecord._fields.index("content")
+_SPENT = RedemptionRecord._fields.index("spent")
