@@ -9,7 +9,7 @@ Not here: the accounts of the books (postings.py); why points move (purchases.py
 adjustments.py).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -215,56 +215,6 @@ class Work:
         head.maturing = maturing
         self.is_due(matures_us)
         self.move(terms.id, 0, total)
-
-    def spend(
-        self, currency: str, amount: int, rule: str, against: str, usable: Callable[[Lot], bool]
-    ) -> tuple[Lot, ...]:
-        """Take points out of the usable lots in the order of use; who asks has seen that there are enough.
-
-        Answers what came out of which lot, as lots with that in them.
-        """
-        self.head.lots[currency], parts = lots.spent(self.head.lots.get(currency, ""), amount, usable)
-        if not self.head.lots[currency]:
-            del self.head.lots[currency]
-        account = available_of(self.head.member)
-        self.postings.append(Posting(against, currency, amount, rule, ""))
-        self.postings.extend(Posting(account, currency, -lot.left, rule, lot.lot_id) for lot in parts)
-        self.move(currency, -amount)
-        return parts
-
-    def put_back(
-        self, currency: str, rule: str, parts: Sequence[Lot], alive_until_us: int | None, against: str
-    ) -> None:
-        """Put points back into the lots that they came from, with their own ends; they pay a debt first.
-
-        `alive_until_us` is when points end that activity keeps alive, where the account does not say it any more.
-        """
-        head, terms = self.head, self.plan.currencies.get(currency)
-        owed = head.debts.pop(currency, 0)
-        total = sum(lot.left for lot in parts)
-        paid = min(owed, total)
-        if owed > paid:
-            head.debts[currency] = owed - paid
-        self.postings.append(Posting(against, currency, -total, rule, ""))
-        if paid:
-            self.postings.append(Posting(available_of(head.member), currency, paid, rule, DEBT))
-        kept = lots.without_first(parts, paid)
-        for lot in kept:
-            self.postings.append(Posting(available_of(head.member), currency, lot.left, rule, lot.lot_id))
-            ends_us = lot.ends_us
-            if ends_us is None:
-                ends_us = head.active_until.get(currency, alive_until_us)
-                if ends_us is not None:
-                    head.active_until = {**head.active_until, currency: ends_us}
-            if ends_us is None:
-                continue
-            if terms is None:
-                self.is_due(ends_us)
-            else:
-                self.is_due_by(terms, ends_us, self.plan.program.zone)
-        if kept:
-            head.lots[currency] = lots.restored(head.lots.get(currency, ""), kept)
-        self.move(currency, total)
 
     def take(self, currency: str, amount: int, first_lot: str) -> list[Taken]:
         """Take points out of lots: `first_lot` before any other, then what may be spent, then what is pending.

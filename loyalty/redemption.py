@@ -29,6 +29,7 @@ from loyalty.plan import Plan, Programs
 from loyalty.postings import REDEEMED, RESTORED
 from loyalty.program import Expiry
 from loyalty.purchases import KIND as EARN
+from loyalty.spending import put_back, spend
 
 KIND = "redeem"
 RESTORE_KIND = "restore"
@@ -71,7 +72,7 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         return
     usable = _usable(work, answer.currency, _own_lot(state, fact, answer.currency))
     until_us = work.head.active_until.get(answer.currency)
-    spent = work.spend(answer.currency, answer.points, answer.rule, REDEEMED, usable)
+    spent = spend(work, answer.currency, answer.points, answer.rule, REDEEMED, usable)
     work.book(KIND, KIND, [{**answer.step, "points": answer.points}])
     if answer.reward is not None and answer.reward.limits:
         local = local_time(fact.time_us, work.plan.program.zone)
@@ -289,7 +290,7 @@ def _put_back(work: Work, record: RedemptionRecord, points: int) -> RedemptionRe
             parts.append(lot._replace(left=part))
     rule = record.reward or PAYMENT
     parts = [_with_grace(work, record, lot) for lot in reversed(parts)]
-    work.put_back(record.currency, rule, parts, record.until_us, RESTORED)
+    put_back(work, record.currency, rule, parts, record.until_us, RESTORED)
     return record._replace(restored=record.restored + points)
 
 

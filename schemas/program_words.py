@@ -26,6 +26,7 @@ from loyalty.program import (
 )
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_circumstances import circumstances, joined, length, listed
+from schemas.program_reward_words import reward_words
 
 _ACTIVITIES: Final = {
     "review": "a published review",
@@ -61,6 +62,7 @@ def describe(program: Program) -> list[str]:
         *words.multipliers(),
         *words.tiers(),
         *words.returns_and_stream(),
+        *reward_words(program, words.points, words.money),
     ]
 
 
