@@ -49,6 +49,7 @@ class Code(StrEnum):
     UNKNOWN_REDEMPTION = "unknown_redemption"
     REDEMPTION_OVER = "redemption_over"
     REDEMPTION_TOO_OLD = "redemption_too_old"
+    UNKNOWN_LIMIT = "unknown_limit"
 
 
 class Refusal(NamedTuple):

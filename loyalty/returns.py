@@ -59,7 +59,7 @@ def decide_return(
     returned = _returned(record, fact.lines)
     if isinstance(returned, Refusal):
         return returned
-    left_before, left = _remaining(record.lines, record.returned), _remaining(record.lines, returned)
+    left_before, left = remaining(record.lines, record.returned), remaining(record.lines, returned)
     if record.tenders:  # before points are taken back: what comes back may be taken, and is no debt then
         restore_spent(work, state, record, left_before, left, plan)
     bought = _bought(plan, record)
@@ -96,7 +96,7 @@ def _returned(record: PurchaseRecord, lines: tuple[ReturnLine, ...]) -> dict[str
     return returned
 
 
-def _remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
+def remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
     """The basket without what came back. A line whose whole quantity came back is gone, whatever its amount."""
     left = []
     for line in lines:

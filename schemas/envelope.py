@@ -38,6 +38,10 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.redemption.cancelled.v1": "commands",
         "loyalty.redemption.fulfilled.v1": "commands",
         "loyalty.redemption.failed.v1": "commands",
+        "loyalty.claim.v1": INBOX,
+        "loyalty.release.v1": INBOX,
+        "loyalty.answer.v1": INBOX,
+        "loyalty.stock.v1": "commands",
     },
 )
 """Inbound event type -> topic word, without the prefix that an installation puts before it."""

@@ -37,6 +37,7 @@ from schemas.currencies import MINOR_DIGITS
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
+from schemas.program_surprises import budgets, compiled_surprises
 from schemas.program_values import exact, first_instant, longest_days, period, shortest_days, zone
 
 MAX_FACTOR: Final = 100
@@ -96,6 +97,8 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         rewards=program_catalogue.rewards(file, rules, scope),
         payment=program_catalogue.payment(file.pay_with_points, scope),
         redemptions=program_catalogue.redemptions(file.redemptions, scope),
+        limits=budgets(file.surprises, rules),
+        surprises=compiled_surprises(file.surprises, rules),
     )
 
 
@@ -279,6 +282,7 @@ def _check_ids(file: model.ProgramFile, scope: Scope) -> None:
         *((rule.id, ("earn", index)) for index, rule in enumerate(file.earn)),
         *((rule.id, ("multiply", "rules", index)) for index, rule in enumerate(file.multiply.rules)),
         *((reward.id, ("rewards", index)) for index, reward in enumerate(file.rewards)),
+        *((rule.id, ("surprises", index)) for index, rule in enumerate(file.surprises)),
     ]
     reserved = {tier_multiplier_id(level.id) for level in file.tiers.levels} if file.tiers else set()
     for name, path in places:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from loyalty.decisions import Decision, Outcome, RedemptionChange
 from loyalty.due import TYPE as DUE_TYPE
+from loyalty.facts import Answer, Message
+from loyalty.limits import kind_of
 from loyalty.postings import EARNED, EXPIRED, REDEEMED, RESTORED, RETURNED
 from loyalty.redemption import Status
 from workers.records import DeadLetter
@@ -37,6 +39,8 @@ class Counts:
     """(status, reason of a refusal) -> how often."""
     tier_changes: Counter[str] = field(default_factory=Counter)
     notices: Counter[str] = field(default_factory=Counter)
+    limit_claims: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind of limit, granted or denied) -> claims that were answered."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     forwarded: int = 0
     unknown_fields: int = 0
@@ -67,6 +71,7 @@ class Counts:
             self.tier_changes[change.to_tier] += 1
         for notice in decision.notices:
             self.notices[notice.kind] += 1
+        _count_answers(self.limit_claims, decision.messages)
         for dead in decision.dead:
             self.dead_letters[dead.refusal.code] += 1
 
@@ -93,6 +98,7 @@ class Counts:
         self.redemptions.update(other.redemptions)
         self.tier_changes.update(other.tier_changes)
         self.notices.update(other.notices)
+        self.limit_claims.update(other.limit_claims)
         self.dead_letters.update(other.dead_letters)
         self.forwarded += other.forwarded
         self.unknown_fields += other.unknown_fields
@@ -106,6 +112,12 @@ def _answers(decision: Decision) -> list[tuple[str, str]]:
     """(status, reason) of redemptions. Only the reasons of refusals are ours; others have no bound."""
     changes = [change for change in decision.rewards if isinstance(change, RedemptionChange)]
     return [(change.status, change.reason if change.status == REFUSED else "") for change in changes]
+
+
+def _count_answers(claims: Counter[tuple[str, str]], messages: tuple[Message, ...]) -> None:
+    for message in messages:
+        if isinstance(message, Answer):
+            claims[kind_of(message.from_member), "granted" if message.granted else "denied"] += 1
 
 
 def count_due(counts: Counts, answer: Decision | DeadLetter, time_us: int) -> None:

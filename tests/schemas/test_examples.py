@@ -90,6 +90,7 @@ SEEN_BY_DECODE_ALONE = {
     "a quantity of a payment",
     "a payment for no sale",
     "an amount beside points",
+    "units of nothing",
 }
 
 

@@ -31,6 +31,7 @@ from tests.loyalty.events import (
     redeem,
     referral,
     reported,
+    restock,
     wire,
 )
 from workers.batch import BatchResult, Engine
@@ -329,6 +330,7 @@ PROVOKED: dict[Code, Provoked] = {
         PENS + "redemptions: {keep: P1D}\n",
         [purchase("p", 100), redeem("r", "pen", time="2026-03-01T12:00:00Z"), _CANCELLED],
     ),
+    Code.UNKNOWN_LIMIT: (BASE, [restock("a", 10)]),
 }
 
 
