@@ -152,6 +152,7 @@ class Head:
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
     tier_rise: TierRise | None = None
+    rewards_sequence: int = 0
     surprised: tuple["Surprised", ...] = ()
     """What surprises gave that goes with its cause (surprises.py), the latest last."""
     birthday_us: int = 0
@@ -194,6 +195,7 @@ class Head:
             self.parked,
             self.given,
             self.tier_rise,
+            self.rewards_sequence,
             self.surprised,
             self.birthday_us,
             self.kept,
@@ -241,6 +243,35 @@ class PurchaseRecord(NamedTuple):
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 
 
+class RedemptionRecord(NamedTuple):
+    """A redemption: which points it took, and how many of them have come back.
+
+    `status` is one of redemption.py's. `reward` is "" for a payment. points: what was spent, in the smallest unit.
+    value_minor: what that pays or is worth, in `money`. spent: out of which lots, in the order of use, with their own
+    ends; `until_us` is when those would have ended that activity keeps alive. restored: how many points came back.
+    """
+
+    redemption_id: str
+    source: str
+    event_id: str
+    time_us: int
+    content: bytes
+    version: str
+    status: str
+    reward: str = ""
+    quantity: int = 0
+    currency: str = ""
+    points: int = 0
+    value_minor: int = 0
+    money: str = ""
+    transaction_id: str = ""
+    spent: tuple[Lot, ...] = ()
+    until_us: int | None = None
+    restored: int = 0
+    due_us: int | None = None
+    """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
+
+
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
 
@@ -253,6 +284,11 @@ def head_key(member: str) -> str:
 def purchase_key(member: str, transaction_id: str) -> str:
     """The state key of a purchase's record."""
     return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
+
+
+def redemption_key(member: str, redemption_id: str) -> str:
+    """The state key of a redemption's record."""
+    return f"r|{_escaped(member)}|{_escaped(redemption_id)}"
 
 
 class Surprised(NamedTuple):
@@ -322,6 +358,6 @@ def claim_key(limit: str, claim_id: str) -> str:
     return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
 
 
-Record = Head | PurchaseRecord | Limit | ClaimRecord
+Record = Head | PurchaseRecord | Limit | ClaimRecord | RedemptionRecord
 State = Mapping[str, Record]
 """What a decision may read: state key -> record."""

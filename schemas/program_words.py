@@ -28,6 +28,7 @@ from schemas.currencies import MINOR_DIGITS
 from schemas.program_circumstances import circumstances, joined, length, listed
 from schemas.program_occasion_words import given_for
 from schemas.program_occasion_words import notes as gift_notes
+from schemas.program_reward_words import reward_words
 
 _ACTIVITIES: Final = {
     "review": "a published review",
@@ -63,6 +64,7 @@ def describe(program: Program) -> list[str]:
         *words.multipliers(),
         *words.tiers(),
         *words.returns_and_stream(),
+        *reward_words(program, words.points, words.money),
     ]
 
 

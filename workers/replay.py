@@ -19,7 +19,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
-from loyalty.account import Head, PurchaseRecord, head_key
+from loyalty.account import Head, head_key
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
@@ -181,17 +181,17 @@ class Replay:
         return None if packed is None else decode_record(packed)
 
     def _keep(self) -> None:
-        """Make what was decided final. Purchases are packed: as objects they take three times the memory."""
+        """Make what was decided final. All but heads is packed: as objects they take three times the memory."""
         changed = self._overlay.changed()
         self._overlay.keep()
         for key, record in changed.items():
-            if isinstance(record, PurchaseRecord):
-                self._packed[key] = encode_record(record)
-                self._overlay.forget(key)
-            elif record is None:
+            if record is None:
                 self._packed.pop(key, None)
                 self._overlay.forget(key)
                 self._reminded.pop(key, None)
+            elif not isinstance(record, Head):
+                self._packed[key] = encode_record(record)
+                self._overlay.forget(key)
 
     def _decide(self, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         """Add what becomes of an event and its messages; `faults` says at which places not to try again."""
