@@ -46,6 +46,7 @@ class Code(StrEnum):
     NOT_ENOUGH_POINTS = "not_enough_points"
     UNKNOWN_POINTS = "unknown_points"
     UNKNOWN_TIER = "unknown_tier"
+    ENGINE_FAULT = "engine_fault"
 
 
 class Refusal(NamedTuple):
@@ -53,6 +54,12 @@ class Refusal(NamedTuple):
 
     code: Code
     message: str
+
+
+def engine_failed(fault: Exception) -> Refusal:
+    """Why an event is refused on which the engine failed."""
+    said = f"the engine failed on this event ({type(fault).__name__}: {fault}): report it, then replay it"
+    return Refusal(Code.ENGINE_FAULT, said)
 
 
 class Posting(NamedTuple):
