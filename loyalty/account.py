@@ -157,6 +157,8 @@ class Head:
     birthday_us: int = 0
     """Event time at which the member told the birthday."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    surprised: tuple["Surprised", ...] = ()
+    """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -196,6 +198,7 @@ class Head:
             self.tier_rises,
             self.birthday_us,
             self.kept,
+            self.surprised,
         )
 
 
@@ -254,6 +257,73 @@ def purchase_key(member: str, transaction_id: str) -> str:
     return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
 
 
-Record = Head | PurchaseRecord
+class Surprised(NamedTuple):
+    """What a surprise gave, for a purchase or review (`on`) of the id `reference`: what is left of it, in which lot."""
+
+    rule: str
+    on: str
+    reference: str
+    claim_id: str
+    time_us: int
+    version: str
+    currency: str
+    points: int
+    lot_id: str
+
+
+class Restocked(NamedTuple):
+    """Units that an operator added to a limit, or took from it (below 0)."""
+
+    restock_id: str
+    time_us: int
+    units: int
+    reason: str
+    operator: str
+    reference: str
+
+
+class Limit(NamedTuple):
+    """The account of a limit over many members (limits.py), in units: pieces, places or points in their smallest unit.
+
+    taken, added: period (calendar.py) -> units that claims hold, and what restocks added. closed_to: the last local day
+    of the periods that were let go. restocks: the latest, to be looked at; seen: the memory of all (memory.py).
+    capacity, per, period: what the program said when the limit was last asked, and the period that it was asked about.
+    """
+
+    limit: str
+    taken: Mapping[str, int] = {}
+    added: Mapping[str, int] = {}
+    closed_to: int = 0
+    restocks: tuple[Restocked, ...] = ()
+    capacity: int = 0
+    per: str = ""
+    period: str = ""
+    seen: bytes = b""
+    due_us: int | None = None
+    """A limit has nothing to be looked at for: always None."""
+
+
+class ClaimRecord(NamedTuple):
+    """What a limit knows of one claim: what it asked for (a digest), for whom, and the units that it still holds."""
+
+    content: bytes
+    member: str
+    period: str
+    held: int
+    due_us: int | None
+    """From when it can no longer be released, so that it is dropped; None: it is kept."""
+
+
+def limit_key(limit: str) -> str:
+    """The state key of a limit's account."""
+    return f"l|{_escaped(limit)}"
+
+
+def claim_key(limit: str, claim_id: str) -> str:
+    """The state key of a claim on a limit."""
+    return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
+
+
+Record = Head | PurchaseRecord | Limit | ClaimRecord
 State = Mapping[str, Record]
 """What a decision may read: state key -> record."""

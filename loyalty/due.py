@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, PurchaseRecord, Record, State, head_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, Record, State, head_key
 from loyalty.calendar import DAY_US, local_time, notice_us
 from loyalty.decisions import Decision, Outcome, Posting
 from loyalty.facts import Cause
@@ -48,7 +48,7 @@ ENTRY_LOTS_MAX = 1_000
 
 def look_us(programs: "Programs", record: Record) -> int | None:
     """When the record has to be looked at next; None: never, as far as is known."""
-    if isinstance(record, PurchaseRecord):
+    if not isinstance(record, Head):
         return record.due_us
     start_us = programs.start_after(record.timed_us)
     if start_us is None or record.due_us is None:
@@ -65,10 +65,10 @@ def is_due(programs: "Programs", record: Record, now_us: int) -> bool:
 def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Decision:
     """Decide the earliest of what is due in the record under `key`; it may be due again at once.
 
-    A purchase that nobody can ask for any more is dropped.
+    A purchase or a claim that nobody can ask for any more is dropped.
     """
     record = state[key]
-    if isinstance(record, PurchaseRecord):
+    if not isinstance(record, Head):
         return Decision(Outcome.APPLIED, {key: None})
     draft = record.draft()
     timing = programs.timed_at(draft.timed_us)
@@ -106,7 +106,7 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
 def put_off(programs: "Programs", record: Record, now_us: int) -> Record:
     """The record, to be looked at a day later: what is due in it could not be decided."""
     later_us = now_us + DAY_US
-    if isinstance(record, PurchaseRecord):
+    if not isinstance(record, Head):
         return record._replace(due_us=later_us)
     timed_us = max(record.timed_us, programs.timed_at(now_us).program.effective_from_us)
     return replace(record, due_us=later_us, timed_us=timed_us)

@@ -17,7 +17,17 @@ from typing import Any, NamedTuple, TypeAlias
 from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.facts import Line
-from loyalty.program import ALL_LINES, ActivityRule, Currency, LineFilter, Multiplier, Program, PurchaseRule
+from loyalty.program import (
+    ALL_LINES,
+    ActivityRule,
+    Cap,
+    Currency,
+    LineFilter,
+    Multiplier,
+    Program,
+    PurchaseRule,
+    Surprise,
+)
 from loyalty.rules import EARN_RULES
 
 BEST = "best"
@@ -162,6 +172,11 @@ def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier], 
     )
 
 
+def _surprise_caps(rule: Surprise) -> tuple[Cap, ...]:
+    """The limits of a surprise for each member: who is drawn for a period gets it once in it."""
+    return (*rule.caps, Cap(1, "awards", rule.per)) if rule.draw == "member" else rule.caps
+
+
 class Plan:
     """One version of a program with its derived tables. Immutable but for memoized results."""
 
@@ -191,12 +206,18 @@ class Plan:
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
+        capped += [cap for rule in program.surprises for cap in rule.caps]
         self.rolling_days_max = max((length_days(cap.rolling) for cap in capped if cap.rolling is not None), default=0)
         self.kept_alive_by: dict[str, tuple[Currency, ...]] = {
             kind: tuple(c for c in program.currencies if c.expiry is not None and kind in c.expiry.restart_on)
             for kind in {kind for c in program.currencies if c.expiry is not None for kind in c.expiry.restart_on}
         }
         """Kind of activity -> the points whose end it moves."""
+        self.surprises: dict[str, tuple[tuple[Surprise, Predicate | None], ...]] = {
+            on: tuple((rule, predicate(rule.when)) for rule in program.surprises if rule.on == on)
+            for on in {rule.on for rule in program.surprises}
+        }
+        self.surprise_caps = {rule.id: _surprise_caps(rule) for rule in program.surprises}
         self.has_occasions = any(rule.occasion is not None for rule in program.activity_rules)
         stream = program.stream
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)

@@ -332,6 +332,41 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitTerms:
+    """So many units for all members together, in each local `per`: day, week, month, year or lifetime."""
+
+    capacity: int
+    per: str = "lifetime"
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """Points for a `share` of events (`on`: purchase, review, share, engagement) or of members, within a budget.
+
+    `draw` is event or member: each event draws for itself, or each member once in a local `per` (day, week, month,
+    year, lifetime), given with the first event then. `seed` begins the text that is drawn by. `points` are fixed;
+    with `times` it is so many times what the purchase earned, of which it has one already. `budget` is the limit's id.
+    """
+
+    id: str
+    name: str
+    on: str
+    currency: str
+    share: Fraction
+    seed: str
+    budget: str
+    points: int = 0
+    times: Fraction | None = None
+    draw: str = "event"  # event | member
+    per: str = ""
+    when: When = When()
+    min_spend_minor: int = 0
+    caps: tuple[Cap, ...] = ()
+    returns: str = "take_back"  # take_back | keep
+    refill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """One version of a program."""
 
@@ -356,3 +391,5 @@ class Program:
     adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""
+    limits: Mapping[str, LimitTerms] = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
+    surprises: tuple[Surprise, ...] = ()

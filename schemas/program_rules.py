@@ -188,12 +188,15 @@ class Rules:
             qualifies=rule.qualifies,
         )
 
-    def purchase_when(self, when: model.PurchaseWhen, path: TreePath) -> When:
-        """Circumstances of a purchase, for rules and multipliers."""
+    def purchase_when(
+        self, when: model.PurchaseWhen, path: TreePath, on: str = "purchase", fields: tuple[FieldTest, ...] = ()
+    ) -> When:
+        """Circumstances of a purchase, for rules and multipliers; of another event `on` whose fields are tested."""
         return self.when(
             when,
             path,
-            "purchase",
+            on,
+            fields=fields,
             stores=_set(when.stores),
             channels=_set(when.channels),
             store_zone=when.zone == "store",

@@ -17,7 +17,21 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink, TierRise
+from loyalty.account import (
+    ClaimRecord,
+    Given,
+    GivenPart,
+    Head,
+    Limit,
+    Maturing,
+    Parked,
+    PurchaseRecord,
+    Record,
+    ReferralLink,
+    Restocked,
+    Surprised,
+    TierRise,
+)
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
@@ -25,8 +39,12 @@ from loyalty.tiers import Sums
 FORMAT = 3
 _HEAD = "head"
 _PURCHASE = "purchase"
+_LIMIT = "limit"
+_CLAIM = "claim"
+_BEHIND_LIMIT = 2
+"""The last fields of a limit, which do not stand in its line: its memory, and an instant that it never has."""
 _HEAD_BYTES = b'"%s"' % _HEAD.encode()
-_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
+_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM))
 """How records start whose third field is their next instant, and a head's fourth by which version that is."""
 
 
@@ -36,10 +54,17 @@ class UnknownFormat(Exception):
 
 def encode_record(record: Record) -> bytes:
     """The bytes of a head or purchase record; equal records give equal bytes."""
-    if isinstance(record, Head):
-        fields, memory = _head_fields(record), record.seen
-    else:
-        fields, memory = _purchase_fields(record), record.returns
+    fields: list[Any]
+    memory = b""
+    match record:
+        case Head():
+            fields, memory = _head_fields(record), record.seen
+        case PurchaseRecord():
+            fields, memory = _purchase_fields(record), record.returns
+        case Limit():
+            fields, memory = [FORMAT, _LIMIT, None, *record[:-_BEHIND_LIMIT]], record.seen
+        case ClaimRecord():
+            fields = [FORMAT, _CLAIM, record.due_us, record.content.hex(), record.member, record.period, record.held]
     # Joined into bytes of their own size, since records are kept: the encoder's buffer is eight times as large.
     return b"\n".join((orjson.dumps(fields, default=tuple), memory))  # lines and sums are NamedTuples
 
@@ -53,6 +78,12 @@ def decode_record(raw: bytes) -> Record:
             return _head(fields, memory)
         case [3, "purchase"]:
             return _purchase(fields, memory)
+        case [3, "limit"]:
+            limit, taken, added, closed_to, restocks, capacity, per, period = fields[3:]
+            shown = tuple(starmap(Restocked, restocks))
+            return Limit(limit, taken, added, closed_to, shown, capacity, per, period, memory)
+        case [3, "claim"]:
+            return ClaimRecord(bytes.fromhex(fields[3]), fields[4], fields[5], fields[6], fields[2])
         case _:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
 
@@ -148,6 +179,7 @@ RARE: Mapping[str, Rare] = {
     "tier_rises": Rare(lambda _, all_: tuple(starmap(TierRise, all_))),
     "birthday_us": Rare(),
     "kept": Rare(),
+    "surprised": Rare(lambda _, all_: tuple(starmap(Surprised, all_))),
 }
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 

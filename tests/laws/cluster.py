@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from loyalty.account import Head
 from loyalty.facts import Fact
 from loyalty.plan import Programs
+from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record
 from tests.laws.worlds import World
 from tests.loyalty.events import fact
@@ -141,5 +142,4 @@ def assert_replayed(cluster: Cluster, world: World) -> None:
 
 
 def _topic(told: Fact) -> str:
-    name = type(told).__name__.lower()
-    return {"memberupdate": "members", "return": "purchases"}.get(name, f"{name}s")
+    return TOPIC_OF_TYPE[told.cause.type]
