@@ -35,12 +35,13 @@ class ReferralLink:
 
 
 class TierRise(NamedTuple):
-    """The purchase that raised a member to the tier in force, and the tier before: its end and its review."""
+    """A purchase that raised a member, and the tier before: its end and its review. `back`: some of it came back."""
 
     transaction_id: str
     tier: str
     until_us: int | None
     review_us: int | None
+    back: bool = False
 
 
 class Maturing(NamedTuple):
@@ -151,13 +152,14 @@ class Head:
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_rise: TierRise | None = None
+    tier_rises: tuple[TierRise, ...] = ()
+    """The purchases that hold the tier, each raising it further; what else raises a tier ends them all."""
     rewards_sequence: int = 0
-    surprised: tuple["Surprised", ...] = ()
-    """What surprises gave that goes with its cause (surprises.py), the latest last."""
     birthday_us: int = 0
     """Event time at which the member told the birthday."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    surprised: tuple["Surprised", ...] = ()
+    """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -194,11 +196,11 @@ class Head:
             self.expired,
             self.parked,
             self.given,
-            self.tier_rise,
+            self.tier_rises,
             self.rewards_sequence,
-            self.surprised,
             self.birthday_us,
             self.kept,
+            self.surprised,
         )
 
 
