@@ -82,6 +82,7 @@ def test_l8_no_lot_is_held_at_or_after_its_end(world: World) -> None:
                     assert lot.ends_us is None or lot.ends_us > now_us
                     if terms.expiry is not None and not terms.expiry.restart_on and lot.lot_id not in own:
                         assert lot.ends_us == life_end_us(lot.earned_us, terms.expiry, zone)
+    own = lots_of_own_life(books, world)
     lives = {each.id: each.expiry for each in world.program.currencies}
     for entry in books.entries:
         for step in entry.steps if entry.kind == "expire" else ():
