@@ -22,10 +22,12 @@ from loyalty.program import (
     Program,
     PurchaseRule,
     ReferralRule,
+    Surprise,
     Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_circumstances import circumstances, joined, length, listed
+from schemas.program_surprise_words import surprise_sentence
 
 _ACTIVITIES: Final = {
     "review": "a published review",
@@ -59,6 +61,7 @@ def describe(program: Program) -> list[str]:
         *(words.activity_rule(rule) for rule in program.activity_rules),
         *(words.referral_rule(rule) for rule in program.referral_rules),
         *words.multipliers(),
+        *(words.surprise(rule) for rule in program.surprises),
         *words.tiers(),
         *words.returns_and_stream(),
     ]
@@ -226,6 +229,10 @@ class _Words:
         period = f"in any {length(cap.rolling)}" if cap.rolling else _CAP_PERIODS[cap.per]
         each = f" for each {_EACH.get(cap.each, cap.each)}" if cap.each else ""
         return f"{amount} {period}{each}"
+
+    def surprise(self, rule: Surprise) -> str:
+        budget = self.program.limits[rule.budget]
+        return surprise_sentence(rule, budget, self.points, self.money, number, self.cap)
 
     def multipliers(self) -> list[str]:
         program = self.program

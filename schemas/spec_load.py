@@ -18,7 +18,7 @@ from loyalty.account import Head
 from loyalty.calendar import local_time
 from loyalty.decisions import Code
 from loyalty.lots import Lot, added
-from loyalty.program import ActivityRule, Program, PurchaseRule, ReferralRule
+from loyalty.program import ActivityRule, Program, PurchaseRule, ReferralRule, Surprise
 from loyalty.tiers import Sums, period_number, qualifying_key
 from schemas import spec
 from schemas.decode import Undecodable, decode
@@ -91,10 +91,11 @@ def currency_of_rules(programs: Iterable[Program]) -> dict[str, str]:
     """Rule -> the kind of points that it gives, as the newest version that has it says."""
     found: dict[str, str] = {}
     for program in programs:
-        rules: list[PurchaseRule | ActivityRule | ReferralRule] = [
+        rules: list[PurchaseRule | ActivityRule | ReferralRule | Surprise] = [
             *program.purchase_rules,
             *program.activity_rules,
             *program.referral_rules,
+            *program.surprises,
         ]
         found.update((rule.id, rule.currency) for rule in rules)
     return found
