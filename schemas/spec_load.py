@@ -44,6 +44,8 @@ class ToldCase(NamedTuple):
     accounts: tuple[Head, ...]
     events: tuple[Told, ...]
     then: spec.Then
+    lucky: tuple[str, ...] = ()
+    """Surprises that are always drawn; no others are."""
 
 
 class Spec(NamedTuple):
@@ -151,6 +153,7 @@ class _Reader:
         self.program = program
         self.tiers = frozenset(level.id for each in programs if each.tiers for level in each.tiers.levels)
         self.rules = currency_of_rules(programs)
+        self.surprises = frozenset(rule.id for each in programs for rule in each.surprises)
         self.decimals = {currency.id: currency.decimals for each in programs for currency in each.currencies}
 
     def case(self, case: spec.Case, path: TreePath, begins_us: int) -> ToldCase:
@@ -171,11 +174,16 @@ class _Reader:
             if name not in known:
                 self.source.report(here, f"no step is about {name}", did_you_mean(name, known), at_key=True)
             self.then(then, here)
+        for rule in case.given.lucky:
+            if rule not in self.surprises:
+                hint = did_you_mean(rule, sorted(self.surprises))
+                self.source.report((*path, "given", "lucky"), f"there is no surprise {rule}", hint)
         for code in case.then.refused:
             if code not in _CODES:
                 hint = did_you_mean(code, sorted(_CODES)) or "docs/dead-letters.md lists them"
                 self.source.report((*path, "then", "refused"), f"there is no code {code}", hint)
-        return ToldCase(case.name, path, tuple(each for each in accounts if each), tuple(teller.told), case.then)
+        told = tuple(teller.told)
+        return ToldCase(case.name, path, tuple(each for each in accounts if each), told, case.then, case.given.lucky)
 
     def members(self, case: spec.Case) -> list[str]:
         """Everybody who has a part in the case."""

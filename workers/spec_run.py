@@ -11,8 +11,8 @@ Not here: reading spec files (schemas/spec_load.py).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from loyalty.account import Head, head_key
 from loyalty.decisions import Decision, Entry, Outcome
 from loyalty.facts import Fact, Purchase
 from loyalty.plan import Programs
+from loyalty.program import Program
 from schemas.decode import Anonymous, Undecodable, decode
 from schemas.program_source import Problem, TreePath, shown_path
 from schemas.program_words import number
@@ -83,9 +84,21 @@ class _Came:
 
 def run_spec(spec: Spec) -> SpecResult:
     """Run all cases of a file."""
-    programs = Programs(spec.programs)
-    failures = [failure for case in spec.cases if (failure := _Run(spec, programs, case).failure()) is not None]
+    drawing: dict[tuple[str, ...], Programs] = {}
+    failures = []
+    for case in spec.cases:
+        if case.lucky not in drawing:
+            drawing[case.lucky] = Programs([_drawing(program, case.lucky) for program in spec.programs])
+        failure = _Run(spec, drawing[case.lucky], case).failure()
+        if failure is not None:
+            failures.append(failure)
     return SpecResult(spec.file, len(spec.cases), tuple(failures))
+
+
+def _drawing(program: Program, lucky: Sequence[str]) -> Program:
+    """The program, in which these surprises are always drawn, and no others ever: a case must not hang on luck."""
+    drawn = tuple(replace(rule, share=Fraction(1)) for rule in program.surprises if rule.id in lucky)
+    return replace(program, surprises=drawn)
 
 
 class _Run:
