@@ -19,7 +19,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
-from loyalty.account import Head, PurchaseRecord
+from loyalty.account import Head, Limit, PurchaseRecord
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
@@ -232,11 +232,15 @@ class Replay:
         """All accounts."""
         return (record for record in self._overlay.records() if isinstance(record, Head))
 
+    def limits(self) -> Iterator[Limit]:
+        """The accounts of all limits."""
+        return (record for record in self._overlay.records() if isinstance(record, Limit))
+
     def finish(self, until_us: int | None = None) -> Summary:
         """Decide what is due by `until_us`, write the accounts and sum up."""
         if until_us is not None:
             self.take((), until_us)
-        self._files.write_accounts(self.heads())
+        self._files.write_accounts(self.heads(), self.limits())
         return summed_up(self._events, self._entries, self.counts, list(self.heads()))
 
 
