@@ -29,15 +29,10 @@ class Names:
         self._currency_of: dict[str, str] = {}
         self._names: dict[str, str] = {}
         for each in versions:
-            for named in (
-                each.purchase_rules,
-                each.activity_rules,
-                each.referral_rules,
-                each.multipliers,
-                each.rewards,
-            ):
+            giving = (each.purchase_rules, each.activity_rules, each.referral_rules, each.surprises)
+            for named in (*giving, each.multipliers, each.rewards):
                 self._names |= {item.id: item.name for item in named if item.name}
-            for rules in (each.purchase_rules, each.activity_rules, each.referral_rules):
+            for rules in giving:
                 self._currency_of |= {rule.id: rule.currency for rule in rules}
             self._currency_of |= {reward.id: reward.currency for reward in each.rewards}
 
