@@ -35,12 +35,13 @@ class ReferralLink:
 
 
 class TierRise(NamedTuple):
-    """The purchase that raised a member to the tier in force, and the tier before: its end and its review."""
+    """A purchase that raised a member, and the tier before: its end and its review. `back`: some of it came back."""
 
     transaction_id: str
     tier: str
     until_us: int | None
     review_us: int | None
+    back: bool = False
 
 
 class Maturing(NamedTuple):
@@ -110,7 +111,8 @@ class Head:
     maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
     alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
     expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
-    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
+    -> the latest one that was decided (occasions.py).
     """
 
     member: str
@@ -139,6 +141,10 @@ class Head:
     """The first instant behind the tier's period; None: it has no end."""
     tier_review_us: int | None = None
     """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    timed_us: int = -1
+    """Start of the version by which `due_us` was worked out: once a later one starts, it is done anew (due.py)."""
+    active: Mapping[str, int] = field(default_factory=dict)
+    """Kind of activity -> event time of the latest; replaced, never changed in place."""
     referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
@@ -146,8 +152,12 @@ class Head:
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_rise: TierRise | None = None
+    tier_rises: tuple[TierRise, ...] = ()
+    """The purchases that hold the tier, each raising it further; what else raises a tier ends them all."""
     rewards_sequence: int = 0
+    birthday_us: int = 0
+    """Event time at which the member told the birthday."""
+    kept: Mapping[str, int] = field(default_factory=dict)
     surprised: tuple["Surprised", ...] = ()
     """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
@@ -177,6 +187,8 @@ class Head:
             self.due_us,
             self.tier_until_us,
             self.tier_review_us,
+            self.timed_us,
+            self.active,
             self.referral,
             self.maturing,
             self.active_until,
@@ -184,8 +196,10 @@ class Head:
             self.expired,
             self.parked,
             self.given,
-            self.tier_rise,
+            self.tier_rises,
             self.rewards_sequence,
+            self.birthday_us,
+            self.kept,
             self.surprised,
         )
 

@@ -55,6 +55,7 @@ from loyalty.identity import keys_of, remembered, taken_before, untimely
 from loyalty.ledger import Work
 from loyalty.members import STATUS_ENROLLED, closes, decide_member
 from loyalty.memory import key_digest, remember
+from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
@@ -128,15 +129,20 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     leg = fact.message_id if isinstance(fact, MESSAGES) else ""
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
+    timing = programs.timed_at(draft.timed_us)
+    if head is None:
+        timing = programs.timed_at(now_us)
+        draft.timed_us = timing.program.effective_from_us
     if is_new and not _precedes_purchase(state, fact):
         draft.enrolled_us = fact.time_us
         if not closes(fact):
             enroll(work, fact)
-    if plan.kept_alive_by:
-        _keep_alive(work, fact)
+    _note_activity(work, fact, timing)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
+    if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate)):
+        watch(work, timing)
     refusal = remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
@@ -189,7 +195,7 @@ def _decided_purchase(programs: Programs, work: Work, state: State, fact: Purcha
         keep_as_long(work, state, fact, kept_until_us)
     refusal = decide_purchase(work, fact, kept_until_us)
     if refusal is None:
-        draw_surprises(work, fact, _ACTIVITY[Purchase])
+        draw_surprises(work, fact, ACTIVITY[Purchase])
     return refusal
 
 
@@ -199,11 +205,11 @@ def _decided_activity(programs: Programs, work: Work, fact: Review | Share | Eng
         if fact.status != PUBLISHED:
             take_back_with_review(programs, work, fact.review_id)
     else:
-        decide_activity(work, fact, _ACTIVITY[type(fact)])
-    draw_surprises(work, fact, _ACTIVITY[type(fact)])
+        decide_activity(work, fact, ACTIVITY[type(fact)])
+    draw_surprises(work, fact, ACTIVITY[type(fact)])
 
 
-_ACTIVITY: Mapping[type, str] = {
+ACTIVITY: Mapping[type, str] = {
     Purchase: "purchase",
     Review: "review",
     Share: "share",
@@ -212,12 +218,16 @@ _ACTIVITY: Mapping[type, str] = {
 }
 
 
-def _keep_alive(work: Work, fact: Fact) -> None:
-    """Move the end of points that live as long as the member is active."""
-    if isinstance(fact, Review) and fact.status != PUBLISHED:
+def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
+    """Remember that the member was active, and move the end of points that live as long as that."""
+    kind = ACTIVITY.get(type(fact))
+    if kind is None or (isinstance(fact, Review) and fact.status != PUBLISHED):
+        return
+    note_activity(work, kind, fact.time_us, timing)
+    if not work.plan.kept_alive_by:
         return
     held = work.head.active_until
-    for terms in work.plan.kept_alive_by.get(_ACTIVITY.get(type(fact), ""), ()):
+    for terms in work.plan.kept_alive_by.get(kind, ()):
         if terms.expiry is not None:
             ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
             # A late event does not shorten what a newer one has given. What comes later, or waits, asks for it too.

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from loyalty.budgets import LimitTerms, Surprise
 from loyalty.limits import BUDGET, limit_id
-from loyalty.program import FieldTest, LimitTerms, Surprise
+from loyalty.program import FieldTest
 from schemas.program_earn import Caps, Model, PurchaseWhen
 from schemas.program_values import Choice, Exact, Flag, Id, Name, Text, Texts, exact
 

@@ -30,6 +30,7 @@ from loyalty.program import (
     LimitTerms,
     LineFilter,
     Multiplier,
+    Occasion,
     Program,
     PurchaseRule,
     Redemptions,
@@ -59,6 +60,7 @@ F = TypeVar("F", bound=Callable[..., None])
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 POINTS, STARS = "points", "stars"
+BIRTHDAYS = ("03-06", "1990-03-08", "03-09", "02-29", "01-01", "12-31")
 CATEGORIES = ("a", "a", "b", "b", "c", "gift_card")
 _START = datetime.fromisoformat("2026-03-06T20:00:00+00:00")  # two days before New York loses an hour
 
@@ -132,6 +134,7 @@ _REVIEWS = [
     TierReview(Duration(months=1), "year", Duration(months=1)),
     TierReview(to_end_of="membership_year"),
 ]
+_BOUGHT = frozenset({"purchase"})
 _TIER_NOTICES = [TierNotice(), TierNotice(10, Duration(days=3)), TierNotice(at_risk=Duration(days=3))]
 
 
@@ -229,7 +232,7 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
         ),
         excluded_lines=LineFilter(not_categories=frozenset({"gift_card"})),
         purchase_rules=tuple(rules),
-        activity_rules=tuple(_activity_rules(draw)),
+        activity_rules=(*_activity_rules(draw), *(occasion_rules(draw) if lives else ())),
         referral_rules=(
             (ReferralRule("friends", "", POINTS, 20, 10, "qualified", 200, Duration(days=2)),) if referrals else ()
         ),
@@ -272,6 +275,38 @@ def _activity_rules(draw: Draw) -> list[ActivityRule]:
         ActivityRule("quiz", "", "engagement", POINTS, 2, qualifies=True, caps=_activity_caps(draw, "activity")),
     ]
     return found[: draw(st.integers(0, 4))]
+
+
+def occasion_rules(draw: Draw) -> list[ActivityRule]:
+    """Rules on birthdays, anniversaries and silences, some of each: all on one kind agree on when."""
+    lead, late = draw(_pick([Duration(), Duration(days=2)])), draw(_pick([Duration(), Duration(days=5)]))
+    terms = {
+        "birthday": Occasion(lead, late, draw(_pick(["feb_28", "mar_1"]))),
+        "anniversary": Occasion(lead, late, from_year=draw(_pick([1, 1, 2]))),
+        "inactivity": Occasion(
+            late=late,
+            after=Duration(days=draw(_pick([1, 3, 40]))),
+            activities=draw(_pick([_BOUGHT, _BOUGHT | {"review"}])),
+        ),
+    }
+    return [
+        ActivityRule(
+            f"{on}{number}",
+            "",
+            on,
+            draw(_pick([POINTS, STARS])),
+            draw(_pick([3, 20])),
+            when=draw(_pick(_WHENS[:10])),
+            multiplied=draw(st.booleans()),
+            qualifies=draw(st.booleans()),
+            caps=draw(_pick([(), (), (Cap(1, "awards", "year"),), (Cap(30, per="lifetime"),)])),
+            ends_after=draw(_pick([None, Duration(days=4)])),
+            notice=draw(st.booleans()),
+            occasion=of,
+        )
+        for on, of in terms.items()
+        for number in range(draw(_pick([0, 1, 1, 2])))
+    ]
 
 
 def _activity_caps(draw: Draw, each: str) -> tuple[Cap, ...]:
@@ -402,7 +437,9 @@ class _Stream:
                 stage = draw(_pick(["signed_up", "qualified"]))
                 made.append(referral(event_id, draw(_pick(["m1", "friend"])), member=member, time=when, stage=stage))
             case "member":
-                fields = draw(_pick([{"segments": ["vip"]}, {"segments": []}, {"attributes": {"k": 1}}]))
+                fields = draw(
+                    _pick([{"segments": ["vip"]}, {"segments": []}, *[{"birthday": day} for day in BIRTHDAYS]])
+                )
                 made.append(member_event(event_id, member=member, time=when, **fields))
             case _:
                 made.append(self._activity(kind, event_id, member, when))
