@@ -110,7 +110,8 @@ class Head:
     maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
     alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
     expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
-    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
+    -> the latest one that was decided (occasions.py).
     """
 
     member: str
@@ -139,6 +140,10 @@ class Head:
     """The first instant behind the tier's period; None: it has no end."""
     tier_review_us: int | None = None
     """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    timed_us: int = -1
+    """Start of the version by which `due_us` was worked out: once a later one starts, it is done anew (due.py)."""
+    active: Mapping[str, int] = field(default_factory=dict)
+    """Kind of activity -> event time of the latest; replaced, never changed in place."""
     referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
@@ -147,8 +152,12 @@ class Head:
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
     tier_rise: TierRise | None = None
+    rewards_sequence: int = 0
     surprised: tuple["Surprised", ...] = ()
     """What surprises gave that goes with its cause (surprises.py), the latest last."""
+    birthday_us: int = 0
+    """Event time at which the member told the birthday."""
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -176,6 +185,8 @@ class Head:
             self.due_us,
             self.tier_until_us,
             self.tier_review_us,
+            self.timed_us,
+            self.active,
             self.referral,
             self.maturing,
             self.active_until,
@@ -184,7 +195,10 @@ class Head:
             self.parked,
             self.given,
             self.tier_rise,
+            self.rewards_sequence,
             self.surprised,
+            self.birthday_us,
+            self.kept,
         )
 
 
@@ -229,6 +243,35 @@ class PurchaseRecord(NamedTuple):
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 
 
+class RedemptionRecord(NamedTuple):
+    """A redemption: which points it took, and how many of them have come back.
+
+    `status` is one of redemption.py's. `reward` is "" for a payment. points: what was spent, in the smallest unit.
+    value_minor: what that pays or is worth, in `money`. spent: out of which lots, in the order of use, with their own
+    ends; `until_us` is when those would have ended that activity keeps alive. restored: how many points came back.
+    """
+
+    redemption_id: str
+    source: str
+    event_id: str
+    time_us: int
+    content: bytes
+    version: str
+    status: str
+    reward: str = ""
+    quantity: int = 0
+    currency: str = ""
+    points: int = 0
+    value_minor: int = 0
+    money: str = ""
+    transaction_id: str = ""
+    spent: tuple[Lot, ...] = ()
+    until_us: int | None = None
+    restored: int = 0
+    due_us: int | None = None
+    """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
+
+
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
 
@@ -241,6 +284,11 @@ def head_key(member: str) -> str:
 def purchase_key(member: str, transaction_id: str) -> str:
     """The state key of a purchase's record."""
     return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
+
+
+def redemption_key(member: str, redemption_id: str) -> str:
+    """The state key of a redemption's record."""
+    return f"r|{_escaped(member)}|{_escaped(redemption_id)}"
 
 
 class Surprised(NamedTuple):
@@ -310,6 +358,6 @@ def claim_key(limit: str, claim_id: str) -> str:
     return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
 
 
-Record = Head | PurchaseRecord | Limit | ClaimRecord
+Record = Head | PurchaseRecord | Limit | ClaimRecord | RedemptionRecord
 State = Mapping[str, Record]
 """What a decision may read: state key -> record."""

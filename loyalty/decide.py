@@ -6,16 +6,26 @@ of the checks is part of the contract: duplicate, conflict, program in force, la
 Invariants:
   C1 the same arguments give the same decision, to the byte
   C2 a refused or duplicate event leaves no trace in the account
-  C3 only the records that `reads` names are looked at
+  C3 only the records that `fetched` fetches are looked at
 
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from loyalty import answers, limits
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, State, head_key, purchase_key
+from loyalty.account import (
+    ACTIVE,
+    NOT_ENROLLED_US,
+    Head,
+    PurchaseRecord,
+    Record,
+    State,
+    head_key,
+    purchase_key,
+    redemption_key,
+)
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
@@ -32,6 +42,8 @@ from loyalty.facts import (
     Fact,
     MemberUpdate,
     Purchase,
+    Redemption,
+    RedemptionReport,
     Referral,
     Release,
     Restock,
@@ -43,9 +55,11 @@ from loyalty.identity import keys_of, remembered, taken_before, untimely
 from loyalty.ledger import Work
 from loyalty.members import STATUS_ENROLLED, closes, decide_member
 from loyalty.memory import key_digest, remember
+from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
+from loyalty.redemption import decide_redemption, decide_report, keep_as_long, spent_on, unknown_redemption
 from loyalty.referrals import decide_award, decide_referral
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
@@ -53,16 +67,39 @@ from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back
 
 
 def reads(fact: Fact) -> Sequence[str]:
-    """The state keys that the decision of this fact reads: fetch them, then decide."""
+    """The state keys that a fact names: the account's first, then that of its own record where it has one."""
     match fact:
+        case Purchase() if fact.tenders:
+            sale = purchase_key(fact.member, fact.transaction_id)
+            return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
         case Claim() | Release() | Restock():
             return limits.reads(fact)
         case Answer():
             return head_key(fact.member), *answers.reads(fact)
         case Purchase() | Return() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+        case Redemption() if fact.transaction_id:
+            own = redemption_key(fact.member, fact.redemption_id)
+            return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
+        case Redemption() | RedemptionReport():
+            return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
         case _:
             return (head_key(fact.member),)
+
+
+def _redemption_keys(member: str, sale: Purchase | PurchaseRecord) -> list[str]:
+    return [redemption_key(member, redemption_id) for redemption_id in spent_on(sale)]
+
+
+def fetched(fact: Fact, get: Callable[[str], Record | None]) -> dict[str, Record]:
+    """All that the decision of this fact reads: fetch it, then decide."""
+    state = {key: record for key in reads(fact) if (record := get(key)) is not None}
+    if isinstance(fact, Return) and fact.transaction_id:
+        sale = state.get(purchase_key(fact.member, fact.transaction_id))
+        if isinstance(sale, PurchaseRecord) and sale.tenders:
+            keys = _redemption_keys(fact.member, sale)
+            state.update({key: record for key in keys if (record := get(key)) is not None})
+    return state
 
 
 def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decision:
@@ -91,21 +128,26 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     leg = fact.message_id if isinstance(fact, MESSAGES) else ""
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
+    timing = programs.timed_at(draft.timed_us)
+    if head is None:
+        timing = programs.timed_at(now_us)
+        draft.timed_us = timing.program.effective_from_us
     if is_new and not _precedes_purchase(state, fact):
         draft.enrolled_us = fact.time_us
         if not closes(fact):
             enroll(work, fact)
-    if plan.kept_alive_by:
-        _keep_alive(work, fact)
+    _note_activity(work, fact, timing)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
+    if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate)):
+        watch(work, timing)
     refusal = remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
-        decision = settled(programs, decision, fact, now_us)
+        decision = settled(programs, state, decision, fact, now_us)
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
@@ -118,7 +160,7 @@ def _no_plan(fact: Fact) -> Decision:
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
     match fact:
         case Purchase():
-            return _decided_purchase(programs, work, fact)
+            return _decided_purchase(programs, work, state, fact)
         case Return():
             return _decided_return(programs, work, state, fact)
         case Review() | Share() | Engagement():
@@ -137,14 +179,22 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return answers.ANSWERED[fact.purpose](programs, work, state, fact)
         case Claim() | Release() | Restock():
             raise TypeError(f"a {type(fact).__name__} is no matter of a member's account")
+        case Redemption():
+            decide_redemption(programs, work, state, fact)
+            return None
+        case RedemptionReport():
+            return decide_report(programs, work, state, fact)
         case _:
             assert_never(fact)
 
 
-def _decided_purchase(programs: Programs, work: Work, fact: Purchase) -> Refusal | None:
-    refusal = decide_purchase(work, fact, programs.kept_until_us(fact.time_us, work.now_us))
+def _decided_purchase(programs: Programs, work: Work, state: State, fact: Purchase) -> Refusal | None:
+    kept_until_us = programs.kept_until_us(fact.time_us, work.now_us)
+    if fact.tenders:
+        keep_as_long(work, state, fact, kept_until_us)
+    refusal = decide_purchase(work, fact, kept_until_us)
     if refusal is None:
-        draw_surprises(work, fact, _ACTIVITY[Purchase])
+        draw_surprises(work, fact, ACTIVITY[Purchase])
     return refusal
 
 
@@ -154,11 +204,11 @@ def _decided_activity(programs: Programs, work: Work, fact: Review | Share | Eng
         if fact.status != PUBLISHED:
             take_back_with_review(programs, work, fact.review_id)
     else:
-        decide_activity(work, fact, _ACTIVITY[type(fact)])
-    draw_surprises(work, fact, _ACTIVITY[type(fact)])
+        decide_activity(work, fact, ACTIVITY[type(fact)])
+    draw_surprises(work, fact, ACTIVITY[type(fact)])
 
 
-_ACTIVITY: Mapping[type, str] = {
+ACTIVITY: Mapping[type, str] = {
     Purchase: "purchase",
     Review: "review",
     Share: "share",
@@ -167,12 +217,16 @@ _ACTIVITY: Mapping[type, str] = {
 }
 
 
-def _keep_alive(work: Work, fact: Fact) -> None:
-    """Move the end of points that live as long as the member is active."""
-    if isinstance(fact, Review) and fact.status != PUBLISHED:
+def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
+    """Remember that the member was active, and move the end of points that live as long as that."""
+    kind = ACTIVITY.get(type(fact))
+    if kind is None or (isinstance(fact, Review) and fact.status != PUBLISHED):
+        return
+    note_activity(work, kind, fact.time_us, timing)
+    if not work.plan.kept_alive_by:
         return
     held = work.head.active_until
-    for terms in work.plan.kept_alive_by.get(_ACTIVITY.get(type(fact), ""), ()):
+    for terms in work.plan.kept_alive_by.get(kind, ()):
         if terms.expiry is not None:
             ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
             # A late event does not shorten what a newer one has given. What comes later, or waits, asks for it too.
@@ -197,7 +251,7 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     plan = programs.named(record.version)
     if plan is None:
         raise LookupError(f"purchase {fact.transaction_id!r} was decided under version {record.version!r}: not loaded")
-    changed = decide_return(work, fact, record, plan)
+    changed = decide_return(work, state, fact, record, plan)
     if isinstance(changed, Refusal):
         return changed
     taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
@@ -217,8 +271,9 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
             return Refusal(
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
-        return None
-    if head.status != ACTIVE and not closes(fact):
+        return unknown_redemption(fact) if isinstance(fact, RedemptionReport) else None
+    # A closed account answers a redemption as it answers others: with a reason.
+    if head.status != ACTIVE and not closes(fact) and not isinstance(fact, Redemption):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

@@ -8,6 +8,8 @@ Accounts of the books:
   program:expired         the other side of points whose life has ended
   program:adjusted        the other side of points that an operator gave or took
   program:opening         the other side of points brought in from an older system
+  program:redeemed        the other side of points that were spent
+  program:restored        the other side of points that were spent and came back
 
 Not here: what is booked on them (ledger.py).
 """
@@ -19,6 +21,8 @@ RETURNED = "program:returned"
 EXPIRED = "program:expired"
 ADJUSTED = "program:adjusted"
 OPENING = "program:opening"
+REDEEMED = "program:redeemed"
+RESTORED = "program:restored"
 DEBT = "debt"
 """Stands for the lot of a posting that pays or makes a debt."""
 

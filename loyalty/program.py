@@ -16,10 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from loyalty.conditions import Condition
+
+if TYPE_CHECKING:
+    from loyalty.budgets import LimitTerms, Surprise
+    from loyalty.catalogue import Payment, Reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +169,29 @@ class PurchaseRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """When time alone makes a rule give: on a day of the member's, or after a silence.
+
+    `lead` is how long before the day. `late` is how long after it (the day itself apart) it still reaches members who
+    could not be reached before. `leap` is where February 29 is kept in other years. `from_year` is the first
+    anniversary that counts. `after` is how long the silence lasts, `activities` what breaks it.
+    """
+
+    lead: Duration = Duration()
+    late: Duration = Duration()
+    leap: str = "feb_28"  # feb_28 | mar_1
+    from_year: int = 1
+    after: Duration = Duration()
+    activities: frozenset[str] = frozenset()  # purchase, review, share, referral, engagement
+
+
+@dataclass(frozen=True, slots=True)
 class ActivityRule:
-    """Fixed points for a review, share, engagement or enrollment (`on`)."""
+    """Fixed points for a review, share, engagement or enrollment (`on`), or on an occasion.
+
+    `ends_after` is a life of their own, from their day to the end of the local day then; None: that of their kind.
+    With `notice` the member is told of them.
+    """
 
     id: str
     name: str
@@ -177,6 +202,9 @@ class ActivityRule:
     multiplied: bool = False
     qualifies: bool = False
     caps: tuple[Cap, ...] = ()
+    ends_after: Duration | None = None
+    notice: bool = False
+    occasion: Occasion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +316,7 @@ class Returns:
     park: Duration | None = Duration(days=30)
     blind: str = "base"  # base | refuse
     reviews: str = "take_back"  # take_back | keep: what a removed review gave
+    restore_spent: str = "pro_rata"  # pro_rata | full_only: points that paid for what came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,38 +337,14 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitTerms:
-    """So many units for all members together, in each local `per`: day, week, month, year or lifetime."""
+class Redemptions:
+    """`keep` is how long a redemption can be cancelled; None for ever.
 
-    capacity: int
-    per: str = "lifetime"
-
-
-@dataclass(frozen=True, slots=True)
-class Surprise:
-    """Points for a `share` of events (`on`: purchase, review, share, engagement) or of members, within a budget.
-
-    `draw` is event or member: each event draws for itself, or each member once in a local `per` (day, week, month,
-    year, lifetime), given with the first event then. `seed` begins the text that is drawn by. `points` are fixed;
-    with `times` it is so many times what the purchase earned, of which it has one already. `budget` is the limit's id.
+    `grace` is how long points live that are put back after their end; None: they end at once.
     """
 
-    id: str
-    name: str
-    on: str
-    currency: str
-    share: Fraction
-    seed: str
-    budget: str
-    points: int = 0
-    times: Fraction | None = None
-    draw: str = "event"  # event | member
-    per: str = ""
-    when: When = When()
-    min_spend_minor: int = 0
-    caps: tuple[Cap, ...] = ()
-    returns: str = "take_back"  # take_back | keep
-    refill: bool = False
+    keep: Duration | None = Duration(days=400)
+    grace: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,5 +372,8 @@ class Program:
     adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""
-    limits: Mapping[str, LimitTerms] = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
-    surprises: tuple[Surprise, ...] = ()
+    rewards: "tuple[Reward, ...]" = ()
+    payment: "Payment | None" = None
+    redemptions: Redemptions = Redemptions()
+    limits: "Mapping[str, LimitTerms]" = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
+    surprises: "tuple[Surprise, ...]" = ()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from loyalty import caps
 from loyalty.account import ACTIVE, PurchaseRecord, State, Surprised, purchase_key
 from loyalty.activities import event_circumstances
+from loyalty.budgets import Surprise
 from loyalty.calendar import Local, local_time, shifted_us
 from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Refusal
@@ -32,7 +33,6 @@ from loyalty.ledger import Work, lot_id_of
 from loyalty.limits import claim, release
 from loyalty.memory import key_digest, recall
 from loyalty.plan import Plan, Programs
-from loyalty.program import Surprise
 from loyalty.purchases import purchase_circumstances
 from loyalty.returns import KIND as RETURN
 from loyalty.returns import recoup, remaining

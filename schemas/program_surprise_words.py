@@ -7,7 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from loyalty.program import Cap, LimitTerms, Surprise
+from loyalty.budgets import LimitTerms, Surprise
+from loyalty.program import Cap
 from schemas.program_circumstances import circumstances, joined
 
 _DRAWN: Final = {"purchase": "purchases", "review": "published reviews", "share": "shares", "engagement": "activities"}

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from loyalty.budgets import Surprise
 from loyalty.program import (
     ALL_LINES,
     ActivityRule,
@@ -22,11 +23,13 @@ from loyalty.program import (
     Program,
     PurchaseRule,
     ReferralRule,
-    Surprise,
     Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_circumstances import circumstances, joined, length, listed
+from schemas.program_occasion_words import given_for
+from schemas.program_occasion_words import notes as gift_notes
+from schemas.program_reward_words import reward_words
 from schemas.program_surprise_words import surprise_sentence
 
 _ACTIVITIES: Final = {
@@ -64,6 +67,7 @@ def describe(program: Program) -> list[str]:
         *(words.surprise(rule) for rule in program.surprises),
         *words.tiers(),
         *words.returns_and_stream(),
+        *reward_words(program, words.points, words.money),
     ]
 
 
@@ -179,8 +183,9 @@ class _Words:
         return ["counts for tiers"] if qualifies else ["does not count for tiers"]
 
     def activity_rule(self, rule: ActivityRule) -> str:
-        given = f"{self.points(rule.points, rule.currency)} for {_ACTIVITIES[rule.on]}"
-        notes = [*(["multiplied"] if rule.multiplied else []), *self.tier_note(rule.qualifies, expected=False)]
+        given = f"{self.points(rule.points, rule.currency)} for {_ACTIVITIES.get(rule.on) or given_for(rule)}"
+        multiplied = ["multiplied"] if rule.multiplied else []
+        notes = [*multiplied, *self.tier_note(rule.qualifies, expected=False), *gift_notes(rule)]
         return self.sentence(rule.id, rule.name, given, circumstances(rule.when), rule.caps, rule.currency, notes)
 
     def referral_rule(self, rule: ReferralRule) -> str:

@@ -15,10 +15,11 @@ import orjson
 from pydantic import ValidationError
 
 from loyalty.account import Head
+from loyalty.budgets import Surprise
 from loyalty.calendar import local_time
 from loyalty.decisions import Code
 from loyalty.lots import Lot, added
-from loyalty.program import ActivityRule, Program, PurchaseRule, ReferralRule, Surprise
+from loyalty.program import ActivityRule, Program, PurchaseRule, ReferralRule
 from loyalty.tiers import Sums, period_number, qualifying_key
 from schemas import spec
 from schemas.decode import Undecodable, decode
@@ -42,6 +43,8 @@ class ToldCase(NamedTuple):
     name: str
     path: TreePath
     accounts: tuple[Head, ...]
+    begins_us: int
+    """When the accounts are as they are given: at the first event, or, when time passes first, as the file says."""
     events: tuple[Told, ...]
     then: spec.Then
     lucky: tuple[str, ...] = ()
@@ -161,7 +164,7 @@ class _Reader:
         teller.tell(case.given.earlier, (*path, "given", "earlier"), counted=False)
         teller.tell(case.when, (*path, "when"), counted=True)
         known = self.members(case)
-        first = teller.told[0].time_us
+        first = begins_us if teller.told[0].verb == spec.TIME else teller.told[0].time_us
         accounts = [
             self.account(name, case.given.members.get(name, _UNSAID), (*path, "given", "members", name), first)
             for name in known
@@ -182,8 +185,8 @@ class _Reader:
             if code not in _CODES:
                 hint = did_you_mean(code, sorted(_CODES)) or "docs/dead-letters.md lists them"
                 self.source.report((*path, "then", "refused"), f"there is no code {code}", hint)
-        told = tuple(teller.told)
-        return ToldCase(case.name, path, tuple(each for each in accounts if each), told, case.then, case.given.lucky)
+        told, lucky = tuple(teller.told), case.given.lucky
+        return ToldCase(case.name, path, tuple(each for each in accounts if each), first, told, case.then, lucky)
 
     def members(self, case: spec.Case) -> list[str]:
         """Everybody who has a part in the case."""

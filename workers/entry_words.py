@@ -77,6 +77,8 @@ def _how(step: Mapping[str, Any], program: Program, money: str) -> Iterator[str]
         yield f"{step['times']} times {step['earned']}"
     if "draw" in step:
         yield f"drawn: {step['draw']}, {number(Fraction(step['share']) * 100)} of 100"
+    if "day" in step:
+        yield f"for {step['day']}"
     if "side" in step:
         yield f"for the {step['side']}"
 

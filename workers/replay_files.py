@@ -14,7 +14,7 @@ from loyalty.account import Head, Limit
 from workers.accounts import account_lines, limit_lines
 from workers.records import DeadLetter
 
-STREAMS = ("ledger", "balances", "tiers", "notices", "dead-letters")
+STREAMS = ("ledger", "balances", "tiers", "rewards", "notices", "dead-letters")
 _FLUSH_LINES = 2_000
 
 

@@ -31,7 +31,7 @@ class Cluster:
     def __init__(self, world: World, partitions: int) -> None:
         self.partitions = partitions
         self.engine = Engine(Programs([world.program]), partitions=partitions)
-        self.state = [MemoryStore(number) for number in range(partitions)]
+        self.state = [MemoryStore(number, self.engine.start_after) for number in range(partitions)]
         self.written: list[set[bytes]] = [set() for _ in range(partitions)]
         self.waiting: list[list[Record]] = [[] for _ in range(partitions)]
         self.log: list[Record] = []

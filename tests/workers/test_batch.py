@@ -28,7 +28,9 @@ from tests.loyalty.events import (
     member_event,
     micros,
     purchase,
+    redeem,
     referral,
+    reported,
     restock,
     wire,
 )
@@ -293,6 +295,8 @@ _AWARD_OF_NOBODY = wire(
     {"from_member": "m2", "rule": "gone", "version": "1", "cause": {"source": "/s", "id": "1", "type": "t"}},
 )
 Provoked = tuple[str, Iterable[bytes]]
+PENS = BASE + "rewards: [{id: pen, kind: product, price: 1}]\n"
+_CANCELLED = reported("c", "cancelled", "r")
 PROVOKED: dict[Code, Provoked] = {
     Code.CONFLICTING_DUPLICATE: (BASE, [purchase("p", 100), purchase("p", 200)]),
     Code.TOO_LATE: (BASE + "stream: {max_late: P1D}\n", [purchase("p", 100, time="2026-03-01T11:59:59Z")]),
@@ -320,6 +324,12 @@ PROVOKED: dict[Code, Provoked] = {
     Code.NOT_ENOUGH_POINTS: (BASE, [purchase("p", 100), adjustment("a", -2, kind="correction")]),
     Code.UNKNOWN_POINTS: (BASE, [adjustment("a", 10, currency="stars")]),
     Code.UNKNOWN_TIER: (BASE, [adjustment("a", 10, kind="opening", tier="gold")]),
+    Code.UNKNOWN_REDEMPTION: (BASE, [reported("f", "fulfilled", "r")]),
+    Code.REDEMPTION_OVER: (PENS, [purchase("p", 100), redeem("r", "pen"), _CANCELLED, reported("f", "fulfilled", "r")]),
+    Code.REDEMPTION_TOO_OLD: (
+        PENS + "redemptions: {keep: P1D}\n",
+        [purchase("p", 100), redeem("r", "pen", time="2026-03-01T12:00:00Z"), _CANCELLED],
+    ),
     Code.UNKNOWN_LIMIT: (BASE, [restock("a", 10)]),
 }
 

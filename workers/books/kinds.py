@@ -7,7 +7,7 @@ named after it.
 from typing import Final, NamedTuple
 
 from loyalty.decisions import Entry, Posting
-from loyalty.postings import ADJUSTED, EARNED, EXPIRED, OPENING, RETURNED
+from loyalty.postings import ADJUSTED, EARNED, EXPIRED, OPENING, REDEEMED, RESTORED, RETURNED
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with: member:<id>:available, member:<id>:pending."""
@@ -26,7 +26,8 @@ class Column(NamedTuple):
 
 COLUMNS: Final = {
     EARNED: Column("issued", "given", "no longer given"),
-    "program:redeemed": Column("redeemed", "put back by a cancelled redemption", "redeemed"),
+    REDEEMED: Column("redeemed", "no longer redeemed", "redeemed"),
+    RESTORED: Column("restored", "put back", "no longer put back", always=False),
     EXPIRED: Column("expired", "put back after expiry", "expired"),
     RETURNED: Column("taken back", "given back", "taken back"),
     ADJUSTED: Column("adjusted", "added by an adjustment", "removed by an adjustment"),

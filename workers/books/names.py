@@ -29,7 +29,7 @@ class Names:
         self._currency_of: dict[str, str] = {}
         self._names: dict[str, str] = {}
         for each in versions:
-            giving = (each.purchase_rules, each.activity_rules, each.referral_rules, each.surprises)
+            giving = (each.purchase_rules, each.activity_rules, each.referral_rules, each.surprises, each.rewards)
             for named in (*giving, each.multipliers):
                 self._names |= {item.id: item.name for item in named if item.name}
             for rules in giving:

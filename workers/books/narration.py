@@ -17,6 +17,7 @@ from loyalty.postings import DEBT
 from schemas.encode import instant_text
 from workers.books.kinds import is_members, moved, pot_of, what_happened
 from workers.books.names import Names, number
+from workers.books.redemptions import redemption_title, redemption_words, step_keys
 from workers.books.trace import Followed
 
 _ROUNDING: Final = {
@@ -84,6 +85,9 @@ def how(entry: Entry, names: Names) -> list[str]:
 def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]:
     left = dict(step)
     match step:
+        case {"rule": str(rule), "redemption_id": str(redemption)}:
+            _drop(left, *step_keys(step))
+            yield f"{redemption_title(rule, redemption, names)}: {redemption_words(step, currency, names)}"
         case {"rule": str(rule), "held_before": int(before), "held_after": int(after)}:
             _drop(left, "rule", "held_before", "held_after", "not_recouped")
             yield f"{names.called(rule)}: {_again(before, after, currency, names)}{_let_go(step, currency, names)}"
@@ -102,7 +106,7 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             yield f"{_IN}out of {step.get('budget')}, which all members share"
         case {"rule": str(rule), "fixed": int(fixed), "points": int(points)}:
             _drop(left, "rule", "kind", "fixed", "points", "multipliers", "exact", "granted", "forfeited")
-            _drop(left, "side", "referee")
+            _drop(left, "side", "referee", "day")
             exact = f" = {names.points(Fraction(step['exact']), currency)}" if "exact" in step else ""
             given = f"{names.points(fixed, currency)} fixed{_times(step, names)}{exact}"
             yield f"{names.called(rule)}: {given}{_side(step)}"
@@ -218,6 +222,8 @@ def _side(step: Mapping[str, Any]) -> str:
             return ", for having been referred"
         case {"side": side}:
             return f", as {side}"
+        case {"day": str(day)}:
+            return f", for {day}"
         case _:
             return ""
 
