@@ -9,13 +9,12 @@ Not here: running the cases (workers/spec_run.py).
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 from pydantic import ValidationError
 
 from loyalty.account import Head
-from loyalty.budgets import Surprise
 from loyalty.calendar import local_time
 from loyalty.decisions import Code
 from loyalty.lots import Lot, added
@@ -32,6 +31,9 @@ from schemas.refusals import DecodeCode
 from schemas.spec_clock import Clock, first_us
 from schemas.spec_events import SOURCE, Teller, Told
 from schemas.spec_values import DEFAULT
+
+if TYPE_CHECKING:
+    from loyalty.budgets import Surprise
 
 _GRAMMAR: Final = Grammar(spec.SpecFile, spec.STEPS, spec.verb_of)
 _CODES: Final = frozenset({*Code, *DecodeCode})

@@ -181,7 +181,7 @@ class Replay:
         return None if packed is None else decode_record(packed)
 
     def _keep(self) -> None:
-        """Make what was decided final. All but heads is packed: as objects they take three times the memory."""
+        """Make what was decided final. All but heads and limits is packed: as objects it takes thrice the memory."""
         changed = self._overlay.changed()
         self._overlay.keep()
         for key, record in changed.items():
@@ -189,7 +189,7 @@ class Replay:
                 self._packed.pop(key, None)
                 self._overlay.forget(key)
                 self._reminded.pop(key, None)
-            elif not isinstance(record, Head):
+            elif not isinstance(record, Head | Limit):
                 self._packed[key] = encode_record(record)
                 self._overlay.forget(key)
 
