@@ -73,12 +73,12 @@ def _how(step: Mapping[str, Any], program: Program, money: str) -> Iterator[str]
         yield f"{name} x{_plain(factor)}"
     if "multipliers" in step or Fraction(str(step.get("exact", 0))).denominator != 1:
         yield f"exactly {_plain(step['exact'])}"
-    if "day" in step:
-        yield f"for {step['day']}"
     if "times" in step:
         yield f"{step['times']} times {step['earned']}"
     if "draw" in step:
         yield f"drawn: {step['draw']}, {number(Fraction(step['share']) * 100)} of 100"
+    if "day" in step:
+        yield f"for {step['day']}"
     if "side" in step:
         yield f"for the {step['side']}"
 
