@@ -14,7 +14,7 @@ Not here: decoding and partitions, which come before; writing, which comes after
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, State, head_key, purchase_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, State, award_key, head_key, purchase_key
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
@@ -29,6 +29,7 @@ from loyalty.facts import (
     Fact,
     MemberUpdate,
     Purchase,
+    Recoup,
     Referral,
     Return,
     Review,
@@ -41,7 +42,8 @@ from loyalty.memory import key_digest, remember
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
-from loyalty.referrals import decide_award, decide_referral
+from loyalty.referral_returns import came_back, decide_recoup, recoup_of_nobody, take_award, take_back_referral
+from loyalty.referrals import decide_referral
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
 
@@ -49,8 +51,12 @@ from loyalty.reviews import decide_review
 def reads(fact: Fact) -> Sequence[str]:
     """The state keys that the decision of this fact reads: fetch them, then decide."""
     match fact:
-        case Purchase() | Return() if fact.transaction_id:
+        case Purchase() | Return() | Referral() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+        case Award():
+            return head_key(fact.member), award_key(fact.member, fact.message_id)
+        case Recoup():
+            return head_key(fact.member), award_key(fact.member, fact.award_id)
         case _:
             return (head_key(fact.member),)
 
@@ -75,6 +81,8 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
             return refused(Code.UNKNOWN_RULE, f"the message is of program version {fact.version!r}: load that version")
         return refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
     is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
+    if head is None and isinstance(fact, Recoup):
+        return recoup_of_nobody(programs, state, fact, now_us)
     refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, None if is_new else head, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
@@ -118,11 +126,14 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             decide_member(work, fact)
             return None
         case Referral():
-            return decide_referral(work, fact)
+            return decide_referral(work, fact, came_back(programs, state, fact))
         case Adjustment():
             return decide_adjustment(work, fact)
         case Award():
-            return decide_award(work, fact)
+            return take_award(programs, work, state, fact)
+        case Recoup():
+            decide_recoup(programs, work, state, fact)
+            return None
         case _:
             assert_never(fact)
 
@@ -171,6 +182,7 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
         return changed
     taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
     work.writes[key] = changed._replace(returns=taken)
+    take_back_referral(programs, work, changed)
     return None
 
 
@@ -198,7 +210,7 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
         return None
-    if head.status != ACTIVE and not closes(fact):
+    if head.status != ACTIVE and not closes(fact) and not isinstance(fact, Recoup):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

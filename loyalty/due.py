@@ -15,7 +15,7 @@ Not here: who is due (the worker's index of instants).
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, PurchaseRecord, Record, State, head_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, Record, State, head_key
 from loyalty.calendar import local_time, notice_us
 from loyalty.decisions import Decision, Outcome, Posting
 from loyalty.facts import Cause
@@ -50,10 +50,10 @@ def is_due(record: Record, now_us: int) -> bool:
 def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Decision:
     """Decide the earliest of what is due in the record under `key`; it may be due again at once.
 
-    A purchase that nobody can ask for any more is dropped.
+    A record that nobody can ask for any more is dropped.
     """
     record = state[key]
-    if isinstance(record, PurchaseRecord):
+    if not isinstance(record, Head):
         return Decision(Outcome.APPLIED, {key: None})
     latest = programs.at(now_us) or programs.plans[0]
     draft = record.draft()

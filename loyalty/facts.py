@@ -216,7 +216,22 @@ class Adjustment(NamedTuple):
     ends_at_us: int | None
 
 
-Message: TypeAlias = Award
+class Recoup(NamedTuple):
+    """A message: what an award gave goes back, since what it was given for came back."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    award_id: str
+    transaction_id: str
+
+
+Message: TypeAlias = Award | Recoup
 """What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
 
 All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
@@ -224,7 +239,7 @@ program version that decided it: what they do is booked under these. `message_id
 one twice is harmless.
 """
 
-MESSAGES = (Award,)
+MESSAGES = (Award, Recoup)
 """The members of the union, to ask at run time."""
 
 Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Message

@@ -20,6 +20,7 @@ from loyalty.facts import (
     Fact,
     MemberUpdate,
     Purchase,
+    Recoup,
     Referral,
     Return,
     Review,
@@ -52,6 +53,8 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, None
         case Award():
             return key_digest("award", fact.message_id), None
+        case Recoup():
+            return key_digest("recoup", fact.message_id), None
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():

@@ -19,6 +19,7 @@ from loyalty.decisions import Code, Dead, Decision, Outcome, Refusal
 from loyalty.facts import Fact, Purchase, Return
 from loyalty.ledger import Work
 from loyalty.memory import key_digest, remember, without
+from loyalty.referral_returns import take_back_referral
 from loyalty.returns import decide_return
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def _taken_up(programs: "Programs", decision: Decision, keys: tuple[str, str], o
     changed = decide_return(work, fact, record, of_purchase)
     if isinstance(changed, PurchaseRecord):
         taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, now_us)
+        take_back_referral(programs, work, changed)
         return work.decision({keys[0]: draft, **work.writes, keys[1]: changed._replace(returns=taken)})
     draft = _without(head, one)  # what was begun above is thrown away with its draft
     draft.seen = _unremembered(draft.seen, fact)

@@ -288,6 +288,7 @@ class Returns:
     park: Duration | None = Duration(days=30)
     blind: str = "base"  # base | refuse
     reviews: str = "take_back"  # take_back | keep: what a removed review gave
+    referrals: str = "below_min"  # below_min | full_return | never: when what a referral gave goes back
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from loyalty import caps
-from loyalty.account import PurchaseRecord
+from loyalty.account import ACTIVE, PurchaseRecord
 from loyalty.apportion import ZERO, Exact, ceiling, largest_remainder, lesser, plus, rounded
 from loyalty.calendar import local_time, shifted_us
 from loyalty.circumstances import Circumstances
@@ -57,10 +57,10 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
     if isinstance(returned, Refusal):
         return returned
     bought = _bought(plan, record)
-    held, room, qualified_held = _worth(plan, record, bought, _remaining(record.lines, returned))
+    held, room, qualified_held = _worth(plan, record, bought, remaining(record.lines, returned))
     _give_back(work, plan, record, held, fact.lines)
     if any(plan.rule_named[rule_id].caps for rule_id in record.granted):
-        _, room_before, _ = _worth(plan, record, bought, _remaining(record.lines, record.returned))
+        _, room_before, _ = _worth(plan, record, bought, remaining(record.lines, record.returned))
         _free_caps(work, plan, record, room_before, room)
     _lower_basis(work, plan, record, qualified_held)
     return record._replace(held=held, qualified_held=qualified_held, returned=returned)
@@ -90,7 +90,7 @@ def _returned(record: PurchaseRecord, lines: tuple[ReturnLine, ...]) -> dict[str
     return returned
 
 
-def _remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
+def remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
     """The basket without what came back. A line whose whole quantity came back is gone, whatever its amount."""
     left = []
     for line in lines:
@@ -228,13 +228,14 @@ def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str,
 def recoup(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> dict[str, int]:
     """Take back what a rule gave into a lot; answers what of it was not to be had, for the entry's step.
 
-    What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise.
+    What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise;
+    in an account that is closed none does.
     """
     said = {}
     expired = work.return_expired(lot_id, amount)
     if expired:
         said["expired_before"] = expired
-    debt = plan.program.returns.negative == "allow"
+    debt = plan.program.returns.negative == "allow" and work.head.status == ACTIVE
     missing = take_back(work, currency, rule_id, amount - expired, lot_id, debt=debt)
     if missing:
         said["not_recouped"] = missing

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from loyalty.facts import Award, Cause, Fact
+from loyalty.facts import Award, Cause, Fact, Recoup
 from schemas.careful import parse
 from schemas.commands import AdjustmentEvent, adjustment_fact, adjustment_fault
 from schemas.engagements import (
@@ -35,7 +35,7 @@ from schemas.members import (
     member_fault,
     referral_fact,
 )
-from schemas.messages import AwardEvent, reader_of_message
+from schemas.messages import AwardEvent, RecoupEvent, reader_of_message
 from schemas.purchase import PurchaseEvent, ReturnEvent, purchase_fact, purchase_fault, return_fact, return_fault
 from schemas.refusals import DecodeCode, RefusedError, Undecodable, invalid_event, refuse, shown
 from schemas.scalars import NotAnInstantError, NotAQuantityError, instant_us, names_of
@@ -86,6 +86,7 @@ CONTRACTS: Mapping[str, Contract] = {
     "loyalty.engagement.v1": Contract(EngagementEvent, engagement_fact),
     "loyalty.adjustment.v1": Contract(AdjustmentEvent, adjustment_fact, adjustment_fault),
     "loyalty.award.v1": Contract(AwardEvent, reader_of_message(Award)),
+    "loyalty.recoup.v1": Contract(RecoupEvent, reader_of_message(Recoup)),
 }
 
 _READERS: Mapping[bytes, Reader] = {name.encode(): reader_of(each.model) for name, each in CONTRACTS.items()}

@@ -34,6 +34,7 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.engagement.v1": "engagements",
         "loyalty.adjustment.v1": "commands",
         "loyalty.award.v1": INBOX,
+        "loyalty.recoup.v1": INBOX,
     },
 )
 """Inbound event type -> topic word, without the prefix that an installation puts before it."""

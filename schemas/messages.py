@@ -15,7 +15,7 @@ import orjson
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from loyalty.facts import Award, Cause, Fact, Message
+from loyalty.facts import Award, Cause, Fact, Message, Recoup
 from schemas.canonical import content_digests
 from schemas.encode import instant_text
 from schemas.envelope import MemberEnvelope, strict
@@ -27,6 +27,7 @@ SOURCE = "/loyalty"
 
 TYPES: Mapping[type, str] = {
     Award: "loyalty.award.v1",
+    Recoup: "loyalty.recoup.v1",
 }
 """What a message is called on its way."""
 
@@ -59,6 +60,20 @@ class AwardEvent(MemberEnvelope):
 
     type: Annotated[Literal["loyalty.award.v1"], Field(description="The event's type.")]
     data: Annotated[AwardData, Field(description="The award."), Send("an object with the award")]
+
+
+class RecoupData(MessageData):
+    """An award that is taken back."""
+
+    award_id: Annotated[Id, Field(description="`id` of the award.")]
+    transaction_id: Annotated[Id, Field(description="The purchase that came back.")]
+
+
+class RecoupEvent(MemberEnvelope):
+    """Internal: what an award gave goes back. `id` is derived from the cause; `time` is the cause's."""
+
+    type: Annotated[Literal["loyalty.recoup.v1"], Field(description="The event's type.")]
+    data: Annotated[RecoupData, Field(description="What is taken back."), Send("an object with the award's id")]
 
 
 def encode_message(message: Message) -> bytes:

@@ -215,6 +215,9 @@ class Returns(Model):
     """A return that names no purchase takes back what the base rules give for its amount (base), or is refused."""
     reviews: Annotated[str, Choice("take_back", "keep")] = "take_back"
     """What a review gave is taken back when it is removed (take_back), or stays."""
+    referrals: Annotated[str, Choice("below_min", "full_return", "never")] = "below_min"
+    """What a referral gave goes back when too little is left of the purchase that qualified: less than its minimum
+    (below_min), nothing (full_return); or it stays (never)."""
 
 
 class Stream(Model):

@@ -78,6 +78,7 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
             park=None if file.returns.park == "none" else period(file.returns.park),
             blind=file.returns.blind,
             reviews=file.returns.reviews,
+            referrals=file.returns.referrals,
         ),
         stream=Stream(
             max_late=None if file.stream.max_late == "none" else period(file.stream.max_late),

@@ -46,6 +46,11 @@ _CAP_PERIODS: Final = {
     "year": "a year",
     "lifetime": "in all",
 }
+_REFERRALS: Final = {
+    "below_min": "What a referral gave goes back when less than its minimum is left of the purchase that qualified.",
+    "full_return": "What a referral gave goes back when nothing is left of the purchase that qualified.",
+    "never": "What a referral gave stays when the purchase that qualified comes back.",
+}
 _EACH: Final = {"sku": "product", "content_id": "content", "store_id": "store", "activity_id": "activity id"}
 
 
@@ -296,6 +301,7 @@ class _Words:
             f"Purchases can come back {kept}; a minimum spend {minimum} on what is kept; points already spent {debt}.",
             f"A return that comes before its purchase {parked}; one that names no purchase {blind}.",
             f"What a review gave {reviews} when the review is removed.",
+            *(_REFERRALS[returns.referrals] for _ in self.program.referral_rules[:1]),
             f"Events {late + ' or ' if late else 'of any age are welcome; those '}{early} are refused.",
         ]
 

@@ -17,7 +17,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink, TierRise
+from loyalty.account import (
+    AwardRecord,
+    Given,
+    GivenPart,
+    Head,
+    Maturing,
+    Paid,
+    Parked,
+    PurchaseRecord,
+    Record,
+    ReferralLink,
+    TierRise,
+)
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
@@ -25,7 +37,8 @@ from loyalty.tiers import Sums
 FORMAT = 3
 _HEAD = "head"
 _PURCHASE = "purchase"
-_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
+_AWARD = "award"
+_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _AWARD))
 """How records start whose third field is their next instant."""
 
 
@@ -37,6 +50,8 @@ def encode_record(record: Record) -> bytes:
     """The bytes of a head or purchase record; equal records give equal bytes."""
     if isinstance(record, Head):
         fields, memory = _head_fields(record), record.seen
+    elif isinstance(record, AwardRecord):
+        fields, memory = [FORMAT, _AWARD, record.due_us, *record[:-1]], b""
     else:
         fields, memory = _purchase_fields(record), record.returns
     # Joined into bytes of their own size, since records are kept: the encoder's buffer is eight times as large.
@@ -52,6 +67,8 @@ def decode_record(raw: bytes) -> Record:
             return _head(fields, memory)
         case [3, "purchase"]:
             return _purchase(fields, memory)
+        case [3, "award"]:
+            return _award(*fields[2:-1], is_over=fields[-1])
         case _:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
 
@@ -99,9 +116,20 @@ def _parked(member: str, fields: list[Any]) -> Parked:
     return Parked(fact, until_us)
 
 
+def _award(
+    due_us: int | None, message_id: str, time_us: int, version: str, part: list[Any] | None, *, is_over: bool
+) -> AwardRecord:
+    return AwardRecord(message_id, time_us, version, None if part is None else GivenPart(*part), is_over, due_us)
+
+
 def _link(_: str, fields: list[Any]) -> ReferralLink:
-    referral_id, referrer, code, attributes, linked_us, paid, transaction_id = fields
-    return ReferralLink(referral_id, referrer, code, attributes, linked_us, tuple(paid), transaction_id)
+    referral_id, referrer, code, attributes, linked_us, paid = fields
+    return ReferralLink(referral_id, referrer, code, attributes, linked_us, tuple(starmap(_paid, paid)))
+
+
+def _paid(*fields: Any) -> Paid:
+    paid = Paid(*fields)
+    return paid if paid.part is None else paid._replace(part=GivenPart(*paid.part))
 
 
 def _as_it_is(_: str, value: Any) -> Any:

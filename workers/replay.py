@@ -19,7 +19,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
-from loyalty.account import Head, PurchaseRecord
+from loyalty.account import Head
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
@@ -170,11 +170,11 @@ class Replay:
         return None if packed is None else decode_record(packed)
 
     def _keep(self) -> None:
-        """Make what was decided final. Purchases are packed: as objects they take three times the memory."""
+        """Make what was decided final. All but heads are packed: as objects they take three times the memory."""
         changed = self._overlay.changed()
         self._overlay.keep()
         for key, record in changed.items():
-            if isinstance(record, PurchaseRecord):
+            if record is not None and not isinstance(record, Head):
                 self._packed[key] = encode_record(record)
                 self._overlay.forget(key)
             elif record is None:

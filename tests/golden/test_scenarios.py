@@ -10,7 +10,7 @@ from tests.golden.notation import FOLDER
 GOLDEN = [
     *("E01", "E05", "E09", "E13", "X05", "M04", "C04", "C08", "CB6"),
     *("MU3", "MU7", "MU11", "ST4", "ST8", "R03", "R07", "RT07", "RT11"),
-    *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5"),
+    *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5", "RF4"),
 ]
 
 IN_PART = {
@@ -18,7 +18,6 @@ IN_PART = {
     "RT03": "what the items earned goes back; points spent on the sale come back when there is redemption",
     "RT23": "what was paid with points earns nothing; giving those points back comes with redemption",
     "T02": "tiers by points earned; spending, which must not cost status, comes later",
-    "RF4": "both sides are paid; taking rewards back when the purchase is returned comes later",
 }
 
 _REDEMPTION = "redemption comes later"

@@ -84,6 +84,10 @@ def how(entry: Entry, names: Names) -> list[str]:
 def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]:
     left = dict(step)
     match step:
+        case {"rule": str(rule), "side": str(_), "held_before": int(before), "transaction_id": str(transaction)}:
+            _drop(left, "rule", "side", "referee", "transaction_id", "held_before", "held_after", "not_recouped")
+            back = f"{names.points(before, currency)} went back{_let_go(step, currency, names)}"
+            yield f"{names.called(rule)}{_side(step)}: purchase {transaction} came back, so {back}"
         case {"rule": str(rule), "held_before": int(before), "held_after": int(after)}:
             _drop(left, "rule", "held_before", "held_after", "not_recouped")
             yield f"{names.called(rule)}: {_again(before, after, currency, names)}{_let_go(step, currency, names)}"
