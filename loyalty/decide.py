@@ -19,6 +19,7 @@ from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
 from loyalty.calendar import DAY_US, SECOND_US, life_end_us
+from loyalty.closing import close
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.due import caught_up
 from loyalty.facts import (
@@ -28,12 +29,15 @@ from loyalty.facts import (
     Engagement,
     Fact,
     MemberUpdate,
+    Message,
     Purchase,
     Recoup,
     Referral,
     Return,
     Review,
     Share,
+    Transfer,
+    TransferRequest,
 )
 from loyalty.identity import keys_of, remembered, taken_before
 from loyalty.ledger import Work
@@ -46,6 +50,7 @@ from loyalty.referral_returns import came_back, decide_recoup, recoup_of_nobody,
 from loyalty.referrals import decide_referral
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
+from loyalty.transfers import decide_arrival, decide_request, turned_away
 
 
 def reads(fact: Fact) -> Sequence[str]:
@@ -81,8 +86,9 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
             return refused(Code.UNKNOWN_RULE, f"the message is of program version {fact.version!r}: load that version")
         return refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
     is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
-    if head is None and isinstance(fact, Recoup):
-        return recoup_of_nobody(programs, state, fact, now_us)
+    answer = _of_nobody(programs, plan, state, None if is_new else head, fact, now_us)
+    if answer is not None:
+        return answer
     refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, None if is_new else head, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
@@ -107,7 +113,35 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
+def _of_nobody(
+    programs: Programs, plan: Plan, state: State, head: Head | None, fact: Fact, now_us: int
+) -> Decision | None:
+    """What becomes of a message to somebody who has no account, or a closed one; None when it goes to the account."""
+    if isinstance(fact, Transfer):
+        return turned_away(plan, head, fact)
+    if isinstance(fact, Recoup) and head is None:
+        return recoup_of_nobody(programs, state, fact, now_us)
+    return None
+
+
+def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusal | None:
+    """Decide what another account says."""
+    match fact:
+        case Award():
+            return take_award(programs, work, state, fact)
+        case Recoup():
+            decide_recoup(programs, work, state, fact)
+            return None
+        case Transfer():
+            decide_arrival(work, fact)
+            return None
+        case _:
+            assert_never(fact)
+
+
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
+    if isinstance(fact, MESSAGES):
+        return _told(programs, work, state, fact)
     match fact:
         case Purchase():
             return decide_purchase(work, fact, programs.kept_until_us(fact.time_us, work.now_us))
@@ -124,15 +158,15 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case MemberUpdate():
             decide_member(work, fact)
+            if closes(fact):
+                close(work)
             return None
         case Referral():
             return decide_referral(work, fact, came_back(programs, state, fact))
         case Adjustment():
             return decide_adjustment(work, fact)
-        case Award():
-            return take_award(programs, work, state, fact)
-        case Recoup():
-            decide_recoup(programs, work, state, fact)
+        case TransferRequest():
+            decide_request(work, fact)
             return None
         case _:
             assert_never(fact)
@@ -210,7 +244,7 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
         return None
-    if head.status != ACTIVE and not closes(fact) and not isinstance(fact, Recoup):
+    if head.status != ACTIVE and not closes(fact) and not isinstance(fact, Recoup | Transfer):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

@@ -25,6 +25,8 @@ from loyalty.facts import (
     Return,
     Review,
     Share,
+    Transfer,
+    TransferRequest,
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -55,6 +57,10 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
             return key_digest("award", fact.message_id), None
         case Recoup():
             return key_digest("recoup", fact.message_id), None
+        case TransferRequest():
+            return event, key_digest("transfer", fact.transfer_id)
+        case Transfer():
+            return key_digest("transferred", fact.message_id), None
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():

@@ -309,6 +309,27 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferTerms:
+    """How points of a kind may be given to another member; amounts are in the smallest unit.
+
+    `caps` limit the points, or the number of transfers ("awards"), in a period.
+    """
+
+    currency: str
+    min_points: int = 1
+    max_points: int | None = None
+    fee: int = 0
+    caps: tuple[Cap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What closing does to the points of an account."""
+
+    points: str = "keep"  # keep | expire
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """One version of a program."""
 
@@ -333,3 +354,5 @@ class Program:
     adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""
+    transfers: tuple[TransferTerms, ...] = ()  # () when members cannot give points to each other
+    closing: Closing = Closing()

@@ -35,6 +35,8 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.adjustment.v1": "commands",
         "loyalty.award.v1": INBOX,
         "loyalty.recoup.v1": INBOX,
+        "loyalty.transfer.requested.v1": "commands",
+        "loyalty.transfer.v1": INBOX,
     },
 )
 """Inbound event type -> topic word, without the prefix that an installation puts before it."""

@@ -15,12 +15,12 @@ import orjson
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from loyalty.facts import Award, Cause, Fact, Message, Recoup
+from loyalty.facts import Award, Cause, Fact, Message, Recoup, Transfer
 from schemas.canonical import content_digests
 from schemas.encode import instant_text
 from schemas.envelope import MemberEnvelope, strict
 from schemas.members import CauseData
-from schemas.scalars import Id, Send
+from schemas.scalars import Id, Label, Send
 
 SOURCE = "/loyalty"
 """Source of every message: it is read by the engine alone, under the program version that it names."""
@@ -28,6 +28,7 @@ SOURCE = "/loyalty"
 TYPES: Mapping[type, str] = {
     Award: "loyalty.award.v1",
     Recoup: "loyalty.recoup.v1",
+    Transfer: "loyalty.transfer.v1",
 }
 """What a message is called on its way."""
 
@@ -74,6 +75,38 @@ class RecoupEvent(MemberEnvelope):
 
     type: Annotated[Literal["loyalty.recoup.v1"], Field(description="The event's type.")]
     data: Annotated[RecoupData, Field(description="What is taken back."), Send("an object with the award's id")]
+
+
+INSTANT_US_MAX = 2**60
+Lots = Annotated[
+    str,
+    Field(max_length=200_000, pattern=r"^([^,;]+,-?[0-9]+,(-?[0-9]+)?,[0-9]+;)*$"),
+    Send("lots as id,earned_us,ends_us,points; one after the other"),
+]
+
+
+class TransferData(MessageData):
+    """Points on their way."""
+
+    transfer_id: Annotated[Id, Field(description="The transfer; unique for the member who gives.")]
+    currency: Annotated[Id, Field(description="Which points.")]
+    lots: Annotated[Lots, Field(description="The lots that they left: id,earned_us,ends_us,points;...")]
+    fees: Annotated[Lots, Field(description="The lots that paid the fee.")]
+    alive_until_us: Annotated[
+        Annotated[int, Field(ge=-INSTANT_US_MAX, le=INSTANT_US_MAX)] | None,
+        Field(description="When lots without an end of their own end; null: they have none."),
+        Send("microseconds since 1970, or null"),
+    ]
+    note: Annotated[Label, Field(description="A word to the receiver; may be empty.")]
+    is_first: Annotated[bool, Field(description="True for one message of each transfer."), Send("true or false")]
+    is_back: Annotated[bool, Field(description="Whether the points come back."), Send("true or false")]
+
+
+class TransferEvent(MemberEnvelope):
+    """Internal: points on their way to another member, or back. `id` is derived from the cause; `time` is its."""
+
+    type: Annotated[Literal["loyalty.transfer.v1"], Field(description="The event's type.")]
+    data: Annotated[TransferData, Field(description="The points."), Send("an object with the points")]
 
 
 def encode_message(message: Message) -> bytes:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from schemas.program_between import ClosingFile, TransfersFile
 from schemas.program_earn import EarnRule, LineFilter, Model, PurchaseWhen
 from schemas.program_values import (
     MAX_TEXT_CHARS,
@@ -274,6 +275,10 @@ class ProgramFile(Model):
     returns: Returns = Returns()
     stream: Stream = Stream()
     adjustments: Adjustments = Adjustments()
+    transfers: TransfersFile | None = None
+    """Members give points to each other. Without it they cannot."""
+    closing: ClosingFile = ClosingFile()
+    """What happens to points when a member leaves."""
 
 
 def program_json_schema() -> dict[str, Any]:

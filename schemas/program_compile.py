@@ -15,6 +15,7 @@ from typing import Final
 from loyalty.calendar import bound_us
 from loyalty.program import (
     Adjustments,
+    Closing,
     Combine,
     Currency,
     Duration,
@@ -32,6 +33,7 @@ from loyalty.program import (
 )
 from schemas import program as model
 from schemas.currencies import MINOR_DIGITS
+from schemas.program_between import compiled_transfers
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
@@ -91,6 +93,8 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         ),
         enrollment=file.enrollment,
         name=file.name or "",
+        transfers=compiled_transfers(file.transfers, scope),
+        closing=Closing(points=file.closing.points),
     )
 
 

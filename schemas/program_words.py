@@ -25,6 +25,7 @@ from loyalty.program import (
     Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
+from schemas.program_between import closing_words, transfer_words
 from schemas.program_circumstances import circumstances, joined, length, listed
 
 _ACTIVITIES: Final = {
@@ -66,6 +67,7 @@ def describe(program: Program) -> list[str]:
         *words.multipliers(),
         *words.tiers(),
         *words.returns_and_stream(),
+        *words.between_members(),
     ]
 
 
@@ -304,6 +306,11 @@ class _Words:
             *(_REFERRALS[returns.referrals] for _ in self.program.referral_rules[:1]),
             f"Events {late + ' or ' if late else 'of any age are welcome; those '}{early} are refused.",
         ]
+
+    def between_members(self) -> list[str]:
+        """What members do with each other's points, and when one leaves."""
+        transfers = transfer_words(self.program.transfers, self.points, lambda kind: self.currencies[kind].name)
+        return [*transfers, closing_words(self.program.closing)]
 
 
 def _review(tiers: Tiers) -> str:

@@ -112,7 +112,7 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units, program:
     for change in decision.tiers:
         yield (event_id, "tier", _tier(change, program), *_whose(change.member, member))
     for notice in decision.notices:
-        yield (event_id, "notice", notice.kind, _tier_notice(notice, program))
+        yield (event_id, "notice", notice.kind, _tier_notice(notice, program), *_whose(notice.member, member))
     yield from _dead_rows(decision)
 
 
@@ -171,6 +171,9 @@ def _tier(change: TierChange, program: Program) -> str:
 
 def _tier_notice(notice: Notice, program: Program) -> str:
     said = notice.details
+    if "transfer_id" in said:
+        whom = f"to {said['to_member']}" if "to_member" in said else f"from {said['from_member']}"
+        return f"{said['points']} {said['currency']} {whom}" + (f": {said['reason']}" if "reason" in said else "")
     if notice.kind == "tier_near":
         return f"{said['missing']} short of {said['next']}"
     ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone)

@@ -41,6 +41,7 @@ _LINE = re.compile(
     r"(?P<sku>[^\[*=\s]+)(?:\[(?P<category>[^,\]]*)(?:,(?P<brand>[^\]]*))?\])?(?:\*(?P<quantity>[\d.]+))?"
 )
 _ADJUSTED = ("currency", "reference", "approved_by", "tier", "earned_at", "ends_at")
+_WIRE_KINDS = {"transfer": "transfer.requested"}
 _KINDS = {"enroll": "enrolled", "update": "updated", "close": "closed"}
 
 
@@ -131,7 +132,7 @@ class _Story:
         source = options.pop("source", "/test")
         own = {name: _scalar(value) for name, value in (w[1:].split("=", 1) for w in rest if w[0] == "@")}
         plain = [word for word in rest if "=" not in word or not re.match(r"@|[a-z_]+=", word)]
-        wire_kind = "member" if kind in _KINDS else kind
+        wire_kind = "member" if kind in _KINDS else _WIRE_KINDS.get(kind, kind)
         data = self._data(kind, event_id, plain, options, own)
         raw = wire(wire_kind, event_id, None if member == "-" else member, time, data, source)
         self.bytes.setdefault(event_id, raw)
@@ -183,6 +184,9 @@ class _Story:
                     "operator": options.get("operator", "anna"),
                     **{name: _time(text) if name.endswith("_at") else text for name, text in named.items()},
                 }
+            case "transfer":
+                named = {name: options[name] for name in ("currency", "note") if name in options}
+                return {"transfer_id": event_id, "to_member": plain[0], "points": int(plain[1]), **named}
             case "enroll" | "update" | "close":
                 segments = {"segments": options["segments"].split(",")} if "segments" in options else {}
                 birthday = {"birthday": options["birthday"]} if "birthday" in options else {}

@@ -10,7 +10,7 @@ from tests.golden.notation import FOLDER
 GOLDEN = [
     *("E01", "E05", "E09", "E13", "X05", "M04", "C04", "C08", "CB6"),
     *("MU3", "MU7", "MU11", "ST4", "ST8", "R03", "R07", "RT07", "RT11"),
-    *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5", "RF4"),
+    *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5", "RF4", "TR1"),
 ]
 
 IN_PART = {
@@ -22,7 +22,7 @@ IN_PART = {
 
 _REDEMPTION = "redemption comes later"
 _EXPIRY = "lots do not end yet"
-_TRANSFER = "transfer and merging come later"
+_TRANSFER = "merging comes later"
 _BIRTHDAY = "birthday awards come with time-driven decisions"
 _STAMPS = "stamps, and the rewards they pay, come later"
 _FINANCE = "accounting reports come later"
@@ -39,7 +39,6 @@ LATER = {
     "RD02": _REDEMPTION,
     "RD06": _REDEMPTION,
     "RD10": _REDEMPTION,
-    "TR1": _TRANSFER,
     "TR5": _TRANSFER,
     "TR9": _TRANSFER,
     "B1": _BIRTHDAY,

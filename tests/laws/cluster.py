@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from loyalty.account import Head
-from loyalty.facts import Fact
 from loyalty.plan import Programs
+from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record
 from tests.laws.worlds import World
 from tests.loyalty.events import fact
@@ -48,7 +48,7 @@ class Cluster:
         """Produce an event to the partition of its member, which is answered."""
         told = fact(event)
         partition = partition_of(told.member, self.partitions)
-        self.produce(_topic(told), partition, told.member.encode(), event)
+        self.produce(TOPIC_OF_TYPE[told.cause.type], partition, told.member.encode(), event)
         return partition
 
     def batch(self, partition: int, size: int, now_us: int) -> None:
@@ -138,8 +138,3 @@ def assert_replayed(cluster: Cluster, world: World) -> None:
         for topic in ("ledger", "balances", "tiers", "notices"):
             assert sorted(Path(folder, "out", f"{topic}.ndjson").read_bytes().splitlines()) == cluster.stream(topic)
         assert Path(folder, "out", "accounts.ndjson").read_bytes() == cluster.accounts()
-
-
-def _topic(told: Fact) -> str:
-    name = type(told).__name__.lower()
-    return {"memberupdate": "members", "return": "purchases"}.get(name, f"{name}s")

@@ -104,6 +104,12 @@ def adjustment(event_id: str, points: int, *, member: str = "m1", time: str = NO
     return wire("adjustment", event_id, member, time, {**data, **more})
 
 
+def transfer(event_id: str, to: str, points: int, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
+    """`member` gives points to another."""
+    data = {"transfer_id": event_id, "to_member": to, "points": points}
+    return wire("transfer.requested", event_id, member, time, {**data, **more})
+
+
 def member_event(event_id: str, status: str = "updated", *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
     """Master data."""
     return wire("member", event_id, member, time, {"status": status, **more})

@@ -116,8 +116,15 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             "earned_us": int(earned_us),
         }:
             _drop(left, "rule", "lot", "currency", "points", "earned_us")
-            became = {"expiry": "ended", "maturity": "can be used from here on"}.get(rule, rule)
+            became = {
+                "expiry": "ended",
+                "maturity": "can be used from here on",
+                "closing": "ended with the account",
+            }.get(rule, rule)
             yield f"{names.points(points, of)} {of} of lot {lot}, earned {instant_text(earned_us)}: {became}"
+        case {"transfer_id": str(transfer), "points": int(points)}:
+            _drop(left, "rule", "transfer_id", "to_member", "from_member", "points", "fee", "came_back")
+            yield f"Transfer {transfer}: {_gift(step, points, currency, names)}"
         case {"transaction_id": str(transaction)}:
             _drop(left, "transaction_id", "returned")
             came_back = _returned(step.get("returned") or {}, names)
@@ -212,6 +219,16 @@ def _again(before: int, after: int, currency: str, names: Names) -> str:
         return f"held {gave}; what is left of the basket is worth {gives}, so {back} went back"
     came = names.points(after - before, currency)
     return f"held {gave}; of what is left of the basket {gives} fall to it, so {came} came from the other rules"
+
+
+def _gift(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
+    fee = f", and a fee of {names.points(step['fee'], currency)}" if "fee" in step else ""
+    amount = f"{names.points(points, currency)}{fee}"
+    if "from_member" in step:
+        return f"{amount} from member {step['from_member']}"
+    if "came_back" in step:
+        return f"{amount} came back, since member {step['to_member']} could not take them"
+    return f"{amount} to member {step['to_member']}"
 
 
 def _let_go(step: Mapping[str, Any], currency: str, names: Names) -> str:
