@@ -32,7 +32,7 @@ def close(work: Work) -> None:
 
 def let_end(work: Work) -> None:
     """Let all points of a closed account end and write its debts off, if the program says so."""
-    if work.plan.program.closing.points != EXPIRE:
+    if work.plan.program.closing != EXPIRE:
         return
     head = work.head
     gone: list[tuple[str, str, Lot]] = []

@@ -23,7 +23,7 @@ from loyalty.ledger import Work, lot_id_of
 from loyalty.lots import Lot
 from loyalty.plan import Plan
 from loyalty.postings import FEES
-from loyalty.program import TransferTerms
+from loyalty.program_between import TransferTerms
 
 KIND = "transfer"
 FEE = "transfer_fee"

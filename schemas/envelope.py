@@ -37,6 +37,10 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.recoup.v1": INBOX,
         "loyalty.transfer.requested.v1": "commands",
         "loyalty.transfer.v1": INBOX,
+        "loyalty.claim.v1": INBOX,
+        "loyalty.release.v1": INBOX,
+        "loyalty.answer.v1": INBOX,
+        "loyalty.stock.v1": "commands",
     },
 )
 """Inbound event type -> topic word, without the prefix that an installation puts before it."""

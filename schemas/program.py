@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator,
 
 from schemas.program_between import ClosingFile, TransfersFile
 from schemas.program_earn import EarnRule, LineFilter, Model, PurchaseWhen
+from schemas.program_surprises import MAX_SURPRISES, SurpriseRule
 from schemas.program_values import (
     MAX_TEXT_CHARS,
     Choice,
@@ -279,6 +280,8 @@ class ProgramFile(Model):
     """Members give points to each other. Without it they cannot."""
     closing: ClosingFile = ClosingFile()
     """What happens to points when a member leaves."""
+    surprises: Annotated[tuple[SurpriseRule, ...], Field(max_length=MAX_SURPRISES)] = ()
+    """Points for a share of events or members, by a draw, within a budget."""
 
 
 def program_json_schema() -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from loyalty.program import Cap, Closing, TransferTerms
+from loyalty.program import Cap
+from loyalty.program_between import TransferTerms
 from schemas.program_earn import Model
 from schemas.program_values import Choice, Exact, Ids, OneOrMany, Whole
 
@@ -108,8 +109,8 @@ def transfer_words(
     return sentences
 
 
-def closing_words(closing: Closing) -> str:
+def closing_words(closing: str) -> str:
     """The sentence about leaving."""
-    if closing.points == "expire":
+    if closing == "expire":
         return "When a member leaves, all points end at once and a debt is written off."
     return "When a member leaves, points stay on the account until they end, and nobody can use them."

@@ -15,7 +15,6 @@ from typing import Final
 from loyalty.calendar import bound_us
 from loyalty.program import (
     Adjustments,
-    Closing,
     Combine,
     Currency,
     Duration,
@@ -37,6 +36,7 @@ from schemas.program_between import compiled_transfers
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
+from schemas.program_surprises import budgets, compiled_surprises
 from schemas.program_values import exact, first_instant, longest_days, period, shortest_days, zone
 
 MAX_FACTOR: Final = 100
@@ -94,7 +94,9 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         enrollment=file.enrollment,
         name=file.name or "",
         transfers=compiled_transfers(file.transfers, scope),
-        closing=Closing(points=file.closing.points),
+        closing=file.closing.points,
+        limits=budgets(file.surprises, rules),
+        surprises=compiled_surprises(file.surprises, rules),
     )
 
 
@@ -277,6 +279,7 @@ def _check_ids(file: model.ProgramFile, scope: Scope) -> None:
     places: list[tuple[str, TreePath]] = [
         *((rule.id, ("earn", index)) for index, rule in enumerate(file.earn)),
         *((rule.id, ("multiply", "rules", index)) for index, rule in enumerate(file.multiply.rules)),
+        *((rule.id, ("surprises", index)) for index, rule in enumerate(file.surprises)),
     ]
     reserved = {tier_multiplier_id(level.id) for level in file.tiers.levels} if file.tiers else set()
     for name, path in places:

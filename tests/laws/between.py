@@ -5,7 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from loyalty.program import Cap, Closing, Program, TransferTerms
+from loyalty.program import Cap, Program
+from loyalty.program_between import TransferTerms
 from tests.laws.worlds import POINTS, STARS, Draw, World, programs, streams
 from tests.loyalty.events import fact, instant, member_event, transfer
 
@@ -19,7 +20,7 @@ def _program(draw: Draw, *, lives: bool) -> Program:
     return replace(
         drawn,
         transfers=(*terms, TransferTerms(STARS)),
-        closing=Closing(draw(pick(["keep", "expire"]))),
+        closing=draw(pick(["keep", "expire"])),
         enrollment=draw(pick(["automatic", "automatic", "required"])),
     )
 

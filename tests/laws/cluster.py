@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from loyalty.account import Head
+from loyalty.facts import Fact
 from loyalty.plan import Programs
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record
@@ -30,7 +31,7 @@ class Cluster:
     def __init__(self, world: World, partitions: int) -> None:
         self.partitions = partitions
         self.engine = Engine(Programs([world.program]), partitions=partitions)
-        self.state = [MemoryStore(number) for number in range(partitions)]
+        self.state = [MemoryStore(number, self.engine.start_after) for number in range(partitions)]
         self.written: list[set[bytes]] = [set() for _ in range(partitions)]
         self.waiting: list[list[Record]] = [[] for _ in range(partitions)]
         self.log: list[Record] = []
@@ -48,7 +49,7 @@ class Cluster:
         """Produce an event to the partition of its member, which is answered."""
         told = fact(event)
         partition = partition_of(told.member, self.partitions)
-        self.produce(TOPIC_OF_TYPE[told.cause.type], partition, told.member.encode(), event)
+        self.produce(_topic(told), partition, told.member.encode(), event)
         return partition
 
     def batch(self, partition: int, size: int, now_us: int) -> None:
@@ -138,3 +139,7 @@ def assert_replayed(cluster: Cluster, world: World) -> None:
         for topic in ("ledger", "balances", "tiers", "notices"):
             assert sorted(Path(folder, "out", f"{topic}.ndjson").read_bytes().splitlines()) == cluster.stream(topic)
         assert Path(folder, "out", "accounts.ndjson").read_bytes() == cluster.accounts()
+
+
+def _topic(told: Fact) -> str:
+    return TOPIC_OF_TYPE[told.cause.type]

@@ -56,7 +56,7 @@ def _holds(books: Books) -> None:
         if account == "held":
             assert amount == sum(sum(head.balances.get(currency, (0, 0))) for head in books.heads())
     for head in books.heads():
-        if head.status == CLOSED and books.programs.plans[0].program.closing.points == "expire":
+        if head.status == CLOSED and books.programs.plans[0].program.closing == "expire":
             assert not head.lots
             assert not head.debts
             assert not any(map(any, head.balances.values()))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from loyalty.account import AwardRecord, GivenPart, Head, Paid, PurchaseRecord, ReferralLink, TierRise
 from loyalty.facts import Line, Tender
 from loyalty.tiers import Sums
-from schemas.state import UnknownFormat, decode_record, due_of, encode_record
+from schemas.state import UnknownFormat, decode_record, encode_record, look_of
 from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books, program
 from tests.loyalty.events import purchase
@@ -105,7 +105,7 @@ def test_a_purchase_is_read_as_it_was_written(record: PurchaseRecord) -> None:
 def test_an_award_is_read_as_it_was_written(record: AwardRecord) -> None:
     raw = encode_record(record)
     assert decode_record(raw) == record
-    assert due_of(raw) == record.due_us
+    assert look_of(raw) == record.due_us
 
 
 @given(worlds())
