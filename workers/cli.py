@@ -7,6 +7,7 @@ import zoneinfo
 import typer
 
 from workers.commands import (
+    audit,
     check,
     compare,
     demo,
@@ -22,7 +23,7 @@ from workers.commands import (
 )
 from workers.compiled import StaleBuildError, engine
 
-COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, topics, kafka, importer)
+COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, audit, topics, kafka, importer)
 """In the order of --help. Importing them is cheap: each imports what it needs when it runs."""
 
 
