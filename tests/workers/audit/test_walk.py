@@ -58,7 +58,7 @@ def edit(
     return lambda part: part.edit(word, part.at(word, member, number), change)
 
 
-def amounts(*by: int) -> Callable[[dict[str, Any]], None]:
+def amounts(*by: float) -> Callable[[dict[str, Any]], None]:
     """Add to the amounts of the postings, in their order."""
 
     def change(event: dict[str, Any]) -> None:
