@@ -110,7 +110,8 @@ class Head:
     maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
     alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
     expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
-    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
+    -> the latest one that was decided (occasions.py).
     """
 
     member: str
@@ -139,6 +140,10 @@ class Head:
     """The first instant behind the tier's period; None: it has no end."""
     tier_review_us: int | None = None
     """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    timed_us: int = -1
+    """Start of the version by which `due_us` was worked out: once a later one starts, it is done anew (due.py)."""
+    active: Mapping[str, int] = field(default_factory=dict)
+    """Kind of activity -> event time of the latest; replaced, never changed in place."""
     referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
@@ -147,6 +152,11 @@ class Head:
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
     tier_rise: TierRise | None = None
+    surprised: tuple["Surprised", ...] = ()
+    """What surprises gave that goes with its cause (surprises.py), the latest last."""
+    birthday_us: int = 0
+    """Event time at which the member told the birthday."""
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -174,6 +184,8 @@ class Head:
             self.due_us,
             self.tier_until_us,
             self.tier_review_us,
+            self.timed_us,
+            self.active,
             self.referral,
             self.maturing,
             self.active_until,
@@ -182,6 +194,9 @@ class Head:
             self.parked,
             self.given,
             self.tier_rise,
+            self.surprised,
+            self.birthday_us,
+            self.kept,
         )
 
 
@@ -240,6 +255,73 @@ def purchase_key(member: str, transaction_id: str) -> str:
     return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
 
 
-Record = Head | PurchaseRecord
+class Surprised(NamedTuple):
+    """What a surprise gave, for a purchase or review (`on`) of the id `reference`: what is left of it, in which lot."""
+
+    rule: str
+    on: str
+    reference: str
+    claim_id: str
+    time_us: int
+    version: str
+    currency: str
+    points: int
+    lot_id: str
+
+
+class Restocked(NamedTuple):
+    """Units that an operator added to a limit, or took from it (below 0)."""
+
+    restock_id: str
+    time_us: int
+    units: int
+    reason: str
+    operator: str
+    reference: str
+
+
+class Limit(NamedTuple):
+    """The account of a limit over many members (limits.py), in units: pieces, places or points in their smallest unit.
+
+    taken, added: period (calendar.py) -> units that claims hold, and what restocks added. closed_to: the last local day
+    of the periods that were let go. restocks: the latest, to be looked at; seen: the memory of all (memory.py).
+    capacity, per, period: what the program said when the limit was last asked, and the period that it was asked about.
+    """
+
+    limit: str
+    taken: Mapping[str, int] = {}
+    added: Mapping[str, int] = {}
+    closed_to: int = 0
+    restocks: tuple[Restocked, ...] = ()
+    capacity: int = 0
+    per: str = ""
+    period: str = ""
+    seen: bytes = b""
+    due_us: int | None = None
+    """A limit has nothing to be looked at for: always None."""
+
+
+class ClaimRecord(NamedTuple):
+    """What a limit knows of one claim: what it asked for (a digest), for whom, and the units that it still holds."""
+
+    content: bytes
+    member: str
+    period: str
+    held: int
+    due_us: int | None
+    """From when it can no longer be released, so that it is dropped; None: it is kept."""
+
+
+def limit_key(limit: str) -> str:
+    """The state key of a limit's account."""
+    return f"l|{_escaped(limit)}"
+
+
+def claim_key(limit: str, claim_id: str) -> str:
+    """The state key of a claim on a limit."""
+    return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
+
+
+Record = Head | PurchaseRecord | Limit | ClaimRecord
 State = Mapping[str, Record]
 """What a decision may read: state key -> record."""

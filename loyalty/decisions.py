@@ -46,6 +46,7 @@ class Code(StrEnum):
     NOT_ENOUGH_POINTS = "not_enough_points"
     UNKNOWN_POINTS = "unknown_points"
     UNKNOWN_TIER = "unknown_tier"
+    UNKNOWN_LIMIT = "unknown_limit"
 
 
 class Refusal(NamedTuple):

@@ -216,7 +216,76 @@ class Adjustment(NamedTuple):
     ends_at_us: int | None
 
 
-Message: TypeAlias = Award
+class Claim(NamedTuple):
+    """A message to a limit (limits.py): `from_member` asks for units; `message_id` is the claim's id.
+
+    `purpose` says who takes the answer; `key` and `reference` come back with it.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    units: int
+    purpose: str
+    key: str
+    reference: str
+
+
+class Release(NamedTuple):
+    """A message to a limit: of a claim only `left` units are still needed."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    claim_id: str
+    left: int
+
+
+class Answer(NamedTuple):
+    """A message of a limit, which `from_member` names: whether a claim's units are granted, all of them or none."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    claim_id: str
+    units: int
+    granted: bool
+    purpose: str
+    key: str
+    reference: str
+
+
+class Restock(NamedTuple):
+    """Units that an operator adds to a limit, or takes from it. `member` is the limit's id (limits.py)."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    restock_id: str
+    units: int
+    reason: str
+    operator: str
+    reference: str
+
+
+Message: TypeAlias = Award | Claim | Release | Answer
 """What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
 
 All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
@@ -224,8 +293,10 @@ program version that decided it: what they do is booked under these. `message_id
 one twice is harmless.
 """
 
-MESSAGES = (Award,)
+MESSAGES = (Award, Claim, Release, Answer)
 """The members of the union, to ask at run time."""
 
-Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Message
+Fact: TypeAlias = (
+    Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Message | Restock
+)
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

@@ -165,8 +165,29 @@ class PurchaseRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """When time alone makes a rule give: on a day of the member's, or after a silence.
+
+    `lead` is how long before the day. `late` is how long after it (the day itself apart) it still reaches members who
+    could not be reached before. `leap` is where February 29 is kept in other years. `from_year` is the first
+    anniversary that counts. `after` is how long the silence lasts, `activities` what breaks it.
+    """
+
+    lead: Duration = Duration()
+    late: Duration = Duration()
+    leap: str = "feb_28"  # feb_28 | mar_1
+    from_year: int = 1
+    after: Duration = Duration()
+    activities: frozenset[str] = frozenset()  # purchase, review, share, referral, engagement
+
+
+@dataclass(frozen=True, slots=True)
 class ActivityRule:
-    """Fixed points for a review, share, engagement or enrollment (`on`)."""
+    """Fixed points for a review, share, engagement or enrollment (`on`), or on an occasion.
+
+    `ends_after` is a life of their own, from their day to the end of the local day then; None: that of their kind.
+    With `notice` the member is told of them.
+    """
 
     id: str
     name: str
@@ -177,6 +198,9 @@ class ActivityRule:
     multiplied: bool = False
     qualifies: bool = False
     caps: tuple[Cap, ...] = ()
+    ends_after: Duration | None = None
+    notice: bool = False
+    occasion: Occasion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +332,41 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitTerms:
+    """So many units for all members together, in each local `per`: day, week, month, year or lifetime."""
+
+    capacity: int
+    per: str = "lifetime"
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """Points for a `share` of events (`on`: purchase, review, share, engagement) or of members, within a budget.
+
+    `draw` is event or member: each event draws for itself, or each member once in a local `per` (day, week, month,
+    year, lifetime), given with the first event then. `seed` begins the text that is drawn by. `points` are fixed;
+    with `times` it is so many times what the purchase earned, of which it has one already. `budget` is the limit's id.
+    """
+
+    id: str
+    name: str
+    on: str
+    currency: str
+    share: Fraction
+    seed: str
+    budget: str
+    points: int = 0
+    times: Fraction | None = None
+    draw: str = "event"  # event | member
+    per: str = ""
+    when: When = When()
+    min_spend_minor: int = 0
+    caps: tuple[Cap, ...] = ()
+    returns: str = "take_back"  # take_back | keep
+    refill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """One version of a program."""
 
@@ -332,3 +391,5 @@ class Program:
     adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""
+    limits: Mapping[str, LimitTerms] = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
+    surprises: tuple[Surprise, ...] = ()

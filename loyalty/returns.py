@@ -57,10 +57,10 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
     if isinstance(returned, Refusal):
         return returned
     bought = _bought(plan, record)
-    held, room, qualified_held = _worth(plan, record, bought, _remaining(record.lines, returned))
+    held, room, qualified_held = _worth(plan, record, bought, remaining(record.lines, returned))
     _give_back(work, plan, record, held, fact.lines)
     if any(plan.rule_named[rule_id].caps for rule_id in record.granted):
-        _, room_before, _ = _worth(plan, record, bought, _remaining(record.lines, record.returned))
+        _, room_before, _ = _worth(plan, record, bought, remaining(record.lines, record.returned))
         _free_caps(work, plan, record, room_before, room)
     _lower_basis(work, plan, record, qualified_held)
     return record._replace(held=held, qualified_held=qualified_held, returned=returned)
@@ -90,7 +90,7 @@ def _returned(record: PurchaseRecord, lines: tuple[ReturnLine, ...]) -> dict[str
     return returned
 
 
-def _remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
+def remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
     """The basket without what came back. A line whose whole quantity came back is gone, whatever its amount."""
     left = []
     for line in lines:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from loyalty.facts import Award, Cause, Fact
+from loyalty.facts import Answer, Award, Cause, Claim, Fact, Release
 from schemas.careful import parse
 from schemas.commands import AdjustmentEvent, adjustment_fact, adjustment_fault
 from schemas.engagements import (
@@ -35,11 +35,12 @@ from schemas.members import (
     member_fault,
     referral_fact,
 )
-from schemas.messages import AwardEvent, reader_of_message
+from schemas.messages import AnswerEvent, AwardEvent, ClaimEvent, ReleaseEvent, reader_of_message
 from schemas.purchase import PurchaseEvent, ReturnEvent, purchase_fact, purchase_fault, return_fact, return_fault
 from schemas.refusals import DecodeCode, RefusedError, Undecodable, invalid_event, refuse, shown
 from schemas.scalars import NotAnInstantError, NotAQuantityError, instant_us, names_of
 from schemas.shapes import Shape, shape_of, unknown_fields
+from schemas.stock import StockEvent, restock_fact, stock_fault
 
 __all__ = ["Anonymous", "DecodeCode", "Decoded", "Known", "Undecodable", "decode", "examine"]
 
@@ -86,6 +87,10 @@ CONTRACTS: Mapping[str, Contract] = {
     "loyalty.engagement.v1": Contract(EngagementEvent, engagement_fact),
     "loyalty.adjustment.v1": Contract(AdjustmentEvent, adjustment_fact, adjustment_fault),
     "loyalty.award.v1": Contract(AwardEvent, reader_of_message(Award)),
+    "loyalty.claim.v1": Contract(ClaimEvent, reader_of_message(Claim)),
+    "loyalty.release.v1": Contract(ReleaseEvent, reader_of_message(Release)),
+    "loyalty.answer.v1": Contract(AnswerEvent, reader_of_message(Answer)),
+    "loyalty.stock.v1": Contract(StockEvent, restock_fact, stock_fault),
 }
 
 _READERS: Mapping[bytes, Reader] = {name.encode(): reader_of(each.model) for name, each in CONTRACTS.items()}

@@ -34,6 +34,10 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.engagement.v1": "engagements",
         "loyalty.adjustment.v1": "commands",
         "loyalty.award.v1": INBOX,
+        "loyalty.claim.v1": INBOX,
+        "loyalty.release.v1": INBOX,
+        "loyalty.answer.v1": INBOX,
+        "loyalty.stock.v1": "commands",
     },
 )
 """Inbound event type -> topic word, without the prefix that an installation puts before it."""

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from schemas.program_earn import EarnRule, LineFilter, Model, PurchaseWhen
+from schemas.program_surprises import MAX_SURPRISES, SurpriseRule
 from schemas.program_values import (
     MAX_TEXT_CHARS,
     Choice,
@@ -271,6 +272,8 @@ class ProgramFile(Model):
     returns: Returns = Returns()
     stream: Stream = Stream()
     adjustments: Adjustments = Adjustments()
+    surprises: Annotated[tuple[SurpriseRule, ...], Field(max_length=MAX_SURPRISES)] = ()
+    """Points for a share of events or members, by a draw, within a budget."""
 
 
 def program_json_schema() -> dict[str, Any]:

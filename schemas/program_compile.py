@@ -35,6 +35,7 @@ from schemas.currencies import MINOR_DIGITS
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
+from schemas.program_surprises import budgets, compiled_surprises
 from schemas.program_values import exact, first_instant, longest_days, period, shortest_days, zone
 
 MAX_FACTOR: Final = 100
@@ -90,6 +91,8 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         ),
         enrollment=file.enrollment,
         name=file.name or "",
+        limits=budgets(file.surprises, rules),
+        surprises=compiled_surprises(file.surprises, rules),
     )
 
 
@@ -272,6 +275,7 @@ def _check_ids(file: model.ProgramFile, scope: Scope) -> None:
     places: list[tuple[str, TreePath]] = [
         *((rule.id, ("earn", index)) for index, rule in enumerate(file.earn)),
         *((rule.id, ("multiply", "rules", index)) for index, rule in enumerate(file.multiply.rules)),
+        *((rule.id, ("surprises", index)) for index, rule in enumerate(file.surprises)),
     ]
     reserved = {tier_multiplier_id(level.id) for level in file.tiers.levels} if file.tiers else set()
     for name, path in places:

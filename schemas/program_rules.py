@@ -10,6 +10,7 @@ from typing import Final
 from loyalty.calendar import bound_us
 from loyalty.conditions import Condition, ConditionError, compile_condition, fields_read
 from loyalty.facts import Engagement, MemberUpdate, Referral, Review, Share
+from loyalty.occasions import Kept
 from loyalty.program import (
     ALL_LINES,
     ActivityRule,
@@ -22,6 +23,7 @@ from loyalty.program import (
     Window,
 )
 from schemas import program_earn as model
+from schemas.program_occasions import OCCASIONS, check_agreement, gift
 from schemas.program_scope import Scope, purchase_rule_multiplied
 from schemas.program_source import TreePath
 from schemas.program_values import (
@@ -49,6 +51,7 @@ EVENT_FIELDS: Final = {
     "engagement": frozenset(Engagement._fields) - _TRANSPORT,
     "referral": frozenset(Referral._fields) - _TRANSPORT,
     "enrollment": frozenset(MemberUpdate._fields) - _TRANSPORT,
+    **dict.fromkeys(OCCASIONS, frozenset(Kept._fields)),
 }
 CAP_FIELDS: Final = {
     "purchase": frozenset({"store_id", "channel"}),
@@ -57,6 +60,7 @@ CAP_FIELDS: Final = {
     "engagement": frozenset({"activity", "activity_id"}),
     "referral": frozenset[str](),
     "enrollment": frozenset[str](),
+    **dict.fromkeys(OCCASIONS, frozenset[str]()),
 }
 """What a cap may count each value of: fields that say what an activity was about."""
 
@@ -81,10 +85,11 @@ class Rules:
                     purchase.append(self.purchase(rule, path))
                 case model.ReferralRule():
                     referral.append(self.referral(rule, path))
-                case model.EnrollmentRule() | model.ReviewRule() | model.ShareRule() | model.EngagementRule():
+                case model.GiftRule() | model.ReviewRule() | model.ShareRule() | model.EngagementRule():
                     activity.append(self.activity(rule, path))
                 case _:
                     raise TypeError(type(rule).__name__)
+        check_agreement(rules, self.scope)
         return tuple(purchase), tuple(activity), tuple(referral)
 
     def purchase(self, rule: model.PurchaseRule, path: TreePath) -> PurchaseRule:
@@ -132,10 +137,10 @@ class Rules:
 
     def activity(
         self,
-        rule: model.EnrollmentRule | model.ReviewRule | model.ShareRule | model.EngagementRule,
+        rule: model.GiftRule | model.ReviewRule | model.ShareRule | model.EngagementRule,
         path: TreePath,
     ) -> ActivityRule:
-        """A rule on single activities."""
+        """A rule on single activities, or on what is given without any."""
         currency = self.scope.currency(rule.give.kind_of_points, (*path, "give", "in"))
         return ActivityRule(
             id=rule.id,
@@ -147,6 +152,7 @@ class Rules:
             multiplied=rule.multiplied,
             qualifies=rule.qualifies,
             caps=self.caps(rule.at_most, rule.on, currency, (*path, "at_most")),
+            **(gift(rule, currency, self.scope, path) if isinstance(rule, model.GiftRule) else {}),
         )
 
     def referral(self, rule: model.ReferralRule, path: TreePath) -> ReferralRule:
@@ -182,12 +188,15 @@ class Rules:
             qualifies=rule.qualifies,
         )
 
-    def purchase_when(self, when: model.PurchaseWhen, path: TreePath) -> When:
-        """Circumstances of a purchase, for rules and multipliers."""
+    def purchase_when(
+        self, when: model.PurchaseWhen, path: TreePath, on: str = "purchase", fields: tuple[FieldTest, ...] = ()
+    ) -> When:
+        """Circumstances of a purchase, for rules and multipliers; of another event `on` whose fields are tested."""
         return self.when(
             when,
             path,
-            "purchase",
+            on,
+            fields=fields,
             stores=_set(when.stores),
             channels=_set(when.channels),
             store_zone=when.zone == "store",

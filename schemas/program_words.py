@@ -26,6 +26,8 @@ from loyalty.program import (
 )
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_circumstances import circumstances, joined, length, listed
+from schemas.program_occasion_words import given_for
+from schemas.program_occasion_words import notes as gift_notes
 
 _ACTIVITIES: Final = {
     "review": "a published review",
@@ -176,8 +178,9 @@ class _Words:
         return ["counts for tiers"] if qualifies else ["does not count for tiers"]
 
     def activity_rule(self, rule: ActivityRule) -> str:
-        given = f"{self.points(rule.points, rule.currency)} for {_ACTIVITIES[rule.on]}"
-        notes = [*(["multiplied"] if rule.multiplied else []), *self.tier_note(rule.qualifies, expected=False)]
+        given = f"{self.points(rule.points, rule.currency)} for {_ACTIVITIES.get(rule.on) or given_for(rule)}"
+        multiplied = ["multiplied"] if rule.multiplied else []
+        notes = [*multiplied, *self.tier_note(rule.qualifies, expected=False), *gift_notes(rule)]
         return self.sentence(rule.id, rule.name, given, circumstances(rule.when), rule.caps, rule.currency, notes)
 
     def referral_rule(self, rule: ReferralRule) -> str:

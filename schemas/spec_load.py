@@ -42,6 +42,8 @@ class ToldCase(NamedTuple):
     name: str
     path: TreePath
     accounts: tuple[Head, ...]
+    begins_us: int
+    """When the accounts are as they are given: at the first event, or, when time passes first, as the file says."""
     events: tuple[Told, ...]
     then: spec.Then
 
@@ -157,7 +159,7 @@ class _Reader:
         teller.tell(case.given.earlier, (*path, "given", "earlier"), counted=False)
         teller.tell(case.when, (*path, "when"), counted=True)
         known = self.members(case)
-        first = teller.told[0].time_us
+        first = begins_us if teller.told[0].verb == spec.TIME else teller.told[0].time_us
         accounts = [
             self.account(name, case.given.members.get(name, _UNSAID), (*path, "given", "members", name), first)
             for name in known
@@ -174,7 +176,7 @@ class _Reader:
             if code not in _CODES:
                 hint = did_you_mean(code, sorted(_CODES)) or "docs/dead-letters.md lists them"
                 self.source.report((*path, "then", "refused"), f"there is no code {code}", hint)
-        return ToldCase(case.name, path, tuple(each for each in accounts if each), tuple(teller.told), case.then)
+        return ToldCase(case.name, path, tuple(each for each in accounts if each), first, tuple(teller.told), case.then)
 
     def members(self, case: spec.Case) -> list[str]:
         """Everybody who has a part in the case."""

@@ -14,16 +14,15 @@ Not here: transactions and positions (checkpoint.py), Kafka.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol, TypeAlias
 
 from loyalty.account import Head
 from loyalty.account import Record as StateRecord
-from loyalty.calendar import DAY_US
 from loyalty.decide import decide, reads
 from loyalty.decisions import Dead, Decision, Outcome
-from loyalty.due import decide_due, is_due
+from loyalty.due import decide_due, look_us, put_off
 from loyalty.facts import MESSAGES, Fact, Message
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
@@ -74,6 +73,9 @@ class Decider(Protocol):
     def versions(self) -> Mapping[str, tuple[str, int]]:
         """Program version -> (digest, effective_from_us)."""
 
+    def start_after(self, time_us: int, /) -> int | None:
+        """From when another version times accounts that the version of `time_us` has timed; None: none does."""
+
     def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
         """Decide the records in order, at `now_us`."""
 
@@ -95,6 +97,14 @@ class Engine:
         return {
             plan.program.version: (plan.program.digest, plan.program.effective_from_us) for plan in self._programs.plans
         }
+
+    def start_after(self, time_us: int, /) -> int | None:
+        """From when another version times accounts that the version of `time_us` has timed; None: none does."""
+        return self._programs.start_after(time_us)
+
+    def look_us(self, record: StateRecord | None) -> int | None:
+        """When a record has to be looked at next; None: never."""
+        return None if record is None else look_us(self._programs, record)
 
     def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
         """Decide the records in order, at `now_us`; see the head of this module."""
@@ -139,9 +149,9 @@ class Engine:
             result.writes.update(writes)
             self._remember(changed, writes)
             count_due(result.counts, answer, due_us)
-            record = changed[key]
-            if record is not None and is_due(record, now_us) and record.due_us is not None:
-                heappush(waiting, (record.due_us, key))
+            next_us = self.look_us(changed[key])
+            if next_us is not None and next_us <= now_us:
+                heappush(waiting, (next_us, key))
 
     def decide_due(
         self, key: str, overlay: Overlay, now_us: int, fault: DeadLetter | None = None
@@ -163,9 +173,7 @@ class Engine:
             else:
                 overlay.write(decision.writes)
                 return decision
-        later_us = now_us + DAY_US
-        later = replace(record, due_us=later_us) if isinstance(record, Head) else record._replace(due_us=later_us)
-        overlay.write({key: later})
+        overlay.write({key: put_off(self._programs, record, now_us)})
         return fault
 
     def _due_outputs(self, partition: int, key: str, answer: "Decision | DeadLetter", now_us: int) -> list[Out]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from loyalty.decisions import Decision, Outcome
 from loyalty.due import TYPE as DUE_TYPE
+from loyalty.facts import Answer, Message
+from loyalty.limits import kind_of
 from loyalty.postings import EARNED, EXPIRED, RETURNED
 from workers.records import DeadLetter
 
@@ -30,6 +32,8 @@ class Counts:
     expired: Counter[str] = field(default_factory=Counter)
     tier_changes: Counter[str] = field(default_factory=Counter)
     notices: Counter[str] = field(default_factory=Counter)
+    limit_claims: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind of limit, granted or denied) -> claims that were answered."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     forwarded: int = 0
     unknown_fields: int = 0
@@ -60,6 +64,7 @@ class Counts:
             self.tier_changes[change.to_tier] += 1
         for notice in decision.notices:
             self.notices[notice.kind] += 1
+        _count_answers(self.limit_claims, decision.messages)
         for dead in decision.dead:
             self.dead_letters[dead.refusal.code] += 1
 
@@ -72,10 +77,17 @@ class Counts:
         self.expired.update(other.expired)
         self.tier_changes.update(other.tier_changes)
         self.notices.update(other.notices)
+        self.limit_claims.update(other.limit_claims)
         self.dead_letters.update(other.dead_letters)
         self.forwarded += other.forwarded
         self.unknown_fields += other.unknown_fields
         self.event_time_us_max = max(self.event_time_us_max, other.event_time_us_max)
+
+
+def _count_answers(claims: Counter[tuple[str, str]], messages: tuple[Message, ...]) -> None:
+    for message in messages:
+        if isinstance(message, Answer):
+            claims[kind_of(message.from_member), "granted" if message.granted else "denied"] += 1
 
 
 def count_due(counts: Counts, answer: Decision | DeadLetter, time_us: int) -> None:

@@ -72,6 +72,8 @@ def _how(step: Mapping[str, Any], program: Program, money: str) -> Iterator[str]
         yield f"{name} x{_plain(factor)}"
     if "multipliers" in step or Fraction(str(step.get("exact", 0))).denominator != 1:
         yield f"exactly {_plain(step['exact'])}"
+    if "day" in step:
+        yield f"for {step['day']}"
     if "side" in step:
         yield f"for the {step['side']}"
 

@@ -108,6 +108,13 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self._limit_claims = Counter(
+            "loyalty_limit_claims",
+            "Claims on what all members share, by kind (stock, budget) and outcome (granted, denied). `denied` rises: "
+            "a stock or budget is used up; restock it with loyalty.stock.v1, or take the offer down.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
         self._tier_changes = Counter(
             "loyalty_tier_changes",
             "Tier changes, by the tier reached. A wave outside of a program change: check the thresholds.",
@@ -260,6 +267,8 @@ class Metrics:
         _add(self._points_expired, counts.expired, self._currencies)
         for kind, count in counts.notices.items():
             self._notices.labels(kind).inc(count)
+        for (kind, outcome), count in counts.limit_claims.items():
+            self._limit_claims.labels(kind, outcome).inc(count)
         _add(self._tier_changes, counts.tier_changes, self._tiers)
         _add(self._dead_letters, counts.dead_letters, self._codes)
         self._forwarded.inc(counts.forwarded)

@@ -144,10 +144,13 @@ class _Run:
         self, partition: int, batches: Iterable[JournalRecord], waiting: Mapping[tuple[str, int], deque[Record]]
     ) -> None:
         """Decide the batches of one partition, from its first."""
-        state = MemoryStore(partition)
+        state, before = MemoryStore(partition), None
         for batch in batches:
             records = [record for run in batch.runs for record in _taken(waiting, partition, run)]
-            result = self._engine(partition, batch).decide_batch(partition, records, state, batch.now_us)
+            engine = self._engine(partition, batch)
+            if engine is not before:  # the worker was started anew, with other versions
+                state, before = state.anew(engine.start_after), engine
+            result = engine.decide_batch(partition, records, state, batch.now_us)
             state.apply(result.writes)
             self._events += len(records)
             for out in result.outputs:

@@ -112,7 +112,7 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units, program:
     for change in decision.tiers:
         yield (event_id, "tier", _tier(change, program), *_whose(change.member, member))
     for notice in decision.notices:
-        yield (event_id, "notice", notice.kind, _tier_notice(notice, program))
+        yield (event_id, "notice", notice.kind, _notice(notice, program, units))
     yield from _dead_rows(decision)
 
 
@@ -151,13 +151,8 @@ def _due_rows(decisions: Sequence[Decision], program: Program, units: Units) -> 
                         yield (day, *row, f"for {part.member}")
                 case TierChange():
                     yield (day, "tier", _tier(part, program), f"for {part.member}")
-                case Notice() if part.kind != "points_expiring":
-                    yield (day, "notice", part.kind, _tier_notice(part, program), f"for {part.member}")
                 case Notice():
-                    points = units.number(part.details["points"], part.details["currency"])
-                    ends = datetime.fromtimestamp(part.details["ends_us"] // 1_000_000, program.zone)
-                    said = f"{points:f} {part.details['currency']} end at {ends:%Y-%m-%d %H:%M}"
-                    yield (day, "notice", part.kind, said, f"for {part.member}")
+                    yield (day, "notice", part.kind, _notice(part, program, units), f"for {part.member}")
 
 
 def _tier(change: TierChange, program: Program) -> str:
@@ -169,11 +164,15 @@ def _tier(change: TierChange, program: Program) -> str:
     return f"{moved} until {datetime.fromtimestamp(change.valid_until_us // 1_000_000, program.zone):%Y-%m-%d}"
 
 
-def _tier_notice(notice: Notice, program: Program) -> str:
+def _notice(notice: Notice, program: Program, units: Units) -> str:
     said = notice.details
+    ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone) if "ends_us" in said else None
+    if "points" in said:
+        points = f"{units.number(said['points'], said['currency']):f} {said['currency']}"
+        day = f" for {said['day']}" if "day" in said else ""
+        return f"{points}{day} end at {ends:%Y-%m-%d %H:%M}" if ends is not None else points + day
     if notice.kind == "tier_near":
         return f"{said['missing']} short of {said['next']}"
-    ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone)
     return f"{said['missing']} short of keeping {said['tier']} after {ends:%Y-%m-%d}"
 
 

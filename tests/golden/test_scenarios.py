@@ -11,6 +11,7 @@ GOLDEN = [
     *("E01", "E05", "E09", "E13", "X05", "M04", "C04", "C08", "CB6"),
     *("MU3", "MU7", "MU11", "ST4", "ST8", "R03", "R07", "RT07", "RT11"),
     *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5"),
+    *("B1", "B5"),
 ]
 
 IN_PART = {
@@ -24,7 +25,6 @@ IN_PART = {
 _REDEMPTION = "redemption comes later"
 _EXPIRY = "lots do not end yet"
 _TRANSFER = "transfer and merging come later"
-_BIRTHDAY = "birthday awards come with time-driven decisions"
 _STAMPS = "stamps, and the rewards they pay, come later"
 _FINANCE = "accounting reports come later"
 LATER = {
@@ -43,8 +43,6 @@ LATER = {
     "TR1": _TRANSFER,
     "TR5": _TRANSFER,
     "TR9": _TRANSFER,
-    "B1": _BIRTHDAY,
-    "B5": _BIRTHDAY,
     "S4": _STAMPS,
     "CB2": "a limit on the balance comes later",
     "A3": _FINANCE,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from loyalty.account import Head
 from loyalty.facts import Fact
 from loyalty.plan import Programs
+from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record
 from tests.laws.worlds import World
 from tests.loyalty.events import fact
@@ -30,7 +31,7 @@ class Cluster:
     def __init__(self, world: World, partitions: int) -> None:
         self.partitions = partitions
         self.engine = Engine(Programs([world.program]), partitions=partitions)
-        self.state = [MemoryStore(number) for number in range(partitions)]
+        self.state = [MemoryStore(number, self.engine.start_after) for number in range(partitions)]
         self.written: list[set[bytes]] = [set() for _ in range(partitions)]
         self.waiting: list[list[Record]] = [[] for _ in range(partitions)]
         self.log: list[Record] = []
@@ -141,5 +142,4 @@ def assert_replayed(cluster: Cluster, world: World) -> None:
 
 
 def _topic(told: Fact) -> str:
-    name = type(told).__name__.lower()
-    return {"memberupdate": "members", "return": "purchases"}.get(name, f"{name}s")
+    return TOPIC_OF_TYPE[told.cause.type]

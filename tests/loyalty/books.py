@@ -12,7 +12,7 @@ from typing import TypeVar
 from loyalty.account import Head, PurchaseRecord, Record, State, head_key, purchase_key
 from loyalty.decide import decide, reads
 from loyalty.decisions import BalanceChange, Decision, Entry, Notice, Outcome, TierChange
-from loyalty.due import decide_due, is_due
+from loyalty.due import decide_due, look_us
 from loyalty.facts import Fact, Message
 from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
@@ -20,7 +20,7 @@ from loyalty.program import Program
 from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_tier
 from schemas.messages import encode_message
 from schemas.program_load import parse_program
-from schemas.state import decode_record, due_of, encode_record
+from schemas.state import decode_record, encode_record, look_of
 from tests.loyalty.events import fact
 from workers.batch import as_received
 
@@ -65,9 +65,12 @@ class Books:
     def pass_time(self, until_us: int) -> list[Decision]:
         """Decide what falls due by that instant, in order, each at its own."""
         decisions = []
-        while due := [(record.due_us, key) for key, record in self.state.items() if is_due(record, until_us)]:
+        while due := [
+            (at_us, key)
+            for key, record in self.state.items()
+            if (at_us := look_us(self.programs, record)) is not None and at_us <= until_us
+        ]:
             due_us, key = min(due)
-            assert due_us is not None
             decision = self._decided(decide_due, {key: self.state[key]}, key, due_us)
             decisions.append(decision)
             self._pass_on(decision, due_us)
@@ -128,7 +131,9 @@ class Books:
             assert decision == Decision(decision.outcome, refusal=decision.refusal), "a trace of what was not applied"
         for key, record in decision.writes.items():
             assert record is None or decode_record(encode_record(record)) == record, key
-            assert record is None or due_of(encode_record(record)) == record.due_us
+            assert record is None or look_of(encode_record(record), self.programs.start_after) == look_us(
+                self.programs, record
+            )
         for entry in decision.entries:
             sums: Counter[str] = Counter()
             for posting in entry.postings:

@@ -104,6 +104,12 @@ def adjustment(event_id: str, points: int, *, member: str = "m1", time: str = NO
     return wire("adjustment", event_id, member, time, {**data, **more})
 
 
+def restock(event_id: str, units: int, *, limit: str = "stock:mug", time: str = NOON, **more: Any) -> bytes:
+    """Units that an operator adds to a limit."""
+    data = {"restock_id": event_id, "units": units, "reason": "delivered", "operator": "anna"}
+    return wire("stock", event_id, limit, time, {**data, **more})
+
+
 def member_event(event_id: str, status: str = "updated", *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
     """Master data."""
     return wire("member", event_id, member, time, {"status": status, **more})

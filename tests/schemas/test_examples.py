@@ -85,6 +85,7 @@ SEEN_BY_DECODE_ALONE = {
     "an operator who approves the own adjustment",
     "an end that the calendar does not have",
     "an end before the earning",
+    "units of nothing",
 }
 
 

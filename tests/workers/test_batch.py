@@ -29,6 +29,7 @@ from tests.loyalty.events import (
     micros,
     purchase,
     referral,
+    restock,
     wire,
 )
 from workers.batch import BatchResult, Engine
@@ -319,6 +320,7 @@ PROVOKED: dict[Code, Provoked] = {
     Code.NOT_ENOUGH_POINTS: (BASE, [purchase("p", 100), adjustment("a", -2, kind="correction")]),
     Code.UNKNOWN_POINTS: (BASE, [adjustment("a", 10, currency="stars")]),
     Code.UNKNOWN_TIER: (BASE, [adjustment("a", 10, kind="opening", tier="gold")]),
+    Code.UNKNOWN_LIMIT: (BASE, [restock("a", 10)]),
 }
 
 

@@ -23,6 +23,7 @@ NOW_US = 1_700_000_000_000_000
 UNITS = (
     "events",
     "points",
+    "claims",
     "back",
     "forfeited",
     "changes",
@@ -63,6 +64,7 @@ def test_a_batch_moves_the_counters() -> None:
         forfeited=Counter({"base": 9}),
         tier_changes=Counter({"gold": 1}),
         dead_letters=Counter({"too_large": 2}),
+        limit_claims=Counter({("stock", "denied"): 6}),
         forwarded=4,
         unknown_fields=5,
         event_time_us_max=NOW_US - 60_000_000,
@@ -79,6 +81,7 @@ def test_a_batch_moves_the_counters() -> None:
         'loyalty_tier_changes_total{tier="gold"}': 1,
         'loyalty_dead_letters_total{code="too_large"}': 2,
         "loyalty_forwarded_events_total": 4,
+        'loyalty_limit_claims_total{kind="stock",outcome="denied"}': 6,
         "loyalty_unknown_fields_total": 5,
         "loyalty_transactions_total": 1,
         'loyalty_event_lag_seconds{partition="1"}': 60,

@@ -95,7 +95,7 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             yield from _whole(step, currency, names)
         case {"rule": str(rule), "fixed": int(fixed), "points": int(points)}:
             _drop(left, "rule", "kind", "fixed", "points", "multipliers", "exact", "granted", "forfeited")
-            _drop(left, "side", "referee")
+            _drop(left, "side", "referee", "day")
             exact = f" = {names.points(Fraction(step['exact']), currency)}" if "exact" in step else ""
             given = f"{names.points(fixed, currency)} fixed{_times(step, names)}{exact}"
             yield f"{names.called(rule)}: {given}{_side(step)}"
@@ -196,6 +196,8 @@ def _side(step: Mapping[str, Any]) -> str:
             return ", for having been referred"
         case {"side": side}:
             return f", as {side}"
+        case {"day": str(day)}:
+            return f", for {day}"
         case _:
             return ""
 

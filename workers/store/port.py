@@ -9,7 +9,7 @@ Invariants:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-TIMED_KEYS = (b"m|", b"p|")
+TIMED_KEYS = (b"m|", b"p|", b"c|")
 """How the keys of records start that may have to be looked at when time passes."""
 
 ACCOUNT_KEY = b"m|"
