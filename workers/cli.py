@@ -10,6 +10,7 @@ from workers.commands import (
     audit,
     check,
     compare,
+    dead_letters,
     demo,
     explain,
     importer,
@@ -23,7 +24,22 @@ from workers.commands import (
 )
 from workers.compiled import StaleBuildError, engine
 
-COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, audit, topics, kafka, importer)
+COMMANDS = (
+    demo,
+    worker,
+    replay,
+    check,
+    compare,
+    publish,
+    explain,
+    member,
+    report,
+    audit,
+    dead_letters,
+    topics,
+    kafka,
+    importer,
+)
 """In the order of --help. Importing them is cheap: each imports what it needs when it runs."""
 
 
