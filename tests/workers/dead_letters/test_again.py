@@ -4,7 +4,7 @@ import pytest
 
 from loyalty.plan import Programs
 from tests.loyalty.books import BASE, program
-from tests.loyalty.events import NOON, back, purchase, referral, wire
+from tests.loyalty.events import NOON, back, micros, purchase, referral, wire
 from tests.workers.dead_letters.letters_made import came, letter, placed
 from workers.batch import Engine
 from workers.dead_letters.again import Back, Stays, Why, again
@@ -18,6 +18,7 @@ ANONYMOUS = wire("purchase", "p1", None, NOON, {
     "transaction_id": "p1", "store_id": "s", "channel": "store", "currency": "USD",
     "lines": [{"line_id": "1", "sku": "a", "quantity": "1", "amount_minor": 5}],
 })  # fmt: skip
+NOON_US = micros(NOON)
 OWN = (("trace", b"\x00\xff"), ("trace", b"2"))
 
 
@@ -70,8 +71,8 @@ def test_what_accounts_tell_each_other_goes_back_to_the_inbox() -> None:
     friends = "earn: [{id: friends, on: referral, give: {referrer: 20, referee: 10}, when: {stage: signed_up}}]\n"
     engine = Engine(Programs([program(friends)]), partitions=1)
     joined = Record("referrals", 0, 0, 0, b"m1", referral("f", "m2", stage="signed_up"), ())
-    [sent] = [out for out in engine.decide_batch(0, [joined], MemoryStore(0), 0).outputs if out.topic == INBOX]
-    award = Record(INBOX, 0, 0, 0, sent.key, sent.value, sent.headers)
+    [sent] = [out for out in engine.decide_batch(0, [joined], MemoryStore(0), NOON_US).outputs if out.topic == INBOX]
+    award = Record(INBOX, 0, 0, NOON_US // 1_000, sent.key, sent.value, sent.headers)
     [refused] = letters_of(BASE, [award])  # a program without the rule
     found = letter_in(refused)
     assert found is not None
@@ -83,9 +84,8 @@ def test_a_return_that_waited_goes_back_as_it_was_written_anew() -> None:
     text = BASE + "returns: {park: P1D}\n"
     engine, state = Engine(Programs([program(text)]), partitions=1), MemoryStore(0)
     given_back = Record("purchases", 0, 0, 0, b"m1", back("r", "p1", [("1", "1", 100)]), ())
-    noon_us = 1_772_452_800_000_000
-    state.apply(engine.decide_batch(0, [given_back], state, noon_us).writes)
-    [dead] = placed(engine.decide_batch(0, [], state, noon_us + 86_400_000_001).outputs)
+    state.apply(engine.decide_batch(0, [given_back], state, NOON_US).writes)
+    [dead] = placed(engine.decide_batch(0, [], state, NOON_US + 86_400_000_001).outputs)
     found = letter_in(dead)
     assert found is not None
     assert (found.code, found.offset) == ("unknown_purchase", NOT_KEPT)
@@ -93,8 +93,8 @@ def test_a_return_that_waited_goes_back_as_it_was_written_anew() -> None:
     assert isinstance(sent, Back)
     assert (sent.word, sent.key, sent.headers, sent.partition) == ("purchases", b"m1", (), None)
     # Sent again behind its purchase, it is taken.
-    state.apply(engine.decide_batch(0, [], state, noon_us + 86_400_000_001).writes)
+    state.apply(engine.decide_batch(0, [], state, NOON_US + 86_400_000_001).writes)
     both = [Record("purchases", 0, n, 0, b"m1", raw, ()) for n, raw in enumerate([purchase("p1", 300), sent.value])]
-    outputs = engine.decide_batch(0, both, state, noon_us + 86_400_000_002).outputs
+    outputs = engine.decide_batch(0, both, state, NOON_US + 86_400_000_002).outputs
     assert [out.topic for out in outputs if out.topic == DEAD_LETTERS] == []
     assert sum(out.topic == "ledger" for out in outputs) == 2
