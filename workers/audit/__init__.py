@@ -4,6 +4,7 @@
     held.py        what an account holds, in sums               causes.py     ledger and balances, cause by cause
     published.py   output records, read without mercy           walk.py       one partition, from end to end
     folder.py      the files of a replay                        topics.py     the topics of a live system
+    part.py        what both of them answer                     sums.py       what is added up
     run.py         all partitions, and the totals
 
 Invariants:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from workers.audit.findings import DIFFERENCES_KEPT, Findings
 from workers.audit.part import Part
-from workers.audit.walk import Totals, Walk
+from workers.audit.sums import Totals
+from workers.audit.walk import Walk
 
 
 class Audit(NamedTuple):

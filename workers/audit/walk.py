@@ -9,7 +9,7 @@ Not here: where records come from (part.py), the totals (run.py).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from heapq import merge
 from itertools import chain
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from loyalty.account import head_key
 from workers.audit.causes import About, Causes, Sums
 from workers.audit.findings import Check, Difference, Findings, Place
-from workers.audit.held import NO_POINTS, NUMBERED, Held, Pots
+from workers.audit.held import NO_POINTS, NUMBERED, Pots
 from workers.audit.ids import Ids
 from workers.audit.part import BALANCES, LEDGER, TIERS, Part
 from workers.audit.published import (
@@ -31,53 +31,12 @@ from workers.audit.published import (
     postings_of,
     read,
 )
+from workers.audit.sums import AVAILABLE, PENDING, Member, Points, Totals
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with in the books: member:<id>:<pot>."""
-AVAILABLE, PENDING = "available", "pending"
 _NEVER: Final = "~"
 """Later than every time, as text."""
-
-
-class Totals:
-    """Sums over all parts, each from its own records."""
-
-    def __init__(self) -> None:
-        self.records: Counter[str] = Counter()
-        """Topic word -> records read."""
-        self.newer: Counter[str] = Counter()
-        """Topic word -> records behind what the accounts have come to: read, but compared with nothing."""
-        self.members = 0
-        self.ledger: Counter[tuple[str, str]] = Counter()
-        """(currency, pot) -> points of members by the ledger."""
-        self.accounts: Counter[tuple[str, str]] = Counter()
-        """The same by the accounts."""
-        self.balances: Counter[tuple[str, str]] = Counter()
-        """The same by the latest balance changes, where they are kept."""
-        self.books: Counter[tuple[str, str]] = Counter()
-        """(account of the books, currency) -> its sum, for accounts that are no member's."""
-
-
-class Member:
-    """What is known of a member so far."""
-
-    __slots__ = ("held", "latest", "ledger", "numbers", "tier", "told_of")
-
-    def __init__(self, held: Held | None) -> None:
-        self.held = held
-        self.numbers: dict[str, int] = {}
-        """Topic word -> the latest number seen."""
-        self.ledger: dict[tuple[str, str], int] = {}
-        """(currency, pot) -> sum of the entries that the account knows of."""
-        self.latest: dict[str, Pots] = {}
-        """Currency -> what the latest balance change says."""
-        self.tier: str | None = None
-        self.told_of = False
-        """Whether it was said already that nobody has this account."""
-
-    def knows(self, word: str, number: int) -> bool:
-        """Whether the account was written after that record."""
-        return self.held is not None and number <= self.held.sequences.get(word, number)
 
 
 class Seen(NamedTuple):
@@ -96,6 +55,7 @@ class Walk:
         self._part = part
         self._findings = findings
         self._totals = totals
+        self._topics = {word: topic for topic, word in enumerate(part.words)}
         self._members: dict[str, Member] = {}
         self._causes = Causes(part.open_causes_max)
         self._begins = {word: part.begins(word) for word in part.words}
@@ -134,7 +94,7 @@ class Walk:
     def _take_accounts(self) -> None:
         for offset, key, held in self._part.accounts():
             place = self._part.place("accounts", offset)
-            self._members[held.member] = Member(held)
+            self._members[held.member] = Member(self._part.words, held)
             self._totals.members += 1
             self._findings.looked_at[Check.LOTS] += 1
             if key is not None:
@@ -188,23 +148,24 @@ class Walk:
             return None
         member = self._members.get(name)
         if member is None:
-            member = self._members[name] = Member(None)
-        before = member.numbers.get(word)
-        expected = 1 if before is None else before + 1
+            member = self._members[name] = Member(self._part.words, None)
+        topic = self._topics[word]
+        before = member.numbers[topic]
+        expected = before + 1
         self._findings.looked_at[Check.SEQUENCE] += 1
         # What the retention took away cannot be missed: there a member's first record may have any number.
-        if number != expected and not (before is None and self._begins[word]):
+        if number != expected and (before or not self._begins[word]):
             self._say(Check.SEQUENCE, place, name, record_id, f"number {expected}", f"number {number}")
             if number < expected:
                 return None
-        member.numbers[word] = number
-        if member.knows(word, number):
+        member.numbers[topic] = number
+        if member.knows(topic, number):
             return member
         settled = self._part.settled(word)
         if settled is not None and offset >= settled:
             self._totals.newer[word] += 1
-        elif member.held is not None:
-            last = member.held.sequences[word]
+        elif member.known is not None:
+            last = member.known[topic]
             self._say(Check.REACHED, place, name, record_id, f"no number beyond the account's {last}", f"{number}")
         return None
 
@@ -233,14 +194,19 @@ class Walk:
         if member is None:
             self._check_owner(seen, is_members=bool(moved))
             return
-        for (currency, pot), amount in moved.items():
-            member.ledger[currency, pot] = member.ledger.get((currency, pot), 0) + amount
-            self._totals.ledger[currency, pot] += amount
+        pots_of = {
+            currency: (moved[currency, AVAILABLE], moved[currency, PENDING])
+            for currency in dict.fromkeys(currency for currency, _ in moved)
+        }
+        for currency, pots in pots_of.items():
+            points = member.of(currency)
+            points.booked_available += pots[0]
+            points.booked_pending += pots[1]
+        self._totals.ledger.update(moved)
         if entry.booked <= self._causes_after:
             return
-        for currency in {currency for currency, _ in moved}:
+        for currency, pots in pots_of.items():
             about = About(entry.member, currency, entry.booked, cause)
-            pots = moved[currency, AVAILABLE], moved[currency, PENDING]
             if pots != NO_POINTS:
                 self._causes.entry(about, pots, place, entry.record_id)
 
@@ -272,7 +238,7 @@ class Walk:
         """Say so when nobody has the account of a record that is old enough to have one."""
         name, settled = seen.published.member, self._part.settled(seen.word)
         member = self._members.get(name)
-        if not is_members or member is None or member.held is not None or member.told_of:
+        if not is_members or member is None or member.has_account or member.told_of:
             return
         if settled is None or seen.offset < settled:
             member.told_of = True
@@ -291,10 +257,11 @@ class Walk:
             self._check_owner(seen, is_members=True)
             return
         currency, after = figures.currency, (figures.available, figures.pending)
-        before = member.latest.get(currency)
+        points = member.of(currency)
+        before = points.said
         if before is None and not self._begins[BALANCES]:
             before = NO_POINTS
-        member.latest[currency] = after
+        points.said_available, points.said_pending = after
         self._check_change(seen, figures, before)
         if change.booked > self._causes_after:
             about = About(change.member, currency, change.booked, cause)
@@ -331,47 +298,43 @@ class Walk:
                 if member is None:
                     self._check_owner(seen, is_members=seen.published.sequence is not None)
                 elif word == TIERS:
-                    member.tier = str(seen.published.data.get("to"))
+                    member.tier_said = str(seen.published.data.get("to"))
             self._check_ids(word, ids)
 
     def _check_member(self, name: str, member: Member) -> None:
-        part, looked_at, held = self._part, self._findings.looked_at, member.held
-        looked_at[Check.OWNER] += bool(member.numbers)
-        if held is None:
+        looked_at = self._findings.looked_at
+        looked_at[Check.OWNER] += any(member.numbers)
+        if member.known is None:
             return
-        for word, last in held.sequences.items():
-            if word not in self._begins:
+        for word, last, found in zip(self._part.words, member.known, member.numbers, strict=True):
+            if last is None:
                 continue
             looked_at[Check.REACHED] += 1
-            found = member.numbers.get(word)
-            if (found or 0) < last and not (found is None and self._begins[word]):
+            if found < last and (found or not self._begins[word]):
                 expected = f"records up to number {last}, which the account has come to"
-                self._say(Check.REACHED, part.place(word), name, "", expected, f"up to {found or 0}")
-        for currency, says in member.latest.items():
-            self._totals.balances[currency, AVAILABLE] += says[0]
-            self._totals.balances[currency, PENDING] += says[1]
+                self._say(Check.REACHED, self._part.place(word), name, "", expected, f"up to {found}")
+        for points in member.points:
+            if points.said is not None:
+                self._totals.balances[points.currency, AVAILABLE] += points.said[0]
+                self._totals.balances[points.currency, PENDING] += points.said[1]
+                self._compare(Check.BALANCES, BALANCES, name, points, points.said)
         looked_at[Check.BALANCES] += 1
-        self._compare(Check.BALANCES, part.place(BALANCES), held, member.latest)
         if not self._begins[LEDGER]:
             looked_at[Check.LEDGER] += 1
-            currencies = {*held.balances, *(currency for currency, _ in member.ledger)}
-            sums = {
-                each: (member.ledger.get((each, AVAILABLE), 0), member.ledger.get((each, PENDING), 0))
-                for each in sorted(currencies)
-            }
-            self._compare(Check.LEDGER, part.place(LEDGER), held, sums)
-        if member.tier is not None:
+            for points in member.points:
+                self._compare(Check.LEDGER, LEDGER, name, points, points.booked)
+        if member.tier_said is not None:
             looked_at[Check.TIER] += 1
-            if member.tier != held.tier:
-                expected = f"the tier {held.tier or 'none'} of the account"
-                self._say(Check.TIER, part.place(TIERS), name, "", expected, f"a latest change to {member.tier}")
+            if member.tier_said != member.tier:
+                expected = f"the tier {member.tier or 'none'} of the account"
+                self._say(
+                    Check.TIER, self._part.place(TIERS), name, "", expected, f"a latest change to {member.tier_said}"
+                )
 
-    def _compare(self, check: Check, place: Place, held: Held, found: Mapping[str, Pots]) -> None:
-        for currency, says in found.items():
-            has = held.balances.get(currency, NO_POINTS)
-            if says != has:
-                expected = f"{_pots(has)} {currency} as the account has"
-                self._say(check, place, held.member, "", expected, _pots(says))
+    def _compare(self, check: Check, word: str, member: str, points: Points, found: Pots) -> None:
+        if found != points.has:
+            expected = f"{_pots(points.has)} {points.currency} as the account has"
+            self._say(check, self._part.place(word), member, "", expected, _pots(found))
 
     def _say(self, check: Check, place: Place, member: str, record_id: str, expected: str, found: str) -> None:
         self._findings.add(Difference(check, place, member, record_id, expected, found))
