@@ -88,7 +88,9 @@ def note_activity(work: Work, kind: str, time_us: int, timing: Plan) -> None:
     head = work.head
     if time_us > head.active.get(kind, -1):
         head.active = {**head.active, kind: time_us}
-        if INACTIVITY in timing.activities:
+        least_us = timing.silence_us
+        # Nearly always the account is looked at before any silence from now on can be over.
+        if least_us is not None and (head.due_us is None or head.due_us > time_us + least_us):
             for moment in silences(head, timing):
                 work.is_due(moment.at_us)
 
