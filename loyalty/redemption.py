@@ -34,6 +34,7 @@ from loyalty.spending import put_back, spend
 KIND = "redeem"
 RESTORE_KIND = "restore"
 RETURNED = "returned"
+GIFT = "gift"
 
 
 class Status(StrEnum):
@@ -150,6 +151,32 @@ def _available(work: Work, currency: str, own_lot: str) -> int:
     return min(available, sum(lot.left for lot in parsed(work.head.lots.get(currency, "")) if usable(lot)))
 
 
+def give_reward(programs: Programs, work: Work, reward: Reward, rule_id: str) -> str:
+    """Order one piece of a reward as a gift; answers the redemption's id. Nothing is spent, so nothing comes back.
+
+    Prices, tiers and limits of the catalogue are those of members who redeem: a rule that gives has its own.
+    """
+    redemption_id = derived_id(work.cause, "gift", work.head.member, rule_id)
+    record = RedemptionRecord(
+        redemption_id,
+        work.cause.source,
+        work.cause.id,
+        work.time_us,
+        b"",
+        work.plan.program.version,
+        Status.ACCEPTED,
+        reward.id,
+        1,
+        reward.currency,
+        money=work.plan.program.money,
+        due_us=programs.redemption_kept_until_us(work.time_us, work.now_us),
+    )
+    work.writes[redemption_key(work.head.member, redemption_id)] = record
+    _tell(work, record, Status.ACCEPTED, GIFT)
+    _order(work, record, reward)
+    return redemption_id
+
+
 # ---------------------------------------------------------------- what becomes of them
 
 
@@ -217,7 +244,7 @@ def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -
 
 def _free_limits(work: Work, plan: Plan, record: RedemptionRecord) -> None:
     reward = plan.rewards.get(record.reward)
-    if reward is not None and reward.limits:
+    if reward is not None and reward.limits and record.points:  # a gift used none of them
         local = local_time(record.time_us, plan.program.zone)
         caps.freed(work.head.counters, limits_id(reward.id), reward.limits, record.quantity, 1, local, record)
 

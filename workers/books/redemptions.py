@@ -12,6 +12,7 @@ from workers.books.names import Names, number
 
 _SPENT: Final = ("rule", "redemption_id", "quantity", "price", "season", "usual_price", "points")
 _PAID: Final = ("rule", "redemption_id", "transaction_id", "worth", "value_minor", "money", "points")
+_GIVEN: Final = ("rule", "redemption_id", "reward", "day")
 _RESTORED: Final = ("rule", "redemption_id", "spent", "restored", "because", "said")
 _BECAUSE: Final = {
     "cancelled": "it was cancelled",
@@ -24,6 +25,8 @@ def step_keys(step: Mapping[str, Any]) -> tuple[str, ...]:
     """What of a step the words say; the rest is to be said as it stands."""
     if "restored" in step:
         return _RESTORED
+    if "reward" in step:
+        return _GIVEN
     return _PAID if "worth" in step else _SPENT
 
 
@@ -37,6 +40,8 @@ def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> st
     """What a redemption took, or what of it came back."""
     if "restored" in step:
         return _restored(step, currency, names)
+    if "reward" in step:
+        return f"{names.called(step['reward'])} as a gift, for {step['day']}"
     points = names.points(step.get("points", 0), currency)
     if "worth" in step:
         value = f"{step['value_minor']:,} minor units of {step['money']}"
