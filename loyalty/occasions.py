@@ -22,10 +22,10 @@ from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head
 from loyalty.activities import NOTICES, event_circumstances, give
 from loyalty.calendar import day_start_us, end_of_us, local_time, shifted_date
 from loyalty.circumstances import Predicate
+from loyalty.gifts import give_reward
 from loyalty.ledger import Work
 from loyalty.plan import Plan, Programs
 from loyalty.program import ActivityRule, Duration, Occasion
-from loyalty.redemption import give_reward
 
 BIRTHDAY = "birthday"
 ANNIVERSARY = "anniversary"

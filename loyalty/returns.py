@@ -33,7 +33,7 @@ from loyalty.plan import Plan
 from loyalty.postings import DEBT, RETURNED, available_of
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
-from loyalty.redemption import restore_spent
+from loyalty.restoring import restore_spent
 from loyalty.standing import qualify
 from loyalty.tier_life import fall_with_return
 

@@ -187,6 +187,8 @@ def _notice(notice: Notice, program: Program, units: Units) -> str:
         points = f"{units.number(said['points'], said['currency']):f} {said['currency']}"
         day = f" for {said['day']}" if "day" in said else ""
         return f"{points}{day} end at {ends:%Y-%m-%d %H:%M}" if ends is not None else points + day
+    if "reward" in said:
+        return f"{said['reward']} for {said['day']}"
     if notice.kind == "tier_near":
         return f"{said['missing']} short of {said['next']}"
     return f"{said['missing']} short of keeping {said['tier']} after {ends:%Y-%m-%d}"
@@ -217,6 +219,7 @@ def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
             continue
         mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
         words = [f"{units.number(amount, currency):+f} {currency}" for currency, amount in mine] or ["0"]
+        words = [step["reward"] if "redemption_id" in step else "0"] if "reward" in step else words
         words += [f"x{factor} {name}" for name, factor in step.get("multipliers", {}).items()]
         for name in ("forfeited", "not_recouped"):
             if name in step:

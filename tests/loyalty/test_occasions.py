@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from loyalty.decisions import Decision, RewardOrder
+from loyalty.decisions import Decision, RedemptionChange, RewardOrder
 from loyalty.program import Program
 from schemas.program_source import ProgramError
 from tests.loyalty.books import Books, program
@@ -467,7 +467,8 @@ def test_what_cannot_be_is_refused(text: str, problem: str) -> None:
 
 
 CAKE = (
-    "rewards: [{id: cake, kind: product, price: 400, sku: CAKE, when: {tiers: [gold]}, at_most: {number: 1, per: lifetime}}]\n"
+    "rewards:\n"
+    "- {id: cake, kind: product, price: 400, sku: CAKE, when: {tiers: [gold]}, at_most: {number: 1, per: lifetime}}\n"
     "tiers: {levels: [{id: basic, from: 0}, {id: gold, from: 900}]}\n"
     "earn:\n- {id: bd, on: birthday, give: {reward: cake}, notice: true, at_most: {awards: 2, per: lifetime}}\n"
     "- {id: points, on: birthday, give: {points: 5}}\n"
@@ -496,6 +497,27 @@ def test_what_becomes_of_a_gift_moves_no_points(status: str) -> None:
     books.take(wire(f"redemption.{status}", "x", "m1", _noon("2026-07-12"), data))
     assert books.redemption(order.redemption_id).status == status
     assert (books.balance(), books.head().counters) == (5, {"bd|awards|l|": 1})
+    books.check_books()
+
+
+def test_gifts_of_what_is_limited_are_never_more_than_there_are() -> None:
+    """Two have their birthday on one day, one cake is left: the stock decides, and a failed order gives it back."""
+    text = (
+        "rewards: [{id: cake, kind: product, price: 400, stock: 1}]\n"
+        "earn: [{id: bd, on: birthday, give: {reward: cake}}]\n"
+    )
+    books = Books(program(text))
+    for member in ("m1", "m2"):
+        books.take(member_event(f"e-{member}", "enrolled", member=member, time=_noon("2026-01-05"), birthday="07-10"))
+    books.pass_time(micros(_noon("2026-07-10")))
+    changes = [one for one in books.rewards if isinstance(one, RedemptionChange)]
+    assert sorted((one.status, one.reason) for one in changes) == [("accepted", "gift"), ("refused", "out_of_stock")]
+    (order,) = [one for one in books.rewards if isinstance(one, RewardOrder)]
+    data = {"redemption_id": order.redemption_id, "reason": "broken"}
+    books.take(wire("redemption.failed", "x", order.member, _noon("2026-07-11"), data))
+    books.pass_time(micros(_noon("2027-07-10")))
+    assert sum(isinstance(one, RewardOrder) and one.status == "ordered" for one in books.rewards) == 2
+    assert [books.balance(member) for member in ("m1", "m2")] == [0, 0]
     books.check_books()
 
 
