@@ -152,12 +152,17 @@ class NoticeData(TypedDict):
     """Something that a member may want to be told."""
 
     program: Annotated[Id, Field(description="The program's id.")]
-    kind: Annotated[Literal["points_expiring", "tier_near", "tier_at_risk"], Field(description="What it is about.")]
+    kind: Annotated[
+        Literal["points_expiring", "tier_near", "tier_at_risk", "welcome", "birthday", "anniversary", "win_back"],
+        Field(description="What it is about."),
+    ]
     details: Annotated[
         dict[Id, Any],
         Field(
             description="points_expiring: currency, points and ends_at, the first instant they cannot be used. "
-            "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing."
+            "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing. "
+            "welcome, birthday, anniversary, win_back: rule, currency, points, ends_at if they have an end of their "
+            "own, and day, but for a welcome; for a reward as a gift reward and redemption_id in place of points."
         ),
     ]
     cause: Annotated[CauseData, Field(description="What it follows from.")]
