@@ -219,7 +219,11 @@ class Plan:
             for on in {rule.on for rule in program.surprises}
         }
         self.surprise_caps = {rule.id: _surprise_caps(rule) for rule in program.surprises}
-        self.has_occasions = any(rule.occasion is not None for rule in program.activity_rules)
+        occasions = [rule.occasion for rule in program.activity_rules if rule.occasion is not None]
+        self.has_occasions = bool(occasions)
+        waits = [terms.after.months * 28 + terms.after.days for terms in occasions if terms.activities]
+        self.silence_us = min(waits) * DAY_US - DAY_US // 12 if waits else None
+        """No silence that a rule waits for is over sooner: so many local days, of which one may lack an hour or two."""
         stream = program.stream
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
         self.max_future_us = length_us(stream.max_future)
