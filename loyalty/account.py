@@ -35,12 +35,13 @@ class ReferralLink:
 
 
 class TierRise(NamedTuple):
-    """The purchase that raised a member to the tier in force, and the tier before: its end and its review."""
+    """A purchase that raised a member, and the tier before: its end and its review. `back`: some of it came back."""
 
     transaction_id: str
     tier: str
     until_us: int | None
     review_us: int | None
+    back: bool = False
 
 
 class Maturing(NamedTuple):
@@ -151,13 +152,14 @@ class Head:
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_rise: TierRise | None = None
+    tier_rises: tuple[TierRise, ...] = ()
+    """The purchases that hold the tier, each raising it further; what else raises a tier ends them all."""
     rewards_sequence: int = 0
-    surprised: tuple["Surprised", ...] = ()
-    """What surprises gave that goes with its cause (surprises.py), the latest last."""
     birthday_us: int = 0
     """Event time at which the member told the birthday."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    surprised: tuple["Surprised", ...] = ()
+    """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -194,11 +196,11 @@ class Head:
             self.expired,
             self.parked,
             self.given,
-            self.tier_rise,
+            self.tier_rises,
             self.rewards_sequence,
-            self.surprised,
             self.birthday_us,
             self.kept,
+            self.surprised,
         )
 
 
@@ -249,6 +251,7 @@ class RedemptionRecord(NamedTuple):
     `status` is one of redemption.py's. `reward` is "" for a payment. points: what was spent, in the smallest unit.
     value_minor: what that pays or is worth, in `money`. spent: out of which lots, in the order of use, with their own
     ends; `until_us` is when those would have ended that activity keeps alive. restored: how many points came back.
+    claim_id: what it claimed of a stock, "" when there is none.
     """
 
     redemption_id: str
@@ -268,6 +271,7 @@ class RedemptionRecord(NamedTuple):
     spent: tuple[Lot, ...] = ()
     until_us: int | None = None
     restored: int = 0
+    claim_id: str = ""
     due_us: int | None = None
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 

@@ -59,8 +59,9 @@ from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
-from loyalty.redemption import decide_redemption, decide_report, keep_as_long, spent_on, unknown_redemption
+from loyalty.redemption import decide_redemption, decide_report, unknown_redemption
 from loyalty.referrals import decide_award, decide_referral
+from loyalty.restoring import keep_as_long, spent_on
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
 from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back_with_review

@@ -50,6 +50,7 @@ class Code(StrEnum):
     REDEMPTION_OVER = "redemption_over"
     REDEMPTION_TOO_OLD = "redemption_too_old"
     UNKNOWN_LIMIT = "unknown_limit"
+    ENGINE_FAULT = "engine_fault"
 
 
 class Refusal(NamedTuple):
@@ -57,6 +58,12 @@ class Refusal(NamedTuple):
 
     code: Code
     message: str
+
+
+def engine_failed(fault: Exception) -> Refusal:
+    """Why an event is refused on which the engine failed."""
+    said = f"the engine failed on this event ({type(fault).__name__}: {fault}): report it, then replay it"
+    return Refusal(Code.ENGINE_FAULT, said)
 
 
 class Posting(NamedTuple):

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     ABOVE_SHARE = "above_share"
     BELOW_MINIMUM = "below_minimum"
     INSUFFICIENT = "insufficient"
+    OUT_OF_STOCK = "out_of_stock"
 
 
 class Declined(NamedTuple):

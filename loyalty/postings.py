@@ -8,6 +8,7 @@ Accounts of the books:
   program:expired         the other side of points whose life has ended
   program:adjusted        the other side of points that an operator gave or took
   program:opening         the other side of points brought in from an older system
+  program:held            the other side of points that a redemption holds while a stock is asked
   program:redeemed        the other side of points that were spent
   program:restored        the other side of points that were spent and came back
 
@@ -21,6 +22,7 @@ RETURNED = "program:returned"
 EXPIRED = "program:expired"
 ADJUSTED = "program:adjusted"
 OPENING = "program:opening"
+HELD = "program:held"
 REDEEMED = "program:redeemed"
 RESTORED = "program:restored"
 DEBT = "debt"

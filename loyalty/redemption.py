@@ -1,64 +1,44 @@
-"""Redemptions: points are spent on a reward or on paying for a sale, and come back when it comes to nothing.
+"""Redemptions: points are spent on a reward or on paying for a sale, and go back when it comes to nothing.
 
 Invariants:
   S1 a redemption takes all of its points at once, or is refused with a reason and takes none
   S2 lots are used soonest end first; points earned by a sale never pay for the same sale
-  S3 points come back into the lots that they came from, with their own ends, the last used first: as if fewer had
-     been spent. A debt is paid first; what should have ended by then ends at once, or after the program's grace
-  S4 of the points of a redemption, no more come back than were spent, by whatever comes: returns, a cancellation
-  S5 nothing here counts towards a tier, or away from it
+  S3 nothing here counts towards a tier, or away from it
+  S4 where there is a stock, points are held from the request until the stock has answered, once: then they are spent,
+     or back. Units of a redemption that came to nothing go back to the stock
 
-Not here: what can be redeemed (catalogue.py), what a request comes to (offers.py).
+Not here: what can be redeemed (catalogue.py), what a request comes to (offers.py), how points come back (restoring.py).
 """
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
-from typing import Any
 
-from loyalty import caps
+from loyalty import caps, restoring
 from loyalty.account import ACTIVE, PurchaseRecord, RedemptionRecord, State, purchase_key, redemption_key
-from loyalty.calendar import life_end_us, local_time, shifted_us
-from loyalty.catalogue import PAYMENT, Reward
-from loyalty.decisions import Code, RedemptionChange, Refusal, RewardOrder, derived_id
-from loyalty.earning import POINTS_TENDER
-from loyalty.facts import Cause, Line, Purchase, Redemption, RedemptionReport
+from loyalty.calendar import local_time, shifted_us
+from loyalty.decisions import Code, Posting, Refusal
+from loyalty.facts import Answer, Cause, Redemption, RedemptionReport
 from loyalty.ledger import NO_BALANCE, Work, lot_id_of
+from loyalty.limits import STOCK, claim, limit_id, release
 from loyalty.lots import Lot, parsed
 from loyalty.offers import Declined, Offer, Reason, limits_id, offered, shown
 from loyalty.plan import Plan, Programs
-from loyalty.postings import REDEEMED, RESTORED
-from loyalty.program import Expiry
+from loyalty.postings import HELD, REDEEMED, RESTORED
 from loyalty.purchases import KIND as EARN
-from loyalty.spending import put_back, spend
+from loyalty.restoring import put_back_last, restored_step
+from loyalty.reward_news import OPEN, Status, order, tell
+from loyalty.spending import spend
 
 KIND = "redeem"
-RESTORE_KIND = "restore"
-RETURNED = "returned"
+HOLD_KIND = "hold"
+PURPOSE = "redemption"
+"""What claims on stocks say that they are for."""
 
-
-class Status(StrEnum):
-    """Where a redemption stands. AHEAD is of its record alone: it was cancelled before its request came."""
-
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-    FULFILLED = "fulfilled"
-    FAILED = "failed"
-    RESTORED = "restored"
-    AHEAD = "ahead"
-
-
-OPEN = frozenset({Status.ACCEPTED, Status.FULFILLED})
-"""While a redemption stands so, its points may still come back."""
-
-ORDER_STATUS: Mapping[str, str] = {
-    Status.ACCEPTED: "ordered",
-    Status.FULFILLED: "fulfilled",
-    Status.FAILED: "failed",
-    Status.CANCELLED: "returned",
+REPORTABLE: Mapping[str, frozenset[str]] = {
+    Status.CANCELLED: OPEN | {Status.HELD},
+    Status.FULFILLED: frozenset({Status.ACCEPTED}),
+    Status.FAILED: OPEN,
 }
-"""Status of the redemption -> status of its order."""
-
+"""What is reported -> how the redemption has to stand."""
 
 # ---------------------------------------------------------------- requests
 
@@ -72,8 +52,11 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         return
     usable = _usable(work, answer.currency, _own_lot(state, fact, answer.currency))
     until_us = work.head.active_until.get(answer.currency)
-    spent = spend(work, answer.currency, answer.points, answer.rule, REDEEMED, usable)
-    work.book(KIND, KIND, [{**answer.step, "points": answer.points}])
+    stock = limit_id(STOCK, answer.rule)
+    waits = answer.reward is not None and stock in work.plan.program.limits
+    spent = spend(work, answer.currency, answer.points, answer.rule, HELD if waits else REDEEMED, usable)
+    kind = HOLD_KIND if waits else KIND
+    work.book(kind, kind, [{**answer.step, "points": answer.points}])
     if answer.reward is not None and answer.reward.limits:
         local = local_time(fact.time_us, work.plan.program.zone)
         rule = limits_id(answer.rule)
@@ -85,7 +68,7 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         fact.time_us,
         fact.content,
         work.plan.program.version,
-        Status.ACCEPTED,
+        Status.HELD if waits else Status.ACCEPTED,
         fact.reward_id,
         fact.quantity,
         answer.currency,
@@ -96,11 +79,13 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         spent,
         until_us,
         0,
+        claim(work, stock, fact.quantity, PURPOSE, fact.redemption_id) if waits else "",
         programs.redemption_kept_until_us(fact.time_us, work.now_us),
     )
     work.writes[key] = record
-    _tell(work, record, Status.ACCEPTED)
-    _order(work, record, answer.reward)
+    if not waits:
+        tell(work, record, Status.ACCEPTED)
+        order(work, record, answer.reward)
 
 
 def _answer(work: Work, state: State, fact: Redemption, key: str) -> Offer | Declined:
@@ -150,6 +135,35 @@ def _available(work: Work, currency: str, own_lot: str) -> int:
     return min(available, sum(lot.left for lot in parsed(work.head.lots.get(currency, "")) if usable(lot)))
 
 
+def answered(_: Programs, work: Work, state: State, fact: Answer) -> None:
+    """Spend what is held when the stock has granted it, or put it back."""
+    key = redemption_key(fact.member, fact.key)
+    record = state.get(key)
+    if not isinstance(record, RedemptionRecord) or record.status != Status.HELD:
+        if fact.granted:  # It was cancelled meanwhile.
+            release(work, fact.from_member, fact.claim_id)
+        return
+    if fact.granted and work.head.status == ACTIVE:
+        rule, currency, points = record.reward, record.currency, record.points
+        work.postings += [Posting(HELD, currency, -points, rule, ""), Posting(REDEEMED, currency, points, rule, "")]
+        granted = {"rule": rule, "redemption_id": record.redemption_id, "granted": fact.units, "points": points}
+        work.book(KIND, KIND, [granted])
+        record = record._replace(status=Status.ACCEPTED)
+        work.writes[key] = record
+        tell(work, record, Status.ACCEPTED)
+        order(work, record, work.plan.rewards.get(record.reward))
+        return
+    reason, message = str(Reason.OUT_OF_STOCK), f"there are not {fact.units} left of {record.reward}"
+    if fact.granted:
+        reason, message = str(Reason.CLOSED), "the member's account was closed meanwhile"
+        release(work, fact.from_member, fact.claim_id)
+    record = put_back_last(work, record, record.points, HELD)
+    work.book(restoring.KIND, reason, [restored_step(record, record.points, reason, "")])
+    _free_limits(work, work.plan, record)
+    work.writes[key] = None  # As of every redemption that is refused.
+    tell(work, record._replace(points=0), Status.REFUSED, reason, message=message)
+
+
 # ---------------------------------------------------------------- what becomes of them
 
 
@@ -168,8 +182,7 @@ def decide_report(programs: Programs, work: Work, state: State, fact: Redemption
             Code.REDEMPTION_TOO_OLD,
             f"redemption {fact.redemption_id!r} is older than `redemptions.keep`: correct the points by hand",
         )
-    is_late = fact.status == Status.FULFILLED and record.status != Status.ACCEPTED
-    if is_late or record.status not in OPEN:
+    if record.status not in REPORTABLE[fact.status]:
         return Refusal(
             Code.REDEMPTION_OVER,
             f"redemption {fact.redemption_id!r} is {record.status} already: there is nothing more to do",
@@ -177,13 +190,17 @@ def decide_report(programs: Programs, work: Work, state: State, fact: Redemption
     back = 0
     if fact.status != Status.FULFILLED:
         back = record.points - record.restored
-        record = _put_back(work, record, back)
-        work.book(RESTORE_KIND, fact.status, [_restored_step(record, back, fact.status, fact.reason)] if back else [])
+        record = put_back_last(work, record, back, HELD if record.status == Status.HELD else RESTORED)
+        work.book(restoring.KIND, fact.status, [restored_step(record, back, fact.status, fact.reason)] if back else [])
         _free_limits(work, plan, record)
+        if record.claim_id and record.status != Status.HELD:  # else when its answer comes
+            release(work, limit_id(STOCK, record.reward), record.claim_id)
+    was_ordered = record.status != Status.HELD
     record = record._replace(status=fact.status)
     work.writes[key] = record
-    _tell(work, record, fact.status, fact.reason, back)
-    _order(work, record, plan.rewards.get(record.reward))
+    tell(work, record, fact.status, fact.reason, back)
+    if was_ordered:
+        order(work, record, plan.rewards.get(record.reward))
     return None
 
 
@@ -211,7 +228,7 @@ def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -
         due_us=None if remembered_us is None else work.now_us + remembered_us,
     )
     work.writes[key] = record
-    _tell(work, record, Status.CANCELLED, "not_requested")
+    tell(work, record, Status.CANCELLED, "not_requested")
     return None
 
 
@@ -220,97 +237,6 @@ def _free_limits(work: Work, plan: Plan, record: RedemptionRecord) -> None:
     if reward is not None and reward.limits:
         local = local_time(record.time_us, plan.program.zone)
         caps.freed(work.head.counters, limits_id(reward.id), reward.limits, record.quantity, 1, local, record)
-
-
-# ---------------------------------------------------------------- points that come back
-
-
-def spent_on(sale: Purchase | PurchaseRecord) -> list[str]:
-    """Ids of the redemptions that paid for a sale: the labels of its tenders of type points."""
-    labels = (tender.label for tender in sale.tenders if tender.type == POINTS_TENDER and tender.label)
-    return list(dict.fromkeys(labels))
-
-
-def keep_as_long(work: Work, state: State, sale: Purchase, kept_until_us: int | None) -> None:
-    """Keep the redemptions that paid for a sale for as long as the sale: it may be long after them."""
-    for redemption_id in spent_on(sale):
-        key = redemption_key(work.head.member, redemption_id)
-        record = state.get(key)
-        if isinstance(record, RedemptionRecord) and record.due_us is not None and record.status in OPEN:
-            due_us = None if kept_until_us is None else max(record.due_us, kept_until_us)
-            if due_us != record.due_us:
-                work.writes[key] = record._replace(due_us=due_us)
-
-
-def restore_spent(
-    work: Work, state: State, sale: PurchaseRecord, left_before: tuple[Line, ...], left: tuple[Line, ...], plan: Plan
-) -> None:
-    """Give back points that paid for goods which come back: their part of the sale, counted over all its returns.
-
-    `plan` is the version of the sale, the lines are what was left of it before and after the return.
-    """
-    steps: list[dict[str, Any]] = []
-    full_only = plan.program.returns.restore_spent == "full_only"
-    for redemption_id in spent_on(sale):
-        key = redemption_key(work.head.member, redemption_id)
-        record = state.get(key)
-        if not isinstance(record, RedemptionRecord) or record.status not in OPEN:
-            continue
-        due = _share_back(record.points, sale.lines, left, full_only=full_only)
-        due -= _share_back(record.points, sale.lines, left_before, full_only=full_only)
-        back = min(due, record.points - record.restored)
-        if back <= 0:
-            continue
-        record = _put_back(work, record, back)
-        work.writes[key] = record
-        steps.append(_restored_step(record, back, RETURNED, sale.transaction_id))
-        _tell(work, record, Status.RESTORED, RETURNED, back)
-    work.book(RESTORE_KIND, RETURNED, steps)
-
-
-def _share_back(points: int, lines: tuple[Line, ...], left: tuple[Line, ...], *, full_only: bool) -> int:
-    """How many of the points that paid for `lines` are back when `left` is left of them."""
-    if not left:
-        return points
-    paid = sum(line.amount_minor for line in lines)
-    if full_only or not paid:
-        return 0
-    return points * (paid - sum(line.amount_minor for line in left)) // paid
-
-
-def _put_back(work: Work, record: RedemptionRecord, points: int) -> RedemptionRecord:
-    """Put the last used of the points that are not back yet into their lots."""
-    parts: list[Lot] = []
-    skip, wanted = record.restored, points
-    for lot in reversed(record.spent):
-        skipped = min(skip, lot.left)
-        part = min(wanted, lot.left - skipped)
-        skip, wanted = skip - skipped, wanted - part
-        if part:
-            parts.append(lot._replace(left=part))
-    rule = record.reward or PAYMENT
-    parts = [_with_grace(work, record, lot) for lot in reversed(parts)]
-    put_back(work, record.currency, rule, parts, record.until_us, RESTORED)
-    return record._replace(restored=record.restored + points)
-
-
-def _with_grace(work: Work, record: RedemptionRecord, lot: Lot) -> Lot:
-    """The points with an end of their own, when theirs has passed and the program gives them some more days."""
-    grace = work.plan.program.redemptions.grace
-    ends_us = lot.ends_us
-    if ends_us is None:
-        ends_us = work.head.active_until.get(record.currency, record.until_us)
-    if grace is None or ends_us is None or ends_us > work.now_us:
-        return lot
-    return lot._replace(ends_us=max(ends_us, life_end_us(work.time_us, Expiry(grace), work.plan.program.zone)))
-
-
-def _restored_step(record: RedemptionRecord, back: int, why: str, said: str) -> dict[str, Any]:
-    step = {"rule": record.reward or PAYMENT, "redemption_id": record.redemption_id, "spent": record.points}
-    return {**step, "restored": back, "because": why, **({"said": said} if said else {})}
-
-
-# ---------------------------------------------------------------- what others are told
 
 
 def _tell_refused(work: Work, fact: Redemption, declined: Declined) -> None:
@@ -326,64 +252,4 @@ def _tell_refused(work: Work, fact: Redemption, declined: Declined) -> None:
         fact.quantity,
         transaction_id=fact.transaction_id,
     )
-    _tell(work, record, Status.REFUSED, declined.reason, message=declined.message)
-
-
-def _tell(
-    work: Work, record: RedemptionRecord, status: str, reason: str = "", restored: int = 0, message: str = ""
-) -> None:
-    head = work.head
-    head.rewards_sequence += 1
-    work.rewards.append(
-        RedemptionChange(
-            derived_id(work.cause, "redemption", head.member, record.redemption_id, status),
-            head.member,
-            work.plan.program.id,
-            record.redemption_id,
-            str(status),
-            str(reason),
-            message,
-            record.reward,
-            record.quantity,
-            record.currency,
-            record.points,
-            restored,
-            record.value_minor,
-            record.money,
-            record.transaction_id,
-            work.cause,
-            work.time_us,
-            work.now_us,
-            head.rewards_sequence,
-        )
-    )
-
-
-def _order(work: Work, record: RedemptionRecord, reward: Reward | None) -> None:
-    """Tell the delivery partner what to do; nobody has to do anything about a payment."""
-    if reward is None:
-        return
-    head = work.head
-    head.rewards_sequence += 1
-    request = Cause(record.source, record.event_id, "")
-    work.rewards.append(
-        RewardOrder(
-            derived_id(work.cause, "order", head.member, record.redemption_id, record.status),
-            head.member,
-            work.plan.program.id,
-            derived_id(request, "order", head.member, record.redemption_id),
-            record.redemption_id,
-            ORDER_STATUS[record.status],
-            reward.id,
-            reward.name,
-            reward.kind,
-            reward.sku,
-            record.quantity,
-            reward.face_value_minor,
-            record.money,
-            work.cause,
-            work.time_us,
-            work.now_us,
-            head.rewards_sequence,
-        )
-    )
+    tell(work, record, Status.REFUSED, declined.reason, message=declined.message)

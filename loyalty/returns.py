@@ -33,7 +33,7 @@ from loyalty.plan import Plan
 from loyalty.postings import DEBT, RETURNED, available_of
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
-from loyalty.redemption import restore_spent
+from loyalty.restoring import restore_spent
 from loyalty.standing import qualify
 from loyalty.tier_life import fall_with_return
 
@@ -274,6 +274,4 @@ def _lower_basis(work: Work, plan: Plan, record: PurchaseRecord, qualified_held:
     lot_id = lot_id_of(cause, work.head.member, EARN, tiers.currency)
     local = local_time(record.time_us, plan.program.zone)
     qualify(work, tiers, local, qualified_held - record.qualified_held, lot_id)
-    rise = work.head.tier_rise
-    if rise is not None and rise.transaction_id == record.transaction_id:
-        fall_with_return(work, rise, local)
+    fall_with_return(work, record.transaction_id, local)

@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import Final
 
 from loyalty.catalogue import PAYMENT, Payment, Reward, Season
-from loyalty.program import Cap, Redemptions
+from loyalty.limits import STOCK, limit_id
+from loyalty.program import Cap, LimitTerms, Redemptions
 from schemas import program as whole
 from schemas import program_rewards as model
 from schemas.program_rules import Rules
@@ -17,11 +18,27 @@ from schemas.program_values import period
 
 NEEDS_FACE_VALUE: Final = frozenset({"money_off", "gift_card"})
 HAS_NONE: Final = frozenset({"free_shipping"})
+HAS_PLACES: Final = frozenset({"experience", "event"})
 
 
 def rewards(file: whole.ProgramFile, rules: Rules, scope: Scope) -> tuple[Reward, ...]:
     """The catalogue."""
     return tuple(_reward(reward, ("rewards", index), rules, scope) for index, reward in enumerate(file.rewards))
+
+
+def stocks(file: whole.ProgramFile, scope: Scope) -> dict[str, LimitTerms]:
+    """The limits over all members that rewards have, by the limit's id."""
+    found: dict[str, LimitTerms] = {}
+    for index, reward in enumerate(file.rewards):
+        path = ("rewards", index)
+        if reward.stock is not None and reward.places is not None:
+            scope.report((*path, "places"), "stock and places are the same", "write one of them", at_key=True)
+        if reward.places is not None and reward.kind not in HAS_PLACES:
+            scope.report((*path, "places"), f"a reward of kind {reward.kind} has no places", "write stock", at_key=True)
+        units = reward.places if reward.stock is None else reward.stock
+        if units is not None:
+            found[limit_id(STOCK, reward.id)] = LimitTerms(units)
+    return found
 
 
 def _reward(file: model.Reward, path: TreePath, rules: Rules, scope: Scope) -> Reward:

@@ -97,7 +97,7 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         rewards=program_catalogue.rewards(file, rules, scope),
         payment=program_catalogue.payment(file.pay_with_points, scope),
         redemptions=program_catalogue.redemptions(file.redemptions, scope),
-        limits=budgets(file.surprises, rules),
+        limits={**budgets(file.surprises, rules), **program_catalogue.stocks(file, scope)},
         surprises=compiled_surprises(file.surprises, rules),
     )
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Final, TypeAlias
 
 from loyalty.catalogue import Payment, Reward
+from loyalty.limits import STOCK, limit_id
 from loyalty.program import Cap, Program
 from schemas.program_circumstances import circumstances, joined, length, listed
 
@@ -29,10 +30,10 @@ _PERIODS: Final = {"day": "a day", "week": "a week", "month": "a month", "year":
 
 def reward_words(program: Program, points: Points, money: Money) -> list[str]:
     """The sentences; none when points cannot be spent."""
-    return [*(_reward(reward, points, money) for reward in program.rewards), *_payment(program, points, money)]
+    return [*(_reward(program, reward, points, money) for reward in program.rewards), *_payment(program, points, money)]
 
 
-def _reward(reward: Reward, points: Points, money: Money) -> str:
+def _reward(program: Program, reward: Reward, points: Points, money: Money) -> str:
     label = f"{reward.name} ({reward.id})" if reward.name != reward.id else reward.id
     worth = f" worth {money(reward.face_value_minor)}" if reward.face_value_minor else ""
     said = f"{label}: {_KINDS[reward.kind]}{worth} for {points(reward.price, reward.currency)}"
@@ -45,6 +46,9 @@ def _reward(reward: Reward, points: Points, money: Money) -> str:
         *circumstances(reward.times),
     ]
     said += "".join(f"; {part}" for part in who)
+    terms = program.limits.get(limit_id(STOCK, reward.id))
+    if terms is not None:
+        said += f"; {terms.capacity} for all members together"
     if reward.limits:
         said += f"; at most {joined(map(_limit, reward.limits))} for each member"
     return f"{said}."

@@ -86,6 +86,10 @@ class Reward(Model):
     """What one is worth, in the program's money: money_off and gift_card need it."""
     sku: Text | None = None
     """The product, for whoever delivers it."""
+    stock: Whole | None = None
+    """So many pieces for all members together; what is delivered later is added by loyalty.stock.v1."""
+    places: Whole | None = None
+    """The same, said of an experience or event."""
     when: RewardWhen = RewardWhen()
     at_most: Annotated[tuple[RewardLimit, ...], Field(max_length=10), OneOrMany()] = ()
     """Limits for each member: {number: 2, per: month}. Several must all hold."""

@@ -187,8 +187,9 @@ class _Reader:
             if code not in _CODES:
                 hint = did_you_mean(code, sorted(_CODES)) or "docs/dead-letters.md lists them"
                 self.source.report((*path, "then", "refused"), f"there is no code {code}", hint)
-        told, lucky = tuple(teller.told), case.given.lucky
-        return ToldCase(case.name, path, tuple(each for each in accounts if each), first, told, case.then, lucky)
+        told = tuple(teller.told)
+        there = tuple(each for each in accounts if each)
+        return ToldCase(case.name, path, there, first, told, case.then, case.given.lucky)
 
     def members(self, case: spec.Case) -> list[str]:
         """Everybody who has a part in the case."""

@@ -182,7 +182,7 @@ RARE: Mapping[str, Rare] = {
         lambda all_: [_parked_fields(one) for one in all_],
     ),
     "given": Rare(lambda _, all_: tuple(_given(*one) for one in all_)),
-    "tier_rise": Rare(lambda _, fields: TierRise(*fields)),
+    "tier_rises": Rare(lambda _, all_: tuple(starmap(TierRise, all_))),
     "rewards_sequence": Rare(),
     "surprised": Rare(lambda _, all_: tuple(starmap(Surprised, all_))),
     "birthday_us": Rare(),

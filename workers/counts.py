@@ -11,7 +11,7 @@ from loyalty.due import TYPE as DUE_TYPE
 from loyalty.facts import Answer, Message
 from loyalty.limits import kind_of
 from loyalty.postings import EARNED, EXPIRED, REDEEMED, RESTORED, RETURNED
-from loyalty.redemption import Status
+from loyalty.reward_news import Status
 from workers.records import DeadLetter
 
 REFUSED = str(Status.REFUSED)

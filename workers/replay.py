@@ -181,7 +181,7 @@ class Replay:
         return None if packed is None else decode_record(packed)
 
     def _keep(self) -> None:
-        """Make what was decided final. All but heads and limits is packed: as objects it takes thrice the memory."""
+        """Make what was decided final. What belongs to one event is packed: objects take three times the memory."""
         changed = self._overlay.changed()
         self._overlay.keep()
         for key, record in changed.items():

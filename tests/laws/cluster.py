@@ -140,7 +140,7 @@ def assert_replayed(cluster: Cluster, world: World) -> None:
                 [recording_source(str(log))],
                 files,
             )
-        for topic in ("ledger", "balances", "tiers", "notices"):
+        for topic in ("ledger", "balances", "tiers", "rewards", "notices"):
             assert sorted(Path(folder, "out", f"{topic}.ndjson").read_bytes().splitlines()) == cluster.stream(topic)
         assert Path(folder, "out", "accounts.ndjson").read_bytes() == cluster.accounts()
         assert Path(folder, "out", "limits.ndjson").read_bytes() == cluster.limits()

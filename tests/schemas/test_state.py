@@ -53,7 +53,11 @@ HEADS = st.builds(
     tiers_sequence=WHOLE,
     tier_until_us=st.one_of(st.none(), WHOLE),
     tier_review_us=st.one_of(st.none(), WHOLE),
-    tier_rise=st.one_of(st.none(), st.builds(TierRise, TEXT, TEXT, WHOLE, WHOLE)),
+    timed_us=st.integers(-1, 2**60),
+    active=st.dictionaries(TEXT, WHOLE, max_size=3),
+    birthday_us=WHOLE,
+    kept=st.dictionaries(TEXT, WHOLE, max_size=3),
+    tier_rises=st.lists(st.builds(TierRise, TEXT, TEXT, WHOLE, WHOLE), max_size=2).map(tuple),
 )
 PURCHASES = st.builds(
     PurchaseRecord,

@@ -7,7 +7,7 @@ named after it.
 from typing import Final, NamedTuple
 
 from loyalty.decisions import Entry, Posting
-from loyalty.postings import ADJUSTED, EARNED, EXPIRED, OPENING, REDEEMED, RESTORED, RETURNED
+from loyalty.postings import ADJUSTED, EARNED, EXPIRED, HELD, OPENING, REDEEMED, RESTORED, RETURNED
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with: member:<id>:available, member:<id>:pending."""
@@ -27,6 +27,7 @@ class Column(NamedTuple):
 COLUMNS: Final = {
     EARNED: Column("issued", "given", "no longer given"),
     REDEEMED: Column("redeemed", "no longer redeemed", "redeemed"),
+    HELD: Column("held", "no longer held", "held for a redemption", always=False),
     RESTORED: Column("restored", "put back", "no longer put back", always=False),
     EXPIRED: Column("expired", "put back after expiry", "expired"),
     RETURNED: Column("taken back", "given back", "taken back"),

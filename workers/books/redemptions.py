@@ -12,11 +12,14 @@ from workers.books.names import Names, number
 
 _SPENT: Final = ("rule", "redemption_id", "quantity", "price", "season", "usual_price", "points")
 _PAID: Final = ("rule", "redemption_id", "transaction_id", "worth", "value_minor", "money", "points")
+_GRANTED: Final = ("rule", "redemption_id", "granted", "points")
 _RESTORED: Final = ("rule", "redemption_id", "spent", "restored", "because", "said")
 _BECAUSE: Final = {
     "cancelled": "it was cancelled",
     "failed": "it could not be delivered",
     "returned": "goods that it paid for came back",
+    "out_of_stock": "there was not enough in stock",
+    "closed": "the account was closed meanwhile",
 }
 
 
@@ -24,6 +27,8 @@ def step_keys(step: Mapping[str, Any]) -> tuple[str, ...]:
     """What of a step the words say; the rest is to be said as it stands."""
     if "restored" in step:
         return _RESTORED
+    if "granted" in step:
+        return _GRANTED
     return _PAID if "worth" in step else _SPENT
 
 
@@ -38,6 +43,8 @@ def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> st
     if "restored" in step:
         return _restored(step, currency, names)
     points = names.points(step.get("points", 0), currency)
+    if "granted" in step:
+        return f"the stock granted {step['granted']}, so {points} {currency} that were held are spent"
     if "worth" in step:
         value = f"{step['value_minor']:,} minor units of {step['money']}"
         per_point = f"{number(Fraction(step['worth']))} for the smallest unit of points"
