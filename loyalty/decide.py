@@ -73,10 +73,6 @@ def reads(fact: Fact) -> Sequence[str]:
         case Purchase() if fact.tenders:
             sale = purchase_key(fact.member, fact.transaction_id)
             return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
-        case Claim() | Release() | Restock():
-            return limits.reads(fact)
-        case Answer():
-            return head_key(fact.member), *answers.reads(fact)
         case Purchase() | Return() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
         case Redemption() if fact.transaction_id:
@@ -84,6 +80,10 @@ def reads(fact: Fact) -> Sequence[str]:
             return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
         case Redemption() | RedemptionReport():
             return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
+        case Claim() | Release() | Restock():
+            return limits.reads(fact)
+        case Answer():
+            return head_key(fact.member), *answers.reads(fact)
         case _:
             return (head_key(fact.member),)
 
