@@ -19,6 +19,7 @@ from datetime import date
 from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from loyalty import caps
 from loyalty.account import ACTIVE, PurchaseRecord, State, Surprised, purchase_key
@@ -57,9 +58,10 @@ class Draw(NamedTuple):
     wins: bool
 
 
-def drawn(rule: Surprise, cause: Cause, member: str, local: Local) -> Draw:
-    """Draw for an event, or for the member in the event's period."""
-    said = (cause.source, cause.id) if rule.draw == "event" else (member, _period(rule.per, local))
+def drawn(rule: Surprise, cause: Cause, member: str, time_us: int, zone: ZoneInfo) -> Draw:
+    """Draw for an event, or for the member in the period of the time."""
+    of_event = rule.draw == "event"
+    said = (cause.source, cause.id) if of_event else (member, _period(rule.per, local_time(time_us, zone)))
     text = "\n".join((rule.seed, *said))
     digits = sha256(text.encode()).hexdigest()[: _BITS // 4]
     return Draw(text, digits, int(digits, 16) * rule.share.denominator < rule.share.numerator << _BITS)
@@ -90,10 +92,12 @@ def draw_surprises(work: Work, fact: Purchase | Review | Share | Engagement, on:
     if not rules:
         return
     plan, head = work.plan, work.head
-    local = local_time(fact.time_us, plan.program.zone)
-    winning = [(rule, holds) for rule, holds in rules if drawn(rule, fact.cause, head.member, local).wins]
+    zone = plan.program.zone
+    # First the draw: it is cheap, and few win.
+    winning = [each for each in rules if drawn(each[0], fact.cause, head.member, fact.time_us, zone).wins]
     if not winning:
         return
+    local = local_time(fact.time_us, zone)
     record = work.writes.get(purchase_key(head.member, fact.transaction_id)) if isinstance(fact, Purchase) else None
     circumstances = _circumstances(work, fact, record, local)
     for rule, holds in winning:
@@ -208,7 +212,7 @@ def _step(
         step["fixed"] = rule.points
     elif record is not None:
         step |= {"times": str(rule.times), "earned": _earned(plan, rule, record)}
-    draw = drawn(rule, fact.cause, fact.member, local)
+    draw = drawn(rule, fact.cause, fact.member, fact.time_us, plan.program.zone)
     step |= {"draw": draw.digits, "of": rule.draw, "share": str(rule.share), "budget": rule.budget}
     if rule.draw == "member":
         step["period"] = _period(rule.per, local)
