@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from loyalty import caps
 from loyalty.account import ACTIVE, PurchaseRecord, State, Surprised, purchase_key
 from loyalty.activities import event_circumstances
-from loyalty.budgets import Surprise
+from loyalty.budgets import DRAW_BYTES, Surprise, draw_bound
 from loyalty.calendar import Local, local_time, shifted_us
 from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Refusal
@@ -47,8 +47,6 @@ PURPOSE = "surprise"
 
 SURPRISED_MAX = 100
 
-_BITS = 64
-
 
 class Draw(NamedTuple):
     """A draw: the text, the first 16 hex digits of its sha256, and whether they lie below the share."""
@@ -60,11 +58,19 @@ class Draw(NamedTuple):
 
 def drawn(rule: Surprise, cause: Cause, member: str, time_us: int, zone: ZoneInfo) -> Draw:
     """Draw for an event, or for the member in the period of the time."""
-    of_event = rule.draw == "event"
-    said = (cause.source, cause.id) if of_event else (member, _period(rule.per, local_time(time_us, zone)))
-    text = "\n".join((rule.seed, *said))
-    digits = sha256(text.encode()).hexdigest()[: _BITS // 4]
-    return Draw(text, digits, int(digits, 16) * rule.share.denominator < rule.share.numerator << _BITS)
+    text = _text(rule, cause, member, time_us, zone)
+    checksum, bound = _checksum(text), draw_bound(rule.share)
+    return Draw(text, checksum.hex(), not bound or checksum < bound)
+
+
+def _text(rule: Surprise, cause: Cause, member: str, time_us: int, zone: ZoneInfo) -> str:
+    if rule.draw == "event":
+        return f"{rule.seed}\n{cause.source}\n{cause.id}"
+    return f"{rule.seed}\n{member}\n{_period(rule.per, local_time(time_us, zone))}"
+
+
+def _checksum(text: str) -> bytes:
+    return sha256(text.encode()).digest()[:DRAW_BYTES]
 
 
 def _period(per: str, local: Local) -> str:
@@ -94,7 +100,11 @@ def draw_surprises(work: Work, fact: Purchase | Review | Share | Engagement, on:
     plan, head = work.plan, work.head
     zone = plan.program.zone
     # First the draw: it is cheap, and few win.
-    winning = [each for each in rules if drawn(each[0], fact.cause, head.member, fact.time_us, zone).wins]
+    winning = [
+        (rule, holds)
+        for rule, holds, bound in rules
+        if not bound or _checksum(_text(rule, fact.cause, head.member, fact.time_us, zone)) < bound
+    ]
     if not winning:
         return
     local = local_time(fact.time_us, zone)

@@ -7,13 +7,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from typing_extensions import override
 
-from loyalty.account import Limit, limit_key
+from loyalty.account import Limit, head_key, limit_key
+from loyalty.calendar import DAY_US
 from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Answer, Cause, Claim, Release
+from loyalty.identity import ACCOUNT_CHARS_MAX
+from loyalty.memory import RECORD_BYTES
 from loyalty.program import Program
 from loyalty.surprises import SURPRISED_MAX, drawn
 from tests.loyalty.books import Books, program
-from tests.loyalty.events import back, engagement, line, member_event, micros, purchase, restock, review, share
+from tests.loyalty.events import NOON, back, engagement, line, member_event, micros, purchase, restock, review, share
 from workers.batch import as_received
 
 ALL = "percent: 100"
@@ -302,3 +305,25 @@ def test_messages_that_come_again_change_nothing() -> None:
     for message in list(books.messages):
         assert books.take(message).outcome is Outcome.DUPLICATE
     assert books.state == state
+
+
+def test_an_account_that_is_too_full_still_hears_what_it_has_won() -> None:
+    books = Between(surprises(lucky()))
+    books.take(purchase("p", 500))
+    full = books.head().draft()
+    full.seen = b"\0" * (ACCOUNT_CHARS_MAX // RECORD_BYTES * RECORD_BYTES)
+    books.state[head_key("m1")] = full
+    assert books.take(purchase("q", 500)).refusal is not None
+    books.deliver()
+    assert won(books) == 10
+
+
+def test_claims_are_forgotten_when_nothing_can_come_back_any_more() -> None:
+    books = Books(surprises(lucky(), more="stream: {max_late: P10D}\n"))
+    books.take_all(purchase(f"p{number}", 100) for number in range(3))
+    assert sum(key.startswith("c|") for key in books.state) == 3
+    books.pass_time(micros(NOON) + 411 * DAY_US)
+    assert sum(key.startswith("c|") for key in books.state) == 3
+    books.pass_time(micros(NOON) + 413 * DAY_US)
+    assert not [key for key in books.state if key.startswith("c|")]
+    assert taken(books) == 30
