@@ -16,6 +16,7 @@ from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
     MESSAGES,
     Adjustment,
+    Answer,
     Engagement,
     Fact,
     MemberUpdate,
