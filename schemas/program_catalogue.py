@@ -6,9 +6,10 @@ Not here: the rules that give points (program_rules.py), the program as a whole 
 from fractions import Fraction
 from typing import Final
 
+from loyalty.budgets import LimitTerms
 from loyalty.catalogue import PAYMENT, Payment, Reward, Season
 from loyalty.limits import STOCK, limit_id
-from loyalty.program import Cap, LimitTerms, Redemptions
+from loyalty.program import Cap, Redemptions
 from schemas import program as whole
 from schemas import program_rewards as model
 from schemas.program_rules import Rules

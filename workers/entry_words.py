@@ -14,6 +14,8 @@ from loyalty.program import Program
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_words import number
 from workers.books.kinds import moved
+from workers.books.names import Names
+from workers.books.redemptions import redemption_title, redemption_words
 
 
 def points_words(amount: int, currency: str, program: Program) -> str:
@@ -35,6 +37,10 @@ def entry_words(entry: Entry, program: Program, money: str = "") -> Iterator[str
 
 
 def _step(step: Mapping[str, Any], program: Program, money: str) -> str:
+    if "redemption_id" in step:
+        names = Names([program])
+        words = redemption_words(step, names.currency_of(step["rule"]), names)
+        return f"{redemption_title(step['rule'], step['redemption_id'], names)}: {words}"
     if "transaction_id" in step:
         return f"back of {step['transaction_id']}: {_lines_back(step, money)}"
     if "returned" in step:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from loyalty.budgets import LimitTerms
 from loyalty.catalogue import Payment, Reward, Season
 from loyalty.limits import STOCK, limit_id
 from loyalty.program import (
@@ -27,7 +28,6 @@ from loyalty.program import (
     Expiry,
     Hours,
     Level,
-    LimitTerms,
     LineFilter,
     Multiplier,
     Occasion,
