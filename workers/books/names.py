@@ -30,17 +30,11 @@ class Names:
         self._currency_of: dict[str, str] = {}
         self._names: dict[str, str] = {}
         for each in versions:
-            for named in (
-                each.purchase_rules,
-                each.activity_rules,
-                each.referral_rules,
-                each.multipliers,
-                each.rewards,
-            ):
+            giving = (each.purchase_rules, each.activity_rules, each.referral_rules, each.surprises, each.rewards)
+            for named in (*giving, each.multipliers):
                 self._names |= {item.id: item.name for item in named if item.name}
-            for rules in (each.purchase_rules, each.activity_rules, each.referral_rules):
+            for rules in giving:
                 self._currency_of |= {rule.id: rule.currency for rule in rules}
-            self._currency_of |= {reward.id: reward.currency for reward in each.rewards}
             if each.payment is not None:
                 self._currency_of[PAYMENT] = each.payment.currency
 

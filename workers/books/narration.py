@@ -97,6 +97,13 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             measured = _measured(step, str(step.get("kind")), amount, Fraction(rate), currency, names)
             yield f"{names.called(rule)}: {measured}{_times(step, names)} = {names.points(Fraction(exact), currency)}"
             yield from _whole(step, currency, names)
+        case {"rule": str(rule), "draw": str(draw), "share": str(share), "points": int(points)}:
+            _drop(left, "rule", "kind", "points", "draw", "share", "of", "budget", "fixed", "times", "earned")
+            _drop(left, "granted", "forfeited", "period")
+            yield f"{names.called(rule)}: {_prize(step, points, currency, names)}"
+            yield f"{_IN}drawn: {_drawn(step)}, {draw}, is among the lowest {number(Fraction(share) * 100)} of 100"
+            yield from _whole(step, currency, names, exact=True)
+            yield f"{_IN}out of {step.get('budget')}, which all members share"
         case {"rule": str(rule), "fixed": int(fixed), "points": int(points)}:
             _drop(left, "rule", "kind", "fixed", "points", "multipliers", "exact", "granted", "forfeited")
             _drop(left, "side", "referee", "day")
@@ -190,6 +197,21 @@ def _rounded(how_rounded: str) -> str:
 def _by_line(lines: Mapping[str, int], currency: str, names: Names) -> str:
     ordered = sorted(lines, key=lambda line: (len(line), line))  # As a till counts: 9 before 10.
     return ", ".join(f"line {line}: {names.points(lines[line], currency)}" for line in ordered)
+
+
+def _prize(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
+    if "times" not in step:
+        return f"{names.points(points, currency)} fixed, by surprise"
+    earned = names.points(step.get("earned", 0), currency)
+    times = number(Fraction(step["times"]))
+    return f"{times} times the {earned} that the purchase holds, by surprise: {names.points(points, currency)} more"
+
+
+def _drawn(step: Mapping[str, Any]) -> str:
+    if step.get("of") == "event":
+        return "the checksum of the event"
+    since = step.get("period")
+    return f"the member's checksum for the period from {since} on" if since else "the member's checksum"
 
 
 def _side(step: Mapping[str, Any]) -> str:

@@ -16,6 +16,10 @@ ACCOUNT_KEY = b"m|"
 """How the key of a member's head starts: what `accounts` counts."""
 
 
+LIMIT_KEY = b"l|"
+"""How the key of the account of a limit over many members starts."""
+
+
 class PartitionStore(Protocol):
     """Encoded state records of one partition number, by encoded key."""
 
