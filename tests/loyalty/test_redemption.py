@@ -1,5 +1,6 @@
 """Redemption: at once or with a reason, out of the right lots, and back into them."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -446,6 +447,19 @@ def test_a_return_that_waits_for_its_sale_restores_as_one_that_comes_after_it() 
         ]
     )
     assert (world.redemption("r1").restored, world.balance()) == (800, 800)
+    world.check_books()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=lambda order: "".join(map(str, order)))
+def test_the_request_may_come_after_its_sale_and_after_the_return(order: tuple[int, ...]) -> None:
+    tenders = [{"type": "points", "label": "r1", "amount_minor": 800}, {"type": "card", "amount_minor": 7200}]
+    events = [
+        pay("r1", "s1", 8000, points=800),
+        purchase("s1", [line("1", 5000), line("2", 3000)], tenders=tenders),
+        back("b1", "s1", [("2", "1", 3000)]),
+    ]
+    world = books().take_all([adjustment("a", 800, kind="opening"), *(events[place] for place in order)])
+    assert (world.redemption("r1").restored, world.balance()) == (300, 300 + 45)
     world.check_books()
 
 
