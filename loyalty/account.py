@@ -21,17 +21,41 @@ ACTIVE = "active"
 CLOSED = "closed"
 
 
+class GivenPart(NamedTuple):
+    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
+
+    rule: str
+    currency: str
+    points: int
+    lot_id: str
+    qualifies: int
+
+
+class Paid(NamedTuple):
+    """What a rule of a referral has paid: `part` to the referee, and to the referrer what the award gave.
+
+    `transaction_id` is the purchase that qualified, "" when none did; `minimum_minor` what it had to come to.
+    """
+
+    rule: str
+    version: str
+    time_us: int
+    transaction_id: str
+    minimum_minor: int
+    part: GivenPart | None
+    award_id: str
+
+
 @dataclass(slots=True)
 class ReferralLink:
-    """Who referred this member. `paid` names the rules that have paid; `transaction_id` the purchase that qualified."""
+    """Who referred this member, and what that has paid and still stands."""
 
     referral_id: str
     referrer: str
     code: str
     attributes: Mapping[str, Scalar]
     linked_us: int
-    paid: tuple[str, ...] = ()
-    transaction_id: str = ""
+    paid: tuple[Paid, ...] = ()
 
 
 class TierRise(NamedTuple):
@@ -62,16 +86,6 @@ class Parked(NamedTuple):
 
     fact: Return
     until_us: int
-
-
-class GivenPart(NamedTuple):
-    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
-
-    rule: str
-    currency: str
-    points: int
-    lot_id: str
-    qualifies: int
 
 
 class Given(NamedTuple):
@@ -276,6 +290,21 @@ class RedemptionRecord(NamedTuple):
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 
 
+class AwardRecord(NamedTuple):
+    """What an award gave to a member, kept as long as it may be taken back.
+
+    `part` None: nothing, or it has been taken back. `is_over` forbids to give it (again).
+    """
+
+    message_id: str
+    time_us: int
+    version: str
+    part: GivenPart | None
+    is_over: bool
+    due_us: int | None
+    """From when nobody can take it back any more, so that this record is dropped; None: it is kept."""
+
+
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
 
@@ -293,6 +322,11 @@ def purchase_key(member: str, transaction_id: str) -> str:
 def redemption_key(member: str, redemption_id: str) -> str:
     """The state key of a redemption's record."""
     return f"r|{_escaped(member)}|{_escaped(redemption_id)}"
+
+
+def award_key(member: str, message_id: str) -> str:
+    """The state key of what an award gave."""
+    return f"a|{_escaped(member)}|{_escaped(message_id)}"
 
 
 class Surprised(NamedTuple):
@@ -362,6 +396,6 @@ def claim_key(limit: str, claim_id: str) -> str:
     return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
 
 
-Record = Head | PurchaseRecord | Limit | ClaimRecord | RedemptionRecord
+Record = Head | PurchaseRecord | Limit | ClaimRecord | RedemptionRecord | AwardRecord
 State = Mapping[str, Record]
 """What a decision may read: state key -> record."""

@@ -22,6 +22,7 @@ from loyalty.account import (
     PurchaseRecord,
     Record,
     State,
+    award_key,
     head_key,
     purchase_key,
     redemption_key,
@@ -30,6 +31,7 @@ from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
 from loyalty.calendar import life_end_us
+from loyalty.closing import close
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.due import caught_up
 from loyalty.facts import (
@@ -41,7 +43,9 @@ from loyalty.facts import (
     Engagement,
     Fact,
     MemberUpdate,
+    Message,
     Purchase,
+    Recoup,
     Redemption,
     RedemptionReport,
     Referral,
@@ -50,6 +54,8 @@ from loyalty.facts import (
     Return,
     Review,
     Share,
+    Transfer,
+    TransferRequest,
 )
 from loyalty.identity import keys_of, remembered, taken_before, untimely
 from loyalty.ledger import Work
@@ -60,11 +66,13 @@ from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
 from loyalty.redemption import decide_redemption, decide_report, unknown_redemption
-from loyalty.referrals import decide_award, decide_referral
+from loyalty.referral_returns import came_back, decide_recoup, recoup_of_nobody, take_award, take_back_referral
+from loyalty.referrals import decide_referral
 from loyalty.restoring import keep_as_long, spent_on
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
 from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back_with_review
+from loyalty.transfers import decide_arrival, decide_request, turned_away
 
 
 def reads(fact: Fact) -> Sequence[str]:
@@ -77,13 +85,17 @@ def reads(fact: Fact) -> Sequence[str]:
             return limits.reads(fact)
         case Answer():
             return head_key(fact.member), *answers.reads(fact)
-        case Purchase() | Return() if fact.transaction_id:
+        case Purchase() | Return() | Referral() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
         case Redemption() if fact.transaction_id:
             own = redemption_key(fact.member, fact.redemption_id)
             return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
         case Redemption() | RedemptionReport():
             return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
+        case Award():
+            return head_key(fact.member), award_key(fact.member, fact.message_id)
+        case Recoup():
+            return head_key(fact.member), award_key(fact.member, fact.award_id)
         case _:
             return (head_key(fact.member),)
 
@@ -123,9 +135,9 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     if plan is None:
         return _no_plan(fact)
     is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
-    refusal = untimely(plan, fact, now_us) or _not_a_member(plan, None if is_new else head, fact)
-    if refusal is not None:
-        return Decision(Outcome.REFUSED, refusal=refusal)
+    answer = _turned_down(programs, plan, state, None if is_new else head, fact, now_us)
+    if answer is not None:
+        return answer
     leg = fact.message_id if isinstance(fact, MESSAGES) else ""
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
@@ -152,6 +164,37 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
+def _turned_down(
+    programs: Programs, plan: Plan, state: State, head: Head | None, fact: Fact, now_us: int
+) -> Decision | None:
+    """What becomes of a fact that does not go to the account, since there is none or it is closed; or of a late one."""
+    if isinstance(fact, Transfer):
+        return turned_away(plan, head, fact)
+    if isinstance(fact, Recoup):
+        return recoup_of_nobody(programs, state, fact, now_us) if head is None else None
+    refusal = untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
+    return None if refusal is None else Decision(Outcome.REFUSED, refusal=refusal)
+
+
+def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusal | None:
+    """Decide what another account says."""
+    match fact:
+        case Award():
+            return take_award(programs, work, state, fact)
+        case Recoup():
+            decide_recoup(programs, work, state, fact)
+            return None
+        case Transfer():
+            decide_arrival(work, fact)
+            return None
+        case Answer():
+            return answers.ANSWERED[fact.purpose](programs, work, state, fact)
+        case Claim() | Release():
+            raise TypeError(f"a {type(fact).__name__} is no matter of a member's account")
+        case _:
+            assert_never(fact)
+
+
 def _no_plan(fact: Fact) -> Decision:
     if isinstance(fact, MESSAGES):
         return refused(Code.UNKNOWN_RULE, f"the message is of program version {fact.version!r}: load that version")
@@ -159,6 +202,8 @@ def _no_plan(fact: Fact) -> Decision:
 
 
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
+    if isinstance(fact, MESSAGES):
+        return _told(programs, work, state, fact)
     match fact:
         case Purchase():
             return _decided_purchase(programs, work, state, fact)
@@ -169,22 +214,35 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case MemberUpdate():
             decide_member(work, fact)
+            if closes(fact):
+                close(work)
             return None
         case Referral():
-            return decide_referral(work, fact)
+            return decide_referral(work, fact, came_back(programs, state, fact))
+        case _:
+            return _ordered(programs, work, state, fact)
+
+
+def _ordered(
+    programs: Programs,
+    work: Work,
+    state: State,
+    fact: Adjustment | TransferRequest | Redemption | RedemptionReport | Restock,
+) -> Refusal | None:
+    """What the commands topic brings."""
+    match fact:
         case Adjustment():
             return decide_adjustment(work, fact)
-        case Award():
-            return decide_award(work, fact)
-        case Answer():
-            return answers.ANSWERED[fact.purpose](programs, work, state, fact)
-        case Claim() | Release() | Restock():
-            raise TypeError(f"a {type(fact).__name__} is no matter of a member's account")
+        case TransferRequest():
+            decide_request(work, fact)
+            return None
         case Redemption():
             decide_redemption(programs, work, state, fact)
             return None
         case RedemptionReport():
             return decide_report(programs, work, state, fact)
+        case Restock():
+            raise TypeError("a restock is no matter of a member's account")
         case _:
             assert_never(fact)
 
@@ -257,6 +315,7 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
         return changed
     taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
     work.writes[key] = changed._replace(returns=taken)
+    take_back_referral(programs, work, changed)
     take_back_with_purchase(programs, work, changed)
     return None
 

@@ -65,7 +65,7 @@ def is_due(programs: "Programs", record: Record, now_us: int) -> bool:
 def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Decision:
     """Decide the earliest of what is due in the record under `key`; it may be due again at once.
 
-    A purchase, a redemption or a claim that nobody can ask for any more is dropped.
+    A record that nobody can ask for any more is dropped.
     """
     record = state[key]
     if not isinstance(record, Head):

@@ -16,9 +16,6 @@ from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
     MESSAGES,
     Adjustment,
-    Answer,
-    Award,
-    Claim,
     Engagement,
     Fact,
     MemberUpdate,
@@ -26,11 +23,11 @@ from loyalty.facts import (
     Redemption,
     RedemptionReport,
     Referral,
-    Release,
     Restock,
     Return,
     Review,
     Share,
+    TransferRequest,
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -53,12 +50,14 @@ DUPLICATE = Decision(Outcome.DUPLICATE)
 
 def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
+    if isinstance(fact, MESSAGES):
+        return key_digest("message", fact.message_id), None
     event = key_digest("event", fact.cause.source, fact.cause.id)
     match fact:
         case Purchase() | MemberUpdate():
             return event, None
-        case Award():
-            return key_digest("award", fact.message_id), None
+        case TransferRequest():
+            return event, key_digest("transfer", fact.transfer_id)
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():
@@ -71,10 +70,8 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, key_digest("engagement", fact.activity, fact.activity_id)
         case Adjustment():
             return event, key_digest("adjustment", fact.adjustment_id)
-        case Answer():
-            return key_digest("answer", fact.message_id), None
-        case Claim() | Release() | Restock():
-            raise TypeError(f"a {type(fact).__name__} is remembered by its limit")
+        case Restock():
+            raise TypeError("a restock is remembered by its limit")
         case Redemption() | RedemptionReport():
             reported = (fact.status,) if isinstance(fact, RedemptionReport) else ()
             return event, key_digest("redemption", fact.redemption_id, *reported)

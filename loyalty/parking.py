@@ -19,6 +19,7 @@ from loyalty.decisions import Code, Dead, Decision, Outcome, Refusal, engine_fai
 from loyalty.facts import Fact, Purchase, Return
 from loyalty.ledger import Work
 from loyalty.memory import key_digest, remember, without
+from loyalty.referral_returns import take_back_referral
 from loyalty.returns import decide_return
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _taken_up(
     changed = decide_return(work, {**state, **decision.writes}, fact, record, of_purchase)
     if isinstance(changed, PurchaseRecord):
         taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, now_us)
+        take_back_referral(programs, work, changed)
         return work.decision({keys[0]: draft, **work.writes, keys[1]: changed._replace(returns=taken)})
     return _let_go(head, keys[0], one, changed)  # what was begun above is thrown away with its draft
 

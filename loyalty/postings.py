@@ -11,6 +11,9 @@ Accounts of the books:
   program:held            the other side of points that a redemption holds while a stock is asked
   program:redeemed        the other side of points that were spent
   program:restored        the other side of points that were spent and came back
+  program:transferred     points on their way from one member to another; 0 when all have arrived
+  program:fees            the other side of what members paid for transfers
+  program:forgiven        the other side of debts that were written off
 
 Not here: what is booked on them (ledger.py).
 """
@@ -25,6 +28,9 @@ OPENING = "program:opening"
 HELD = "program:held"
 REDEEMED = "program:redeemed"
 RESTORED = "program:restored"
+TRANSFERRED = "program:transferred"
+FEES = "program:fees"
+FORGIVEN = "program:forgiven"
 DEBT = "debt"
 """Stands for the lot of a posting that pays or makes a debt."""
 

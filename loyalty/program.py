@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from loyalty.conditions import Condition
+from loyalty.program_between import TransferTerms
 
 if TYPE_CHECKING:
     from loyalty.budgets import LimitTerms, Surprise
@@ -317,6 +318,7 @@ class Returns:
     blind: str = "base"  # base | refuse
     reviews: str = "take_back"  # take_back | keep: what a removed review gave
     restore_spent: str = "pro_rata"  # pro_rata | full_only: points that paid for what came back
+    referrals: str = "below_min"  # below_min | full_return | never: when what a referral gave goes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,3 +379,5 @@ class Program:
     redemptions: Redemptions = Redemptions()
     limits: "Mapping[str, LimitTerms]" = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
     surprises: "tuple[Surprise, ...]" = ()
+    transfers: tuple[TransferTerms, ...] = ()  # () when members cannot give points to each other
+    closing: str = "keep"  # keep | expire: what happens to the points of a member who leaves

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from loyalty import caps
-from loyalty.account import PurchaseRecord, State
+from loyalty.account import ACTIVE, PurchaseRecord, State
 from loyalty.apportion import ZERO, Exact, ceiling, largest_remainder, lesser, plus, rounded
 from loyalty.calendar import local_time, shifted_us
 from loyalty.circumstances import Circumstances
@@ -234,13 +234,14 @@ def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str,
 def recoup(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> dict[str, int]:
     """Take back what a rule gave into a lot; answers what of it was not to be had, for the entry's step.
 
-    What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise.
+    What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise;
+    in an account that is closed none does.
     """
     said = {}
     expired = work.return_expired(lot_id, amount)
     if expired:
         said["expired_before"] = expired
-    debt = plan.program.returns.negative == "allow"
+    debt = plan.program.returns.negative == "allow" and work.head.status == ACTIVE
     missing = take_back(work, currency, rule_id, amount - expired, lot_id, debt=debt)
     if missing:
         said["not_recouped"] = missing

@@ -152,12 +152,24 @@ class NoticeData(TypedDict):
     """Something that a member may want to be told."""
 
     program: Annotated[Id, Field(description="The program's id.")]
-    kind: Annotated[Literal["points_expiring", "tier_near", "tier_at_risk"], Field(description="What it is about.")]
+    kind: Annotated[
+        Literal[
+            "points_expiring",
+            "tier_near",
+            "tier_at_risk",
+            "transfer_sent",
+            "transfer_received",
+            "transfer_refused",
+            "transfer_returned",
+        ],
+        Field(description="What it is about."),
+    ]
     details: Annotated[
         dict[Id, Any],
         Field(
             description="points_expiring: currency, points and ends_at, the first instant they cannot be used. "
-            "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing."
+            "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing. "
+            "transfer_...: transfer_id, to_member or from_member, currency, points; a fee, a note, a reason why not."
         ),
     ]
     cause: Annotated[CauseData, Field(description="What it follows from.")]

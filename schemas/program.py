@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from schemas.program_between import ClosingFile, TransfersFile
 from schemas.program_earn import EarnRule, LineFilter, Model, PurchaseWhen
 from schemas.program_rewards import PayWithPoints, Redemptions, Reward
 from schemas.program_surprises import MAX_SURPRISES, SurpriseRule
@@ -219,6 +220,9 @@ class Returns(Model):
     """What a review gave is taken back when it is removed (take_back), or stays."""
     restore_spent: Annotated[str, Choice("pro_rata", "full_only")] = "pro_rata"
     """Points that paid for what comes back: a part of them with each return, or all with the last of it (full_only)."""
+    referrals: Annotated[str, Choice("below_min", "full_return", "never")] = "below_min"
+    """What a referral gave goes back when too little is left of the purchase that qualified: less than its minimum
+    (below_min), nothing (full_return); or it stays (never)."""
 
 
 class Stream(Model):
@@ -280,6 +284,10 @@ class ProgramFile(Model):
     pay_with_points: PayWithPoints | None = None
     """How points pay for a sale. Without it they do not."""
     redemptions: Redemptions = Redemptions()
+    transfers: TransfersFile | None = None
+    """Members give points to each other. Without it they cannot."""
+    closing: ClosingFile = ClosingFile()
+    """What happens to points when a member leaves."""
     surprises: Annotated[tuple[SurpriseRule, ...], Field(max_length=MAX_SURPRISES)] = ()
     """Points for a share of events or members, by a draw, within a budget."""
 

@@ -34,6 +34,7 @@ from loyalty.program import (
 from schemas import program as model
 from schemas import program_catalogue
 from schemas.currencies import MINOR_DIGITS
+from schemas.program_between import compiled_transfers
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
@@ -82,6 +83,7 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
             blind=file.returns.blind,
             reviews=file.returns.reviews,
             restore_spent=file.returns.restore_spent,
+            referrals=file.returns.referrals,
         ),
         stream=Stream(
             max_late=None if file.stream.max_late == "none" else period(file.stream.max_late),
@@ -98,6 +100,8 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         payment=program_catalogue.payment(file.pay_with_points, scope),
         redemptions=program_catalogue.redemptions(file.redemptions, scope),
         limits={**budgets(file.surprises, rules), **program_catalogue.stocks(file, scope)},
+        transfers=compiled_transfers(file.transfers, scope),
+        closing=file.closing.points,
         surprises=compiled_surprises(file.surprises, rules),
     )
 

@@ -26,6 +26,7 @@ from loyalty.program import (
     Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
+from schemas.program_between import closing_words, transfer_words
 from schemas.program_circumstances import circumstances, joined, length, listed
 from schemas.program_occasion_words import given_for
 from schemas.program_occasion_words import notes as gift_notes
@@ -51,6 +52,11 @@ _CAP_PERIODS: Final = {
     "year": "a year",
     "lifetime": "in all",
 }
+_REFERRALS: Final = {
+    "below_min": "What a referral gave goes back when less than its minimum is left of the purchase that qualified.",
+    "full_return": "What a referral gave goes back when nothing is left of the purchase that qualified.",
+    "never": "What a referral gave stays when the purchase that qualified comes back.",
+}
 _EACH: Final = {"sku": "product", "content_id": "content", "store_id": "store", "activity_id": "activity id"}
 
 
@@ -68,6 +74,7 @@ def describe(program: Program) -> list[str]:
         *words.tiers(),
         *words.returns_and_stream(),
         *reward_words(program, words.points, words.money),
+        *words.between_members(),
     ]
 
 
@@ -308,8 +315,14 @@ class _Words:
             f"Purchases can come back {kept}; a minimum spend {minimum} on what is kept; points already spent {debt}.",
             f"A return that comes before its purchase {parked}; one that names no purchase {blind}.",
             f"What a review gave {reviews} when the review is removed.",
+            *(_REFERRALS[returns.referrals] for _ in self.program.referral_rules[:1]),
             f"Events {late + ' or ' if late else 'of any age are welcome; those '}{early} are refused.",
         ]
+
+    def between_members(self) -> list[str]:
+        """What members do with each other's points, and when one leaves."""
+        transfers = transfer_words(self.program.transfers, self.points, lambda kind: self.currencies[kind].name)
+        return [*transfers, closing_words(self.program.closing)]
 
 
 def _review(tiers: Tiers) -> str:

@@ -114,10 +114,10 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units, program:
             yield (of, *row) if entry.member == member else (of, *row, f"for {entry.member}")
     for change in decision.tiers:
         yield (event_id, "tier", _tier(change, program), *_whose(change.member, member))
-    for notice in decision.notices:
-        yield (event_id, "notice", notice.kind, _notice(notice, program, units))
     for reward in decision.rewards:
         yield (_of(reward.cause, event_id), *_reward(reward, program))
+    for notice in decision.notices:
+        yield (event_id, "notice", notice.kind, _notice(notice, program, units), *_whose(notice.member, member))
     yield from _dead_rows(decision)
 
 
@@ -182,6 +182,9 @@ def _tier(change: TierChange, program: Program) -> str:
 
 def _notice(notice: Notice, program: Program, units: Units) -> str:
     said = notice.details
+    if "transfer_id" in said:
+        whom = f"to {said['to_member']}" if "to_member" in said else f"from {said['from_member']}"
+        return f"{said['points']} {said['currency']} {whom}" + (f": {said['reason']}" if "reason" in said else "")
     ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone) if "ends_us" in said else None
     if "points" in said:
         points = f"{units.number(said['points'], said['currency']):f} {said['currency']}"

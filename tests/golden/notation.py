@@ -45,6 +45,7 @@ _LINE = re.compile(
 )
 _ADJUSTED = ("currency", "reference", "approved_by", "tier", "earned_at", "ends_at")
 _REPORTS = ("cancelled", "fulfilled", "failed")
+_WIRE_KINDS = {"transfer": "transfer.requested"}
 _KINDS = {"enroll": "enrolled", "update": "updated", "close": "closed"}
 
 
@@ -135,7 +136,7 @@ class _Story:
         source = options.pop("source", "/test")
         own = {name: _scalar(value) for name, value in (w[1:].split("=", 1) for w in rest if w[0] == "@")}
         plain = [word for word in rest if "=" not in word or not re.match(r"@|[a-z_]+=", word)]
-        wire_kind = "member" if kind in _KINDS else kind
+        wire_kind = "member" if kind in _KINDS else _WIRE_KINDS.get(kind, kind)
         wire_kind = "redemption.requested" if kind in {"redeem", "pay"} else wire_kind
         wire_kind = f"redemption.{kind}" if kind in _REPORTS else wire_kind
         data = self._data(kind, event_id, plain, options, own)
@@ -194,6 +195,9 @@ class _Story:
             case "cancelled" | "fulfilled" | "failed":
                 reason = {"reason": options.get("reason", "asked")} if kind == "failed" else {}
                 return {"redemption_id": plain[0], **reason}
+            case "transfer":
+                named = {name: options[name] for name in ("currency", "note") if name in options}
+                return {"transfer_id": event_id, "to_member": plain[0], "points": int(plain[1]), **named}
             case "enroll" | "update" | "close":
                 segments = {"segments": options["segments"].split(",")} if "segments" in options else {}
                 birthday = {"birthday": options["birthday"]} if "birthday" in options else {}

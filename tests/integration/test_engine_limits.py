@@ -1,4 +1,4 @@
-"""What all members share, on a real broker: many ask at once through two workers, and exactly what is there is given."""
+"""What all members share, on a real broker: many ask two workers at once, and exactly what is there is given."""
 
 import uuid
 from collections import Counter

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from typing_extensions import override
+
 from loyalty.account import (
     Head,
     PurchaseRecord,
@@ -253,3 +255,26 @@ class Books:
             [change.change_id for change in self.rewards],
         ):
             assert len(set(ids)) == len(ids), "two messages with one id"
+
+
+class SlowBooks(Books):
+    """Books whose messages wait until they are delivered, in any order."""
+
+    def __init__(self, *programs: Program, careful: bool = True) -> None:
+        super().__init__(*programs, careful=careful)
+        self.inbox: list[Message] = []
+
+    @override
+    def _pass_on(self, decision: Decision, now_us: int) -> None:
+        self.inbox += map(as_received, decision.messages)
+
+    def deliver(self, at: int = 0, now_us: int | None = None) -> Decision:
+        """Deliver a message that waits; the first unless said otherwise."""
+        message = self.inbox.pop(at)
+        self.messages.append(message)
+        return self.take(message, now_us)
+
+    def deliver_all(self) -> None:
+        """Deliver messages, and what follows from them, in their order."""
+        while self.inbox:
+            self.deliver()

@@ -127,6 +127,12 @@ def reported(
     return wire(f"redemption.{status}", event_id, member, time, {"redemption_id": redemption_id, **reason, **more})
 
 
+def transfer(event_id: str, to: str, points: int, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
+    """`member` gives points to another."""
+    data = {"transfer_id": event_id, "to_member": to, "points": points}
+    return wire("transfer.requested", event_id, member, time, {**data, **more})
+
+
 def restock(event_id: str, units: int, *, limit: str = "stock:mug", time: str = NOON, **more: Any) -> bytes:
     """Units that an operator adds to a limit."""
     data = {"restock_id": event_id, "units": units, "reason": "delivered", "operator": "anna"}
