@@ -24,7 +24,8 @@ from loyalty.offers import Declined, Offer, Reason, limits_id, offered, shown
 from loyalty.plan import Plan, Programs
 from loyalty.postings import HELD, REDEEMED, RESTORED
 from loyalty.purchases import KIND as EARN
-from loyalty.restoring import put_back_last, restored_step
+from loyalty.restoring import put_back_last, restore_spent, restored_step
+from loyalty.returns import remaining
 from loyalty.reward_news import GIFT, OPEN, Status, order, tell
 from loyalty.spending import spend
 
@@ -79,13 +80,12 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         spent,
         until_us,
         0,
-        claim(work, stock, fact.quantity, PURPOSE, fact.redemption_id) if waits else "",
+        claim(work, stock, fact.quantity, PURPOSE, fact.redemption_id, fact.transaction_id) if waits else "",
         programs.redemption_kept_until_us(fact.time_us, work.now_us),
     )
     work.writes[key] = record
     if not waits:
-        tell(work, record, Status.ACCEPTED)
-        order(work, record, answer.reward)
+        _accepted(programs, work, state, record)
 
 
 def _answer(work: Work, state: State, fact: Redemption, key: str) -> Offer | Declined:
@@ -135,7 +135,21 @@ def _available(work: Work, currency: str, own_lot: str) -> int:
     return min(available, sum(lot.left for lot in parsed(work.head.lots.get(currency, "")) if usable(lot)))
 
 
-def answered(_: Programs, work: Work, state: State, fact: Answer) -> None:
+def _accepted(programs: Programs, work: Work, state: State, record: RedemptionRecord) -> None:
+    """Say so. What has come back already of the sale that it pays for brings its part of the points back."""
+    tell(work, record, Status.ACCEPTED, "" if record.points else GIFT)
+    order(work, record, work.plan.rewards.get(record.reward))
+    sale = state.get(purchase_key(work.head.member, record.transaction_id)) if record.transaction_id else None
+    if not isinstance(sale, PurchaseRecord) or not sale.returned:
+        return
+    plan = programs.named(sale.version)
+    if plan is None:
+        raise LookupError(f"purchase {sale.transaction_id!r} was decided under version {sale.version!r}: not loaded")
+    key = redemption_key(work.head.member, record.redemption_id)
+    restore_spent(work, {key: record}, sale, sale.lines, remaining(sale.lines, sale.returned), plan)
+
+
+def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None:
     """Spend what is held when the stock has granted it, or put it back."""
     key = redemption_key(fact.member, fact.key)
     record = state.get(key)
@@ -151,8 +165,7 @@ def answered(_: Programs, work: Work, state: State, fact: Answer) -> None:
         work.book(KIND, KIND, [granted])
         record = record._replace(status=Status.ACCEPTED)
         work.writes[key] = record
-        tell(work, record, Status.ACCEPTED, "" if points else GIFT)
-        order(work, record, work.plan.rewards.get(record.reward))
+        _accepted(programs, work, state, record)
         return
     reason, message = str(Reason.OUT_OF_STOCK), f"there are not {fact.units} left of {record.reward}"
     if fact.granted:

@@ -24,8 +24,8 @@ from workers.replay import replay
 from workers.replay_files import Files
 from workers.topic_words import ACCOUNTS, DEAD_LETTERS, INPUTS, JOURNAL
 
-OUTPUT_STREAMS = ("ledger", "balances", "tiers", "notices")
-SEQUENCE_OF = {"ledger": "member_sequence", "balances": "sequence", "tiers": "sequence", "notices": "sequence"}
+OUTPUT_STREAMS = ("ledger", "balances", "tiers", "rewards", "notices")
+SEQUENCE_OF = {word: "member_sequence" if word == "ledger" else "sequence" for word in OUTPUT_STREAMS}
 
 
 class Outcome(NamedTuple):
