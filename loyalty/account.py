@@ -19,6 +19,7 @@ from loyalty.tiers import Sums
 
 ACTIVE = "active"
 CLOSED = "closed"
+MERGED = "merged"
 
 
 class GivenPart(NamedTuple):
@@ -97,6 +98,13 @@ class Given(NamedTuple):
     values: Mapping[str, str]
 
 
+class Promise(NamedTuple):
+    """This account takes `member` in, who has so many `ids`, and does not end before (merging.py)."""
+
+    member: str
+    ids: int
+
+
 NOT_ENROLLED_US = -1
 """Stands for the enrollment of an account that only holds returns which wait for their purchase."""
 
@@ -171,6 +179,13 @@ class Head:
     birthday_us: int = 0
     """Event time at which the member told the birthday."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    merged_into: str = ""
+    """The account that has taken over all that this one had (merging.py); "" while it stands on its own."""
+    absorbed: tuple[str, ...] = ()
+    """Ids of the accounts that this one has taken in."""
+    leaving: str = ""
+    """The merge by which this account has asked to end; "" none."""
+    promised: tuple[Promise, ...] = ()
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -211,6 +226,10 @@ class Head:
             self.surprised,
             self.birthday_us,
             self.kept,
+            self.merged_into,
+            self.absorbed,
+            self.leaving,
+            self.promised,
         )
 
 

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import Head, PurchaseRecord, Record
+from loyalty.between import MergeRequest, TransferRequest
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
@@ -25,7 +26,6 @@ from loyalty.facts import (
     Return,
     Review,
     Share,
-    TransferRequest,
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -56,6 +56,8 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, None
         case TransferRequest():
             return event, key_digest("transfer", fact.transfer_id)
+        case MergeRequest():
+            return event, key_digest("merge", fact.merge_id)
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():

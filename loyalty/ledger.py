@@ -61,6 +61,7 @@ class Work:
         "messages",
         "notices",
         "now_us",
+        "passed_on",
         "plan",
         "postings",
         "tiers",
@@ -95,6 +96,8 @@ class Work:
         self.notices: list[Notice] = []
         self.messages: list[Message] = []
         self.writes: dict[str, Any] = {}
+        self.passed_on: list[dict[str, Any]] = []
+        """What an account that has ended leaves to its survivor to do (joining.py)."""
 
     def credit(
         self,

@@ -27,6 +27,7 @@ from loyalty.account import (
     Maturing,
     Paid,
     Parked,
+    Promise,
     PurchaseRecord,
     Record,
     ReferralLink,
@@ -198,6 +199,10 @@ RARE: Mapping[str, Rare] = {
     "surprised": Rare(lambda _, all_: tuple(starmap(Surprised, all_))),
     "birthday_us": Rare(),
     "kept": Rare(),
+    "merged_into": Rare(),
+    "absorbed": Rare(lambda _, ids: tuple(ids)),
+    "leaving": Rare(),
+    "promised": Rare(lambda _, all_: tuple(starmap(Promise, all_))),
 }
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 

@@ -26,6 +26,7 @@ from tests.loyalty.events import (
     fact,
     line,
     member_event,
+    merge,
     micros,
     purchase,
     referral,
@@ -293,6 +294,22 @@ _AWARD_OF_NOBODY = wire(
     {"from_member": "m2", "rule": "gone", "version": "1", "cause": {"source": "/s", "id": "1", "type": "t"}},
 )
 Provoked = tuple[str, Iterable[bytes]]
+_TAKEN_IN = wire(
+    "merge.answer",
+    "answer",
+    "m1",
+    NOON,
+    {
+        "from_member": "m2",
+        "merge_id": "g",
+        "reason": "",
+        "absorbed": [],
+        "version": "1",
+        "cause": {"source": "/desk", "id": "g", "type": "loyalty.merge.v1"},
+    },
+)
+
+
 PROVOKED: dict[Code, Provoked] = {
     Code.CONFLICTING_DUPLICATE: (BASE, [purchase("p", 100), purchase("p", 200)]),
     Code.TOO_LATE: (BASE + "stream: {max_late: P1D}\n", [purchase("p", 100, time="2026-03-01T11:59:59Z")]),
@@ -321,6 +338,10 @@ PROVOKED: dict[Code, Provoked] = {
     Code.UNKNOWN_POINTS: (BASE, [adjustment("a", 10, currency="stars")]),
     Code.UNKNOWN_TIER: (BASE, [adjustment("a", 10, kind="opening", tier="gold")]),
     Code.UNKNOWN_LIMIT: (BASE, [restock("a", 10)]),
+    Code.UNKNOWN_MEMBER: (BASE, [merge("g", "m2")]),
+    Code.SELF_MERGE: (BASE, [purchase("p", 100), merge("g", "m1")]),
+    Code.MERGE_UNDER_WAY: (BASE, [purchase("p", 100), merge("g", "m2"), merge("h", "m3")]),
+    Code.ALREADY_MERGED: (BASE, [purchase("p", 100), merge("g", "m2"), _TAKEN_IN, merge("h", "m3")]),
 }
 
 
