@@ -26,7 +26,8 @@ _LOTS_MAX = 1_000
 def close(work: Work) -> None:
     """End what ends with the account."""
     head = work.head
-    head.tier_until_us = head.tier_review_us = head.tier_rise = None
+    head.tier_until_us = head.tier_review_us = None
+    head.tier_rises = ()
     let_end(work)
 
 

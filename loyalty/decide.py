@@ -6,12 +6,12 @@ of the checks is part of the contract: duplicate, conflict, program in force, la
 Invariants:
   C1 the same arguments give the same decision, to the byte
   C2 a refused or duplicate event leaves no trace in the account
-  C3 only the records that `reads` names are looked at
+  C3 only the records that `fetched` fetches are looked at
 
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from loyalty import answers, limits
@@ -21,10 +21,12 @@ from loyalty.account import (
     NOT_ENROLLED_US,
     Head,
     PurchaseRecord,
+    Record,
     State,
     award_key,
     head_key,
     purchase_key,
+    redemption_key,
 )
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
@@ -45,6 +47,8 @@ from loyalty.facts import (
     MemberUpdate,
     Message,
     Purchase,
+    Redemption,
+    RedemptionReport,
     Referral,
     Release,
     Restock,
@@ -70,8 +74,10 @@ from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
+from loyalty.redemption import decide_redemption, decide_report, unknown_redemption
 from loyalty.referral_returns import came_back, decide_recoup, recoup_of_nobody, take_award, take_back_referral
 from loyalty.referrals import decide_referral
+from loyalty.restoring import keep_as_long, spent_on
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
 from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back_with_review
@@ -79,20 +85,43 @@ from loyalty.transfers import decide_arrival, decide_request, turned_away
 
 
 def reads(fact: Fact) -> Sequence[str]:
-    """The state keys that the decision of this fact reads: fetch them, then decide."""
+    """The state keys that a fact names: the account's first, then that of its own record where it has one."""
     match fact:
+        case Purchase() if fact.tenders:
+            sale = purchase_key(fact.member, fact.transaction_id)
+            return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
         case Claim() | Release() | Restock():
             return limits.reads(fact)
         case Answer():
             return head_key(fact.member), *answers.reads(fact)
         case Purchase() | Return() | Referral() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+        case Redemption() if fact.transaction_id:
+            own = redemption_key(fact.member, fact.redemption_id)
+            return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
+        case Redemption() | RedemptionReport():
+            return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
         case Award():
             return head_key(fact.member), award_key(fact.member, fact.message_id)
         case Recoup():
             return head_key(fact.member), award_key(fact.member, fact.award_id)
         case _:
             return (head_key(fact.member),)
+
+
+def _redemption_keys(member: str, sale: Purchase | PurchaseRecord) -> list[str]:
+    return [redemption_key(member, redemption_id) for redemption_id in spent_on(sale)]
+
+
+def fetched(fact: Fact, get: Callable[[str], Record | None]) -> dict[str, Record]:
+    """All that the decision of this fact reads: fetch it, then decide."""
+    state = {key: record for key in reads(fact) if (record := get(key)) is not None}
+    if isinstance(fact, Return) and fact.transaction_id:
+        sale = state.get(purchase_key(fact.member, fact.transaction_id))
+        if isinstance(sale, PurchaseRecord) and sale.tenders:
+            keys = _redemption_keys(fact.member, sale)
+            state.update({key: record for key in keys if (record := get(key)) is not None})
+    return state
 
 
 def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decision:
@@ -140,7 +169,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         return Decision(Outcome.REFUSED, refusal=refusal)
     decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
-        decision = settled(programs, decision, fact, now_us)
+        decision = settled(programs, state, decision, fact, now_us)
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
@@ -207,7 +236,7 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
         return _told(programs, work, state, fact)
     match fact:
         case Purchase():
-            return _decided_purchase(programs, work, fact)
+            return _decided_purchase(programs, work, state, fact)
         case Return():
             return _decided_return(programs, work, state, fact)
         case Review() | Share() | Engagement():
@@ -220,6 +249,18 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case Referral():
             return decide_referral(work, fact, came_back(programs, state, fact))
+        case _:
+            return _ordered(programs, work, state, fact)
+
+
+def _ordered(
+    programs: Programs,
+    work: Work,
+    state: State,
+    fact: Adjustment | TransferRequest | MergeRequest | Redemption | RedemptionReport | Restock,
+) -> Refusal | None:
+    """What the commands topic brings."""
+    match fact:
         case Adjustment():
             return decide_adjustment(work, fact)
         case TransferRequest():
@@ -227,14 +268,22 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case MergeRequest():
             return decide_merge(work, fact)
+        case Redemption():
+            decide_redemption(programs, work, state, fact)
+            return None
+        case RedemptionReport():
+            return decide_report(programs, work, state, fact)
         case Restock():
             raise TypeError("a restock is no matter of a member's account")
         case _:
             assert_never(fact)
 
 
-def _decided_purchase(programs: Programs, work: Work, fact: Purchase) -> Refusal | None:
-    refusal = decide_purchase(work, fact, programs.kept_until_us(fact.time_us, work.now_us))
+def _decided_purchase(programs: Programs, work: Work, state: State, fact: Purchase) -> Refusal | None:
+    kept_until_us = programs.kept_until_us(fact.time_us, work.now_us)
+    if fact.tenders:
+        keep_as_long(work, state, fact, kept_until_us)
+    refusal = decide_purchase(work, fact, kept_until_us)
     if refusal is None:
         draw_surprises(work, fact, ACTIVITY[Purchase])
     return refusal
@@ -293,7 +342,7 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     plan = programs.named(record.version)
     if plan is None:
         raise LookupError(f"purchase {fact.transaction_id!r} was decided under version {record.version!r}: not loaded")
-    changed = decide_return(work, fact, record, plan)
+    changed = decide_return(work, state, fact, record, plan)
     if isinstance(changed, Refusal):
         return changed
     taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
@@ -317,8 +366,9 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
             return Refusal(
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
-        return None
-    if head.status not in {ACTIVE, MERGED} and not closes(fact):
+        return unknown_redemption(fact) if isinstance(fact, RedemptionReport) else None
+    # A closed account answers a redemption as it answers others: with a reason.
+    if head.status not in {ACTIVE, MERGED} and not closes(fact) and not isinstance(fact, Redemption):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

@@ -50,7 +50,11 @@ class Code(StrEnum):
     SELF_MERGE = "self_merge"
     MERGE_UNDER_WAY = "merge_under_way"
     ALREADY_MERGED = "already_merged"
+    UNKNOWN_REDEMPTION = "unknown_redemption"
+    REDEMPTION_OVER = "redemption_over"
+    REDEMPTION_TOO_OLD = "redemption_too_old"
     UNKNOWN_LIMIT = "unknown_limit"
+    ENGINE_FAULT = "engine_fault"
 
 
 class Refusal(NamedTuple):
@@ -58,6 +62,12 @@ class Refusal(NamedTuple):
 
     code: Code
     message: str
+
+
+def engine_failed(fault: Exception) -> Refusal:
+    """Why an event is refused on which the engine failed."""
+    said = f"the engine failed on this event ({type(fault).__name__}: {fault}): report it, then replay it"
+    return Refusal(Code.ENGINE_FAULT, said)
 
 
 class Posting(NamedTuple):
@@ -140,6 +150,56 @@ class Notice(NamedTuple):
     sequence: int
 
 
+class RedemptionChange(NamedTuple):
+    """What became of a redemption. `status` and `reason` are redemption.py's words; `reason` "" where there is none.
+
+    `points` were spent, of the smallest unit of `currency`; `restored` came back by this change. `value_minor` is
+    what a payment pays, or the face value of what was redeemed, in `money`; 0 where that says nothing.
+    """
+
+    change_id: str
+    member: str
+    program: str
+    redemption_id: str
+    status: str
+    reason: str
+    message: str
+    reward: str
+    quantity: int
+    currency: str
+    points: int
+    restored: int
+    value_minor: int
+    money: str
+    transaction_id: str
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
+class RewardOrder(NamedTuple):
+    """What a delivery partner has to do, once for each `order_id`, or what became of it."""
+
+    change_id: str
+    member: str
+    program: str
+    order_id: str
+    redemption_id: str
+    status: str
+    reward: str
+    name: str
+    kind: str
+    sku: str
+    quantity: int
+    face_value_minor: int
+    money: str
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
 class Dead(NamedTuple):
     """An event that was taken to wait, and is refused after all."""
 
@@ -163,6 +223,7 @@ class Decision(NamedTuple):
     refusal: Refusal | None = None
     notices: tuple[Notice, ...] = ()
     dead: tuple[Dead, ...] = ()
+    rewards: tuple[RedemptionChange | RewardOrder, ...] = ()
     moved_to: str = ""
     """The member to whom the fact goes instead, since the account has ended in theirs; nothing else is said then."""
 
@@ -178,6 +239,7 @@ class Decision(NamedTuple):
             self.refusal,
             self.notices + later.notices,
             self.dead + later.dead,
+            self.rewards + later.rewards,
         )
 
 

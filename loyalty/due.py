@@ -118,11 +118,20 @@ def _only_waited(head: Head) -> bool:
 
 
 def caught_up(programs: "Programs", decision: Decision, member: str, now_us: int) -> Decision:
-    """The decision, and after it what it left due: a late event may bring points whose life has ended already."""
+    """The decision, and after it what it left due: a late event may bring points whose life has ended already.
+
+    What fails is no matter of the event's: it stays due, and who looks at the account next meets the fault again.
+    """
     key = head_key(member)
     head = decision.writes.get(key)
     while isinstance(head, Head) and is_due(programs, head, now_us):
-        decision = decision.followed_by(decide_due(programs, decision.writes, key, now_us))
+        try:
+            later = decide_due(programs, decision.writes, key, now_us)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 whatever it is, the event that was decided stands
+            return decision
+        decision = decision.followed_by(later)
         head = decision.writes[key]
     return decision
 

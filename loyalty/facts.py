@@ -287,6 +287,41 @@ class Restock(NamedTuple):
     reference: str
 
 
+class Redemption(NamedTuple):
+    """A member asks to spend points: on `quantity` of a reward, or on paying for a sale (then `reward_id` is "").
+
+    `transaction_id` names the sale that it is used in, "" none; `basket_minor` is what is to be paid for a sale, in
+    `money`. The member pays `amount_minor` of it, or with `points` (smallest unit); both None: as much as can be.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    redemption_id: str
+    reward_id: str
+    quantity: int
+    transaction_id: str
+    basket_minor: int
+    money: str
+    amount_minor: int | None
+    points: int | None
+
+
+class RedemptionReport(NamedTuple):
+    """What became of a redemption: `status` is "cancelled", "fulfilled" or "failed" (to deliver)."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    redemption_id: str
+    status: str
+    reason: str
+
+
 Message: TypeAlias = Award | Claim | Release | Answer | Recoup | Transfer | MergeAsk | MergeAnswer | Joining
 """What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
 
@@ -309,6 +344,8 @@ Fact: TypeAlias = (
     | Adjustment
     | Message
     | Restock
+    | Redemption
+    | RedemptionReport
     | TransferRequest
     | MergeRequest
 )

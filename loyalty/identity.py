@@ -10,7 +10,7 @@ Not here: how a memory is kept in bytes (memory.py).
 from typing import assert_never
 
 from loyalty import caps
-from loyalty.account import Head, PurchaseRecord, Record
+from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
 from loyalty.between import MergeRequest, TransferRequest
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
@@ -21,6 +21,8 @@ from loyalty.facts import (
     Fact,
     MemberUpdate,
     Purchase,
+    Redemption,
+    RedemptionReport,
     Referral,
     Restock,
     Return,
@@ -54,10 +56,9 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     match fact:
         case Purchase() | MemberUpdate():
             return event, None
-        case TransferRequest():
-            return event, key_digest("transfer", fact.transfer_id)
-        case MergeRequest():
-            return event, key_digest("merge", fact.merge_id)
+        case TransferRequest() | MergeRequest():
+            asked = ("transfer", fact.transfer_id) if isinstance(fact, TransferRequest) else ("merge", fact.merge_id)
+            return event, key_digest(*asked)
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():
@@ -72,6 +73,9 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, key_digest("adjustment", fact.adjustment_id)
         case Restock():
             raise TypeError("a restock is remembered by its limit")
+        case Redemption() | RedemptionReport():
+            reported = (fact.status,) if isinstance(fact, RedemptionReport) else ()
+            return event, key_digest("redemption", fact.redemption_id, *reported)
         case _:
             assert_never(fact)
 
@@ -94,6 +98,8 @@ def taken_before(
             content, name = record.content, f"transaction {fact.transaction_id!r}"
         elif content is None and business_key is not None:
             content = recall(record.returns, business_key)
+    elif isinstance(record, RedemptionRecord) and isinstance(fact, Redemption) and record.content:
+        content, name = record.content, f"redemption {fact.redemption_id!r}"
     if content is None:
         return None
     return DUPLICATE if content == fact.content else conflict(name)
@@ -143,8 +149,8 @@ def remembered(
     chars = _chars(head)
     if chars <= ACCOUNT_CHARS_MAX:
         return None
-    # Returns and closing go on for a while: points of an account that is too full must still be taken back.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return) or closes(fact)):
+    # Returns and closing go on for a while, and what becomes of redemptions: points must still go where they belong.
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport) or closes(fact)):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,

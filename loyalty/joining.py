@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loyalty import lots
 from loyalty import tiers as sums
-from loyalty.account import ACTIVE, Given, GivenPart, Head, Maturing, Paid, Parked, ReferralLink, Surprised, added_to
+from loyalty.account import ACTIVE, Given, Head, Maturing, Parked, Surprised, added_to
 from loyalty.between import Joining
 from loyalty.calendar import local_time, membership_year, membership_year_start
 from loyalty.carried import LOTS_MAX, leaving, put_in
@@ -29,6 +29,7 @@ from loyalty.postings import DEBT, RETURNED, TRANSFERRED, available_of, pending_
 from loyalty.returns import recoup
 from loyalty.standing import NO_SUMS, raise_tier
 from loyalty.tiers import Sums
+from loyalty.ties import GivenPart, Paid, ReferralLink
 
 if TYPE_CHECKING:
     from loyalty.plan import Plan, Programs

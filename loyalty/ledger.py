@@ -24,6 +24,8 @@ from loyalty.decisions import (
     Notice,
     Outcome,
     Posting,
+    RedemptionChange,
+    RewardOrder,
     TierChange,
     derived_id,
 )
@@ -64,6 +66,7 @@ class Work:
         "passed_on",
         "plan",
         "postings",
+        "rewards",
         "tiers",
         "time_us",
         "writes",
@@ -95,6 +98,7 @@ class Work:
         self.tiers: list[TierChange] = []
         self.notices: list[Notice] = []
         self.messages: list[Message] = []
+        self.rewards: list[RedemptionChange | RewardOrder] = []
         self.writes: dict[str, Any] = {}
         self.passed_on: list[dict[str, Any]] = []
         """What an account that has ended leaves to its survivor to do (joining.py)."""
@@ -331,6 +335,7 @@ class Work:
             tuple(self.messages),
             notices=tuple(self.notices),
             dead=dead,
+            rewards=tuple(self.rewards),
         )
 
     def balance_changes(self) -> tuple[BalanceChange, ...]:

@@ -28,9 +28,9 @@ from loyalty.identity import DUPLICATE, conflict, untimely
 from loyalty.memory import RECORD_BYTES, forget, key_digest, recall, remember
 
 if TYPE_CHECKING:
+    from loyalty.budgets import LimitTerms
     from loyalty.ledger import Work
     from loyalty.plan import Plan, Programs
-    from loyalty.program import LimitTerms
 
 OF_LIMITS = (Claim, Release, Restock)
 """The facts that a limit's account decides, and no member's."""

@@ -18,15 +18,17 @@ Not here: the content and its parts (joining.py).
 
 from typing import TYPE_CHECKING, Any
 
-from loyalty.account import ACTIVE, MERGED, Head, Promise, State, award_key, purchase_key
+from loyalty import answers
+from loyalty.account import ACTIVE, MERGED, Head, State, award_key, purchase_key, redemption_key
 from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup
 from loyalty.closing import let_end
 from loyalty.decisions import Code, Decision, Outcome, Refusal, derived_id, refused
-from loyalty.facts import Answer, Fact, Return
+from loyalty.facts import Answer, Fact, RedemptionReport, Return
 from loyalty.joining import contents, join, swept
 from loyalty.ledger import Work
 from loyalty.members import closes
 from loyalty.referral_returns import take_back_all
+from loyalty.ties import Promise
 
 if TYPE_CHECKING:
     from loyalty.plan import Programs
@@ -104,6 +106,7 @@ def decide_answer(programs: "Programs", work: Work, fact: MergeAnswer) -> None:
     _send(work, into, fact.merge_id, parts, ends=True)
     head.status, head.merged_into = MERGED, into
     head.tier_until_us = head.tier_review_us = None
+    head.tier_rises = ()
 
 
 def _send(work: Work, into: str, merge_id: str, parts: list[tuple[str, str]], *, ends: bool) -> None:
@@ -139,7 +142,9 @@ def is_decided_here(state: State, fact: Fact) -> bool:
         case Return():
             return purchase_key(fact.member, fact.transaction_id) in state
         case Answer():
-            return purchase_key(fact.member, fact.reference) in state
+            return any(key in state for key in answers.reads(fact))
+        case RedemptionReport():
+            return redemption_key(fact.member, fact.redemption_id) in state
         case Recoup():
             return award_key(fact.member, fact.award_id) in state
         case _:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loyalty import caps
-from loyalty.account import AwardRecord, GivenPart, Paid, PurchaseRecord, ReferralLink, award_key, purchase_key
+from loyalty.account import PurchaseRecord, award_key, purchase_key
 from loyalty.between import Recoup
 from loyalty.calendar import local_time
 from loyalty.decisions import Decision, Outcome, Refusal, derived_id
@@ -25,6 +25,7 @@ from loyalty.ledger import Work
 from loyalty.referrals import decide_award
 from loyalty.returns import KIND, recoup, remaining
 from loyalty.standing import qualify
+from loyalty.ties import AwardRecord, GivenPart, Paid, ReferralLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable

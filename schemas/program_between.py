@@ -74,7 +74,7 @@ def _terms(file: TransfersFile, kind: str, scope: "Scope") -> TransferTerms:
     if most is not None and most < least:
         scope.report(("transfers", "max"), f"{file.max} came, at least the {file.min} of min was expected")
     caps = tuple(
-        _cap(limit, kind, scope, scope.cap_path(("transfers", "at_most"), index))
+        _cap(limit, kind, scope, scope.item_path(("transfers", "at_most"), index))
         for index, limit in enumerate(file.at_most)
     )
     return TransferTerms(kind, least, most, points(file.fee, "fee", zero=True), caps)

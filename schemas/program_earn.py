@@ -75,8 +75,8 @@ class Dates(Model):
     """Last day (included to its end), or the moment before which."""
 
 
-class When(Dates):
-    """When a rule applies. Every key that is given must hold."""
+class Times(Dates):
+    """Times. Every key that is given must hold."""
 
     dates: Annotated[tuple[Dates, ...], OneOrMany()] | None = None
     """Several stretches of time, in place of from and until; any of them."""
@@ -86,6 +86,11 @@ class When(Dates):
     """mon, tue, wed, thu, fri, sat, sun."""
     hours: HoursList | None = None
     """Hours of the day: ["07:00-10:00"]. The end is not included."""
+
+
+class When(Times):
+    """When a rule applies. Every key that is given must hold."""
+
     tiers: Ids | None = None
     """Members of these tiers only."""
     segments: Texts | None = None

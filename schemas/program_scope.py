@@ -75,8 +75,8 @@ class Scope:
             column += place[1] - 1 + len(style)
         self.source.report_at((line, column), here, message, hint)
 
-    def cap_path(self, path: TreePath, index: int) -> TreePath:
-        """Where a cap stands: a single one may be written without a list."""
+    def item_path(self, path: TreePath, index: int) -> TreePath:
+        """Where an item of a list stands: a single one may be written without a list."""
         listed = (*path, index) in self.source.values
         return (*path, index) if listed else path
 

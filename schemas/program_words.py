@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from loyalty.budgets import Surprise
 from loyalty.program import (
     ALL_LINES,
     ActivityRule,
@@ -29,6 +30,8 @@ from schemas.program_between import closing_words, transfer_words
 from schemas.program_circumstances import circumstances, joined, length, listed
 from schemas.program_occasion_words import given_for
 from schemas.program_occasion_words import notes as gift_notes
+from schemas.program_reward_words import reward_words
+from schemas.program_surprise_words import surprise_sentence
 
 _ACTIVITIES: Final = {
     "review": "a published review",
@@ -67,8 +70,10 @@ def describe(program: Program) -> list[str]:
         *(words.activity_rule(rule) for rule in program.activity_rules),
         *(words.referral_rule(rule) for rule in program.referral_rules),
         *words.multipliers(),
+        *(words.surprise(rule) for rule in program.surprises),
         *words.tiers(),
         *words.returns_and_stream(),
+        *reward_words(program, words.points, words.money),
         *words.between_members(),
     ]
 
@@ -236,6 +241,10 @@ class _Words:
         period = f"in any {length(cap.rolling)}" if cap.rolling else _CAP_PERIODS[cap.per]
         each = f" for each {_EACH.get(cap.each, cap.each)}" if cap.each else ""
         return f"{amount} {period}{each}"
+
+    def surprise(self, rule: Surprise) -> str:
+        budget = self.program.limits[rule.budget]
+        return surprise_sentence(rule, budget, self.points, self.money, number, self.cap)
 
     def multipliers(self) -> list[str]:
         program = self.program

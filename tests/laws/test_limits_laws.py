@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.account import ClaimRecord, Head, Limit, claim_key, limit_key
+from loyalty.budgets import LimitTerms
 from loyalty.calendar import DAY_US, local_time, period_key
 from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Answer, Cause, Claim, Release, Restock
 from loyalty.limits import decide_limit, reads
 from loyalty.memory import key_digest
 from loyalty.plan import Programs
-from loyalty.program import LimitTerms
 from schemas.decode import Known, decode
 from schemas.state import decode_record, encode_record
 from tests.laws.cluster import Cluster, assert_replayed

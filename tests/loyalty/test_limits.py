@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from loyalty.account import ClaimRecord, Limit, Restocked, claim_key, limit_key
+from loyalty.budgets import LimitTerms
 from loyalty.calendar import DAY_US
 from loyalty.decisions import Code, Decision, Outcome
 from loyalty.facts import Answer, Cause, Claim, Release, Restock
 from loyalty.limits import PERIODS_MAX, RESTOCKS_MAX, SHOWN_MAX, decide_limit, kind_of, limit_id, reads
 from loyalty.memory import RECORD_BYTES, key_digest
 from loyalty.plan import Programs
-from loyalty.program import LimitTerms, Program
+from loyalty.program import Program
 from schemas.state import decode_record, encode_record, look_of
 from tests.loyalty.books import BASE, program
 from tests.loyalty.events import micros

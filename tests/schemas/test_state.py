@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.account import AwardRecord, GivenPart, Head, Paid, PurchaseRecord, ReferralLink, TierRise
+from loyalty.account import Head, PurchaseRecord, TierRise
 from loyalty.facts import Line, Tender
 from loyalty.tiers import Sums
+from loyalty.ties import AwardRecord, GivenPart, Paid, ReferralLink
 from schemas.state import UnknownFormat, decode_record, encode_record, look_of
 from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books, program
@@ -53,7 +54,11 @@ HEADS = st.builds(
     tiers_sequence=WHOLE,
     tier_until_us=st.one_of(st.none(), WHOLE),
     tier_review_us=st.one_of(st.none(), WHOLE),
-    tier_rise=st.one_of(st.none(), st.builds(TierRise, TEXT, TEXT, WHOLE, WHOLE)),
+    timed_us=st.integers(-1, 2**60),
+    active=st.dictionaries(TEXT, WHOLE, max_size=3),
+    birthday_us=WHOLE,
+    kept=st.dictionaries(TEXT, WHOLE, max_size=3),
+    tier_rises=st.lists(st.builds(TierRise, TEXT, TEXT, WHOLE, WHOLE), max_size=2).map(tuple),
 )
 PURCHASES = st.builds(
     PurchaseRecord,

@@ -7,7 +7,19 @@ named after it.
 from typing import Final, NamedTuple
 
 from loyalty.decisions import Entry, Posting
-from loyalty.postings import ADJUSTED, EARNED, EXPIRED, FEES, FORGIVEN, OPENING, RETURNED, TRANSFERRED
+from loyalty.postings import (
+    ADJUSTED,
+    EARNED,
+    EXPIRED,
+    FEES,
+    FORGIVEN,
+    HELD,
+    OPENING,
+    REDEEMED,
+    RESTORED,
+    RETURNED,
+    TRANSFERRED,
+)
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with: member:<id>:available, member:<id>:pending."""
@@ -26,7 +38,9 @@ class Column(NamedTuple):
 
 COLUMNS: Final = {
     EARNED: Column("issued", "given", "no longer given"),
-    "program:redeemed": Column("redeemed", "put back by a cancelled redemption", "redeemed"),
+    REDEEMED: Column("redeemed", "no longer redeemed", "redeemed"),
+    HELD: Column("held", "no longer held", "held for a redemption", always=False),
+    RESTORED: Column("restored", "put back", "no longer put back", always=False),
     EXPIRED: Column("expired", "put back after expiry", "expired"),
     RETURNED: Column("taken back", "given back", "taken back"),
     ADJUSTED: Column("adjusted", "added by an adjustment", "removed by an adjustment"),
