@@ -48,7 +48,8 @@ def test_an_engine_at_work_gives_no_difference(ran: EngineCluster) -> None:
     stream = to_send(mixed(1_200, members=40, seed=3))
     sender = threading.Thread(target=lambda: [ran.publish(stream[at : at + 50]) for at in range(0, len(stream), 50)])
     sender.start()
-    seen, newer = [], 0
+    seen: list[int] = []
+    newer = 0
     while sender.is_alive() or not seen:
         findings, totals = sum_up(topic_parts(ran.settings, lambda *_: None))
         assert findings.differences == []
@@ -65,6 +66,22 @@ def test_an_engine_at_work_gives_no_difference(ran: EngineCluster) -> None:
     assert last["checks"]["place"]["looked_at"] > last["records"]["ledger"]
     assert all(len(set(sums.values())) == 1 for pots in last["points"].values() for sums in pots.values())
     assert last["members"] >= 40
+
+
+def test_a_worker_that_was_killed_leaves_no_difference(ran: EngineCluster) -> None:
+    """Its transaction may be open: the audit waits until it is over."""
+    before = len(ran.values("ledger"))
+    ran.publish(to_send(mixed(1_000, members=40, seed=8)))
+    ran.wait("some of it to be taken", lambda: len(ran.values("ledger")) > before + 100)
+    ran.workers[0].process.kill()
+    ran.workers[0].ended()
+    killed = audit(ran)
+    assert killed["differences"] == []
+    ran.start()
+    ran.wait_taken()
+    after = audit(ran)
+    assert after["differences"] == []
+    assert after["records"]["ledger"] > killed["records"]["ledger"]
 
 
 def test_a_forged_entry_is_found(ran: EngineCluster) -> None:
