@@ -21,26 +21,51 @@ ACTIVE = "active"
 CLOSED = "closed"
 
 
+class GivenPart(NamedTuple):
+    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
+
+    rule: str
+    currency: str
+    points: int
+    lot_id: str
+    qualifies: int
+
+
+class Paid(NamedTuple):
+    """What a rule of a referral has paid: `part` to the referee, and to the referrer what the award gave.
+
+    `transaction_id` is the purchase that qualified, "" when none did; `minimum_minor` what it had to come to.
+    """
+
+    rule: str
+    version: str
+    time_us: int
+    transaction_id: str
+    minimum_minor: int
+    part: GivenPart | None
+    award_id: str
+
+
 @dataclass(slots=True)
 class ReferralLink:
-    """Who referred this member. `paid` names the rules that have paid; `transaction_id` the purchase that qualified."""
+    """Who referred this member, and what that has paid and still stands."""
 
     referral_id: str
     referrer: str
     code: str
     attributes: Mapping[str, Scalar]
     linked_us: int
-    paid: tuple[str, ...] = ()
-    transaction_id: str = ""
+    paid: tuple[Paid, ...] = ()
 
 
 class TierRise(NamedTuple):
-    """The purchase that raised a member to the tier in force, and the tier before: its end and its review."""
+    """A purchase that raised a member, and the tier before: its end and its review. `back`: some of it came back."""
 
     transaction_id: str
     tier: str
     until_us: int | None
     review_us: int | None
+    back: bool = False
 
 
 class Maturing(NamedTuple):
@@ -61,16 +86,6 @@ class Parked(NamedTuple):
 
     fact: Return
     until_us: int
-
-
-class GivenPart(NamedTuple):
-    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
-
-    rule: str
-    currency: str
-    points: int
-    lot_id: str
-    qualifies: int
 
 
 class Given(NamedTuple):
@@ -151,12 +166,14 @@ class Head:
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_rise: TierRise | None = None
-    surprised: tuple["Surprised", ...] = ()
-    """What surprises gave that goes with its cause (surprises.py), the latest last."""
+    tier_rises: tuple[TierRise, ...] = ()
+    """The purchases that hold the tier, each raising it further; what else raises a tier ends them all."""
+    rewards_sequence: int = 0
     birthday_us: int = 0
     """Event time at which the member told the birthday."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    surprised: tuple["Surprised", ...] = ()
+    """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -193,10 +210,11 @@ class Head:
             self.expired,
             self.parked,
             self.given,
-            self.tier_rise,
-            self.surprised,
+            self.tier_rises,
+            self.rewards_sequence,
             self.birthday_us,
             self.kept,
+            self.surprised,
         )
 
 
@@ -241,6 +259,52 @@ class PurchaseRecord(NamedTuple):
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 
 
+class RedemptionRecord(NamedTuple):
+    """A redemption: which points it took, and how many of them have come back.
+
+    `status` is one of redemption.py's. `reward` is "" for a payment. points: what was spent, in the smallest unit.
+    value_minor: what that pays or is worth, in `money`. spent: out of which lots, in the order of use, with their own
+    ends; `until_us` is when those would have ended that activity keeps alive. restored: how many points came back.
+    claim_id: what it claimed of a stock, "" when there is none.
+    """
+
+    redemption_id: str
+    source: str
+    event_id: str
+    time_us: int
+    content: bytes
+    version: str
+    status: str
+    reward: str = ""
+    quantity: int = 0
+    currency: str = ""
+    points: int = 0
+    value_minor: int = 0
+    money: str = ""
+    transaction_id: str = ""
+    spent: tuple[Lot, ...] = ()
+    until_us: int | None = None
+    restored: int = 0
+    claim_id: str = ""
+    due_us: int | None = None
+    """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
+
+
+class AwardRecord(NamedTuple):
+    """What an award gave to a member, kept as long as it may be taken back.
+
+    `part` None: nothing, or it has been taken back. `is_over` forbids to give it (again).
+    """
+
+    message_id: str
+    time_us: int
+    version: str
+    part: GivenPart | None
+    is_over: bool
+    due_us: int | None
+    """From when nobody can take it back any more, so that this record is dropped; None: it is kept."""
+
+
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
 
@@ -253,6 +317,16 @@ def head_key(member: str) -> str:
 def purchase_key(member: str, transaction_id: str) -> str:
     """The state key of a purchase's record."""
     return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
+
+
+def redemption_key(member: str, redemption_id: str) -> str:
+    """The state key of a redemption's record."""
+    return f"r|{_escaped(member)}|{_escaped(redemption_id)}"
+
+
+def award_key(member: str, message_id: str) -> str:
+    """The state key of what an award gave."""
+    return f"a|{_escaped(member)}|{_escaped(message_id)}"
 
 
 class Surprised(NamedTuple):
@@ -322,6 +396,6 @@ def claim_key(limit: str, claim_id: str) -> str:
     return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
 
 
-Record = Head | PurchaseRecord | Limit | ClaimRecord
+Record = Head | PurchaseRecord | Limit | ClaimRecord | RedemptionRecord | AwardRecord
 State = Mapping[str, Record]
 """What a decision may read: state key -> record."""

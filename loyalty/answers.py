@@ -8,8 +8,8 @@ Not here: limits themselves (limits.py).
 
 from collections.abc import Callable, Mapping
 
-from loyalty import surprises
-from loyalty.account import State, purchase_key
+from loyalty import redemption, surprises
+from loyalty.account import State, purchase_key, redemption_key
 from loyalty.decisions import Refusal
 from loyalty.facts import Answer
 from loyalty.ledger import Work
@@ -17,10 +17,13 @@ from loyalty.plan import Programs
 
 ANSWERED: Mapping[str, Callable[[Programs, Work, State, Answer], Refusal | None]] = {
     surprises.PURPOSE: surprises.answered,
+    redemption.PURPOSE: redemption.answered,
 }
 """To add a purpose: its function here, and what it reads below."""
 
 
 def reads(fact: Answer) -> tuple[str, ...]:
     """The state keys that the one who takes the answer reads, besides the member's head."""
+    if fact.purpose == redemption.PURPOSE:
+        return (redemption_key(fact.member, fact.key),)
     return (purchase_key(fact.member, fact.reference),) if fact.reference else ()

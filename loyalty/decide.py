@@ -6,20 +6,32 @@ of the checks is part of the contract: duplicate, conflict, program in force, la
 Invariants:
   C1 the same arguments give the same decision, to the byte
   C2 a refused or duplicate event leaves no trace in the account
-  C3 only the records that `reads` names are looked at
+  C3 only the records that `fetched` fetches are looked at
 
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from loyalty import answers, limits
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, State, head_key, purchase_key
+from loyalty.account import (
+    ACTIVE,
+    NOT_ENROLLED_US,
+    Head,
+    PurchaseRecord,
+    Record,
+    State,
+    award_key,
+    head_key,
+    purchase_key,
+    redemption_key,
+)
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
 from loyalty.calendar import life_end_us
+from loyalty.closing import close
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.due import caught_up
 from loyalty.facts import (
@@ -31,13 +43,19 @@ from loyalty.facts import (
     Engagement,
     Fact,
     MemberUpdate,
+    Message,
     Purchase,
+    Recoup,
+    Redemption,
+    RedemptionReport,
     Referral,
     Release,
     Restock,
     Return,
     Review,
     Share,
+    Transfer,
+    TransferRequest,
 )
 from loyalty.identity import keys_of, remembered, taken_before, untimely
 from loyalty.ledger import Work
@@ -47,23 +65,54 @@ from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
-from loyalty.referrals import decide_award, decide_referral
+from loyalty.redemption import decide_redemption, decide_report, unknown_redemption
+from loyalty.referral_returns import came_back, decide_recoup, recoup_of_nobody, take_award, take_back_referral
+from loyalty.referrals import decide_referral
+from loyalty.restoring import keep_as_long, spent_on
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
 from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back_with_review
+from loyalty.transfers import decide_arrival, decide_request, turned_away
 
 
 def reads(fact: Fact) -> Sequence[str]:
-    """The state keys that the decision of this fact reads: fetch them, then decide."""
+    """The state keys that a fact names: the account's first, then that of its own record where it has one."""
     match fact:
+        case Purchase() if fact.tenders:
+            sale = purchase_key(fact.member, fact.transaction_id)
+            return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
+        case Purchase() | Return() | Referral() if fact.transaction_id:
+            return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+        case Redemption() if fact.transaction_id:
+            own = redemption_key(fact.member, fact.redemption_id)
+            return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
+        case Redemption() | RedemptionReport():
+            return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
         case Claim() | Release() | Restock():
             return limits.reads(fact)
         case Answer():
             return head_key(fact.member), *answers.reads(fact)
-        case Purchase() | Return() if fact.transaction_id:
-            return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+        case Award():
+            return head_key(fact.member), award_key(fact.member, fact.message_id)
+        case Recoup():
+            return head_key(fact.member), award_key(fact.member, fact.award_id)
         case _:
             return (head_key(fact.member),)
+
+
+def _redemption_keys(member: str, sale: Purchase | PurchaseRecord) -> list[str]:
+    return [redemption_key(member, redemption_id) for redemption_id in spent_on(sale)]
+
+
+def fetched(fact: Fact, get: Callable[[str], Record | None]) -> dict[str, Record]:
+    """All that the decision of this fact reads: fetch it, then decide."""
+    state = {key: record for key in reads(fact) if (record := get(key)) is not None}
+    if isinstance(fact, Return) and fact.transaction_id:
+        sale = state.get(purchase_key(fact.member, fact.transaction_id))
+        if isinstance(sale, PurchaseRecord) and sale.tenders:
+            keys = _redemption_keys(fact.member, sale)
+            state.update({key: record for key in keys if (record := get(key)) is not None})
+    return state
 
 
 def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decision:
@@ -86,9 +135,9 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     if plan is None:
         return _no_plan(fact)
     is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
-    refusal = untimely(plan, fact, now_us) or _not_a_member(plan, None if is_new else head, fact)
-    if refusal is not None:
-        return Decision(Outcome.REFUSED, refusal=refusal)
+    answer = _turned_down(programs, plan, state, None if is_new else head, fact, now_us)
+    if answer is not None:
+        return answer
     leg = fact.message_id if isinstance(fact, MESSAGES) else ""
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
@@ -111,8 +160,39 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         return Decision(Outcome.REFUSED, refusal=refusal)
     decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
-        decision = settled(programs, decision, fact, now_us)
+        decision = settled(programs, state, decision, fact, now_us)
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
+
+
+def _turned_down(
+    programs: Programs, plan: Plan, state: State, head: Head | None, fact: Fact, now_us: int
+) -> Decision | None:
+    """What becomes of a fact that does not go to the account, since there is none or it is closed; or of a late one."""
+    if isinstance(fact, Transfer):
+        return turned_away(plan, head, fact)
+    if isinstance(fact, Recoup):
+        return recoup_of_nobody(programs, state, fact, now_us) if head is None else None
+    refusal = untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
+    return None if refusal is None else Decision(Outcome.REFUSED, refusal=refusal)
+
+
+def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusal | None:
+    """Decide what another account says."""
+    match fact:
+        case Award():
+            return take_award(programs, work, state, fact)
+        case Recoup():
+            decide_recoup(programs, work, state, fact)
+            return None
+        case Transfer():
+            decide_arrival(work, fact)
+            return None
+        case Answer():
+            return answers.ANSWERED[fact.purpose](programs, work, state, fact)
+        case Claim() | Release():
+            raise TypeError(f"a {type(fact).__name__} is no matter of a member's account")
+        case _:
+            assert_never(fact)
 
 
 def _no_plan(fact: Fact) -> Decision:
@@ -122,9 +202,11 @@ def _no_plan(fact: Fact) -> Decision:
 
 
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
+    if isinstance(fact, MESSAGES):
+        return _told(programs, work, state, fact)
     match fact:
         case Purchase():
-            return _decided_purchase(programs, work, fact)
+            return _decided_purchase(programs, work, state, fact)
         case Return():
             return _decided_return(programs, work, state, fact)
         case Review() | Share() | Engagement():
@@ -132,23 +214,44 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case MemberUpdate():
             decide_member(work, fact)
+            if closes(fact):
+                close(work)
             return None
         case Referral():
-            return decide_referral(work, fact)
+            return decide_referral(work, fact, came_back(programs, state, fact))
+        case _:
+            return _ordered(programs, work, state, fact)
+
+
+def _ordered(
+    programs: Programs,
+    work: Work,
+    state: State,
+    fact: Adjustment | TransferRequest | Redemption | RedemptionReport | Restock,
+) -> Refusal | None:
+    """What the commands topic brings."""
+    match fact:
         case Adjustment():
             return decide_adjustment(work, fact)
-        case Award():
-            return decide_award(work, fact)
-        case Answer():
-            return answers.ANSWERED[fact.purpose](programs, work, state, fact)
-        case Claim() | Release() | Restock():
-            raise TypeError(f"a {type(fact).__name__} is no matter of a member's account")
+        case TransferRequest():
+            decide_request(work, fact)
+            return None
+        case Redemption():
+            decide_redemption(programs, work, state, fact)
+            return None
+        case RedemptionReport():
+            return decide_report(programs, work, state, fact)
+        case Restock():
+            raise TypeError("a restock is no matter of a member's account")
         case _:
             assert_never(fact)
 
 
-def _decided_purchase(programs: Programs, work: Work, fact: Purchase) -> Refusal | None:
-    refusal = decide_purchase(work, fact, programs.kept_until_us(fact.time_us, work.now_us))
+def _decided_purchase(programs: Programs, work: Work, state: State, fact: Purchase) -> Refusal | None:
+    kept_until_us = programs.kept_until_us(fact.time_us, work.now_us)
+    if fact.tenders:
+        keep_as_long(work, state, fact, kept_until_us)
+    refusal = decide_purchase(work, fact, kept_until_us)
     if refusal is None:
         draw_surprises(work, fact, ACTIVITY[Purchase])
     return refusal
@@ -207,11 +310,12 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     plan = programs.named(record.version)
     if plan is None:
         raise LookupError(f"purchase {fact.transaction_id!r} was decided under version {record.version!r}: not loaded")
-    changed = decide_return(work, fact, record, plan)
+    changed = decide_return(work, state, fact, record, plan)
     if isinstance(changed, Refusal):
         return changed
     taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
     work.writes[key] = changed._replace(returns=taken)
+    take_back_referral(programs, work, changed)
     take_back_with_purchase(programs, work, changed)
     return None
 
@@ -227,8 +331,9 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
             return Refusal(
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
-        return None
-    if head.status != ACTIVE and not closes(fact):
+        return unknown_redemption(fact) if isinstance(fact, RedemptionReport) else None
+    # A closed account answers a redemption as it answers others: with a reason.
+    if head.status != ACTIVE and not closes(fact) and not isinstance(fact, Redemption):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

@@ -65,7 +65,7 @@ def is_due(programs: "Programs", record: Record, now_us: int) -> bool:
 def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Decision:
     """Decide the earliest of what is due in the record under `key`; it may be due again at once.
 
-    A purchase or a claim that nobody can ask for any more is dropped.
+    A record that nobody can ask for any more is dropped.
     """
     record = state[key]
     if not isinstance(record, Head):
@@ -94,13 +94,13 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     # By the version that times the account: what an older one does not tell would stay due for ever.
     tell_at_risk(work, timing)
     _give_notice(work, timing)
-    keep(work, timing)
+    keep(programs, work, timing)
     if programs.remembered_us is not None:
         # A return that is in time may come late.
         oldest_us = at_us - programs.returnable_us - programs.remembered_us
         draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
     draft.due_us = min(_instants(draft, timing), default=None)
-    return work.decision({key: None if _only_waited(draft) else draft}, dead)
+    return work.decision({key: None if _only_waited(draft) else draft, **work.writes}, dead)
 
 
 def put_off(programs: "Programs", record: Record, now_us: int) -> Record:
@@ -118,11 +118,20 @@ def _only_waited(head: Head) -> bool:
 
 
 def caught_up(programs: "Programs", decision: Decision, member: str, now_us: int) -> Decision:
-    """The decision, and after it what it left due: a late event may bring points whose life has ended already."""
+    """The decision, and after it what it left due: a late event may bring points whose life has ended already.
+
+    What fails is no matter of the event's: it stays due, and who looks at the account next meets the fault again.
+    """
     key = head_key(member)
     head = decision.writes.get(key)
     while isinstance(head, Head) and is_due(programs, head, now_us):
-        decision = decision.followed_by(decide_due(programs, decision.writes, key, now_us))
+        try:
+            later = decide_due(programs, decision.writes, key, now_us)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 whatever it is, the event that was decided stands
+            return decision
+        decision = decision.followed_by(later)
         head = decision.writes[key]
     return decision
 

@@ -285,7 +285,100 @@ class Restock(NamedTuple):
     reference: str
 
 
-Message: TypeAlias = Award | Claim | Release | Answer
+class Redemption(NamedTuple):
+    """A member asks to spend points: on `quantity` of a reward, or on paying for a sale (then `reward_id` is "").
+
+    `transaction_id` names the sale that it is used in, "" none; `basket_minor` is what is to be paid for a sale, in
+    `money`. The member pays `amount_minor` of it, or with `points` (smallest unit); both None: as much as can be.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    redemption_id: str
+    reward_id: str
+    quantity: int
+    transaction_id: str
+    basket_minor: int
+    money: str
+    amount_minor: int | None
+    points: int | None
+
+
+class RedemptionReport(NamedTuple):
+    """What became of a redemption: `status` is "cancelled", "fulfilled" or "failed" (to deliver)."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    redemption_id: str
+    status: str
+    reason: str
+
+
+class Recoup(NamedTuple):
+    """A message: what an award gave goes back, since what it was given for came back."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    award_id: str
+    transaction_id: str
+
+
+class TransferRequest(NamedTuple):
+    """A member asks to give points to another.
+
+    `currency` "" means the program's first; `points` is in the smallest unit.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    transfer_id: str
+    to_member: str
+    currency: str
+    points: int
+    note: str
+
+
+class Transfer(NamedTuple):
+    """A message: points from one member to another, or back again (`is_back`).
+
+    `lots` are those that they left (lots.py), `fees` those that paid the fee. Lots without an end of their own end
+    `alive_until_us`, if that is not None. `is_first` is true for one message of each transfer.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    transfer_id: str
+    currency: str
+    lots: str
+    fees: str
+    alive_until_us: int | None
+    note: str
+    is_first: bool
+    is_back: bool
+
+
+Message: TypeAlias = Award | Claim | Release | Answer | Recoup | Transfer
 """What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
 
 All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
@@ -293,10 +386,22 @@ program version that decided it: what they do is booked under these. `message_id
 one twice is harmless.
 """
 
-MESSAGES = (Award, Claim, Release, Answer)
+MESSAGES = (Award, Claim, Release, Answer, Recoup, Transfer)
 """The members of the union, to ask at run time."""
 
 Fact: TypeAlias = (
-    Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Message | Restock
+    Purchase
+    | Return
+    | Review
+    | Share
+    | Referral
+    | MemberUpdate
+    | Engagement
+    | Adjustment
+    | Message
+    | Restock
+    | Redemption
+    | RedemptionReport
+    | TransferRequest
 )
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

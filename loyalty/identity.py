@@ -10,25 +10,25 @@ Not here: how a memory is kept in bytes (memory.py).
 from typing import assert_never
 
 from loyalty import caps
-from loyalty.account import Head, PurchaseRecord, Record
+from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
     MESSAGES,
     Adjustment,
     Answer,
-    Award,
-    Claim,
     Engagement,
     Fact,
     MemberUpdate,
     Purchase,
+    Redemption,
+    RedemptionReport,
     Referral,
-    Release,
     Restock,
     Return,
     Review,
     Share,
+    TransferRequest,
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -51,12 +51,14 @@ DUPLICATE = Decision(Outcome.DUPLICATE)
 
 def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
+    if isinstance(fact, MESSAGES):
+        return key_digest("message", fact.message_id), None
     event = key_digest("event", fact.cause.source, fact.cause.id)
     match fact:
         case Purchase() | MemberUpdate():
             return event, None
-        case Award():
-            return key_digest("award", fact.message_id), None
+        case TransferRequest():
+            return event, key_digest("transfer", fact.transfer_id)
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():
@@ -69,10 +71,11 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, key_digest("engagement", fact.activity, fact.activity_id)
         case Adjustment():
             return event, key_digest("adjustment", fact.adjustment_id)
-        case Answer():
-            return key_digest("answer", fact.message_id), None
-        case Claim() | Release() | Restock():
-            raise TypeError(f"a {type(fact).__name__} is remembered by its limit")
+        case Restock():
+            raise TypeError("a restock is remembered by its limit")
+        case Redemption() | RedemptionReport():
+            reported = (fact.status,) if isinstance(fact, RedemptionReport) else ()
+            return event, key_digest("redemption", fact.redemption_id, *reported)
         case _:
             assert_never(fact)
 
@@ -95,6 +98,8 @@ def taken_before(
             content, name = record.content, f"transaction {fact.transaction_id!r}"
         elif content is None and business_key is not None:
             content = recall(record.returns, business_key)
+    elif isinstance(record, RedemptionRecord) and isinstance(fact, Redemption) and record.content:
+        content, name = record.content, f"redemption {fact.redemption_id!r}"
     if content is None:
         return None
     return DUPLICATE if content == fact.content else conflict(name)
@@ -144,8 +149,9 @@ def remembered(
     chars = _chars(head)
     if chars <= ACCOUNT_CHARS_MAX:
         return None
-    # Returns and closing go on for a while: points of an account that is too full must still be taken back.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return) or closes(fact)):
+    # Returns and closing go on for a while, and what becomes of redemptions and of claims: points must still go where
+    # they belong.
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport | Answer) or closes(fact)):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,

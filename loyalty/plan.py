@@ -14,6 +14,7 @@ from math import prod
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
+from loyalty.budgets import Surprise, draw_bound
 from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.facts import Line
@@ -26,7 +27,6 @@ from loyalty.program import (
     Multiplier,
     Program,
     PurchaseRule,
-    Surprise,
 )
 from loyalty.rules import EARN_RULES
 
@@ -206,6 +206,7 @@ class Plan:
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
+        capped += [cap for reward in program.rewards for cap in reward.limits]
         capped += [cap for rule in program.surprises for cap in rule.caps]
         self.rolling_days_max = max((length_days(cap.rolling) for cap in capped if cap.rolling is not None), default=0)
         self.kept_alive_by: dict[str, tuple[Currency, ...]] = {
@@ -213,15 +214,22 @@ class Plan:
             for kind in {kind for c in program.currencies if c.expiry is not None for kind in c.expiry.restart_on}
         }
         """Kind of activity -> the points whose end it moves."""
-        self.surprises: dict[str, tuple[tuple[Surprise, Predicate | None], ...]] = {
-            on: tuple((rule, predicate(rule.when)) for rule in program.surprises if rule.on == on)
+        self.surprises: dict[str, tuple[tuple[Surprise, Predicate | None, bytes], ...]] = {
+            on: tuple(
+                (rule, predicate(rule.when), draw_bound(rule.share)) for rule in program.surprises if rule.on == on
+            )
             for on in {rule.on for rule in program.surprises}
         }
         self.surprise_caps = {rule.id: _surprise_caps(rule) for rule in program.surprises}
-        self.has_occasions = any(rule.occasion is not None for rule in program.activity_rules)
+        occasions = [rule.occasion for rule in program.activity_rules if rule.occasion is not None]
+        self.has_occasions = bool(occasions)
+        waits = [terms.after.months * 28 + terms.after.days for terms in occasions if terms.activities]
+        self.silence_us = min(waits) * DAY_US - DAY_US // 12 if waits else None
+        """No silence that a rule waits for is over sooner: so many local days, of which one may lack an hour or two."""
         stream = program.stream
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
         self.max_future_us = length_us(stream.max_future)
+        self.rewards = {reward.id: reward for reward in program.rewards}
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
     def classes_of(self, lines: Sequence[Line]) -> list[int]:
@@ -324,6 +332,10 @@ class Programs:
         # Longer than the calendar's: what is kept a day too long harms nothing.
         self.returnable_us = max(length_us(keep) if keep is not None else FOR_EVER_US for keep in keeps) + DAY_US
         """For how long after a purchase anybody may ask for it."""
+        spans = [plan.program.redemptions.keep for plan in self._plans]
+        redeemable_us = max(length_us(keep) if keep is not None else FOR_EVER_US for keep in spans) + DAY_US
+        self.redeemable_us = max(self.returnable_us, redeemable_us)
+        """For how long after a redemption anybody may ask for it: to cancel it, or by a return of what it paid for."""
         self.rolling_days_max = max(plan.rolling_days_max for plan in self._plans)
         self._named = {plan.program.version: plan for plan in self._plans}
         self.id = versions[0].id
@@ -334,10 +346,15 @@ class Programs:
 
     def kept_until_us(self, time_us: int, now_us: int) -> int | None:
         """Until when a purchase is kept: as long as it may be returned, and as long as it may come again."""
-        if self.remembered_us is None:
-            return None
+        return self._kept_until_us(time_us + self.returnable_us, now_us)
+
+    def redemption_kept_until_us(self, time_us: int, now_us: int) -> int | None:
+        """The same of a redemption."""
+        return self._kept_until_us(time_us + self.redeemable_us, now_us)
+
+    def _kept_until_us(self, asked_until_us: int, now_us: int) -> int | None:
         # What is sent in time may come late, so the two times add up.
-        return max(time_us + self.returnable_us, now_us) + self.remembered_us
+        return None if self.remembered_us is None else max(asked_until_us, now_us) + self.remembered_us
 
     @property
     def plans(self) -> Sequence[Plan]:

@@ -16,10 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from loyalty.conditions import Condition
+from loyalty.program_between import TransferTerms
+
+if TYPE_CHECKING:
+    from loyalty.budgets import LimitTerms, Surprise
+    from loyalty.catalogue import Payment, Reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +191,7 @@ class ActivityRule:
     """Fixed points for a review, share, engagement or enrollment (`on`), or on an occasion.
 
     `ends_after` is a life of their own, from their day to the end of the local day then; None: that of their kind.
-    With `notice` the member is told of them.
+    With `notice` the member is told of them. `reward` is given in place of points, as an order that costs nothing.
     """
 
     id: str
@@ -200,6 +205,7 @@ class ActivityRule:
     caps: tuple[Cap, ...] = ()
     ends_after: Duration | None = None
     notice: bool = False
+    reward: str = ""
     occasion: Occasion | None = None
 
 
@@ -312,6 +318,8 @@ class Returns:
     park: Duration | None = Duration(days=30)
     blind: str = "base"  # base | refuse
     reviews: str = "take_back"  # take_back | keep: what a removed review gave
+    restore_spent: str = "pro_rata"  # pro_rata | full_only: points that paid for what came back
+    referrals: str = "below_min"  # below_min | full_return | never: when what a referral gave goes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,38 +340,14 @@ class Adjustments:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitTerms:
-    """So many units for all members together, in each local `per`: day, week, month, year or lifetime."""
+class Redemptions:
+    """`keep` is how long a redemption can be cancelled; None for ever.
 
-    capacity: int
-    per: str = "lifetime"
-
-
-@dataclass(frozen=True, slots=True)
-class Surprise:
-    """Points for a `share` of events (`on`: purchase, review, share, engagement) or of members, within a budget.
-
-    `draw` is event or member: each event draws for itself, or each member once in a local `per` (day, week, month,
-    year, lifetime), given with the first event then. `seed` begins the text that is drawn by. `points` are fixed;
-    with `times` it is so many times what the purchase earned, of which it has one already. `budget` is the limit's id.
+    `grace` is how long points live that are put back after their end; None: they end at once.
     """
 
-    id: str
-    name: str
-    on: str
-    currency: str
-    share: Fraction
-    seed: str
-    budget: str
-    points: int = 0
-    times: Fraction | None = None
-    draw: str = "event"  # event | member
-    per: str = ""
-    when: When = When()
-    min_spend_minor: int = 0
-    caps: tuple[Cap, ...] = ()
-    returns: str = "take_back"  # take_back | keep
-    refill: bool = False
+    keep: Duration | None = Duration(days=400)
+    grace: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,5 +375,10 @@ class Program:
     adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""
-    limits: Mapping[str, LimitTerms] = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
-    surprises: tuple[Surprise, ...] = ()
+    rewards: "tuple[Reward, ...]" = ()
+    payment: "Payment | None" = None
+    redemptions: Redemptions = Redemptions()
+    limits: "Mapping[str, LimitTerms]" = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
+    surprises: "tuple[Surprise, ...]" = ()
+    transfers: tuple[TransferTerms, ...] = ()  # () when members cannot give points to each other
+    closing: str = "keep"  # keep | expire: what happens to the points of a member who leaves

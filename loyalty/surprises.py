@@ -2,8 +2,8 @@
 
 The draw is over a text, and its sha256 decides: read as a number between 0 and 1, it lies below the share. The text is
 the seed, the event's source and its id, each on a line of its own; for a draw of members the seed, the member and the
-period. Who wins claims the points of the budget (limits.py), and gets them with the answer, under the time and version
-of the event.
+period's first day. Who wins claims the points of the budget (limits.py), and gets them with the answer, under the time
+and version of the event.
 
 Invariants:
   O1 the draw hangs on the seed, the event or member and the period alone; nobody's order, time or balance moves it
@@ -15,14 +15,17 @@ Invariants:
 Not here: the budget (limits.py).
 """
 
+from datetime import date
 from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from loyalty import caps
 from loyalty.account import ACTIVE, PurchaseRecord, State, Surprised, purchase_key
 from loyalty.activities import event_circumstances
-from loyalty.calendar import Local, local_time, period_key, shifted_us
+from loyalty.budgets import DRAW_BYTES, Surprise, draw_bound
+from loyalty.calendar import Local, local_time, shifted_us
 from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Refusal
 from loyalty.earning import basket_of, counted_spend
@@ -31,7 +34,6 @@ from loyalty.ledger import Work, lot_id_of
 from loyalty.limits import claim, release
 from loyalty.memory import key_digest, recall
 from loyalty.plan import Plan, Programs
-from loyalty.program import Surprise
 from loyalty.purchases import purchase_circumstances
 from loyalty.returns import KIND as RETURN
 from loyalty.returns import recoup, remaining
@@ -45,8 +47,6 @@ PURPOSE = "surprise"
 
 SURPRISED_MAX = 100
 
-_BITS = 64
-
 
 class Draw(NamedTuple):
     """A draw: the text, the first 16 hex digits of its sha256, and whether they lie below the share."""
@@ -56,12 +56,37 @@ class Draw(NamedTuple):
     wins: bool
 
 
-def drawn(rule: Surprise, cause: Cause, member: str, local: Local) -> Draw:
-    """Draw for an event, or for the member in the event's period."""
-    said = (cause.source, cause.id) if rule.draw == "event" else (member, period_key(rule.per, local))
-    text = "\n".join((rule.seed, *said))
-    digits = sha256(text.encode()).hexdigest()[: _BITS // 4]
-    return Draw(text, digits, int(digits, 16) * rule.share.denominator < rule.share.numerator << _BITS)
+def drawn(rule: Surprise, cause: Cause, member: str, time_us: int, zone: ZoneInfo) -> Draw:
+    """Draw for an event, or for the member in the period of the time."""
+    text = _text(rule, cause, member, time_us, zone)
+    checksum, bound = _checksum(text), draw_bound(rule.share)
+    return Draw(text, checksum.hex(), not bound or checksum < bound)
+
+
+def _text(rule: Surprise, cause: Cause, member: str, time_us: int, zone: ZoneInfo) -> str:
+    if rule.draw == "event":
+        return f"{rule.seed}\n{cause.source}\n{cause.id}"
+    return f"{rule.seed}\n{member}\n{_period(rule.per, local_time(time_us, zone))}"
+
+
+def _checksum(text: str) -> bytes:
+    return sha256(text.encode()).digest()[:DRAW_BYTES]
+
+
+def _period(per: str, local: Local) -> str:
+    """The first local day of the period, as people write it; nothing for all time."""
+    match per:
+        case "day":
+            day = local.ordinal
+        case "week":
+            day = local.ordinal - local.weekday + 1
+        case "month":
+            day = local.ordinal - local.day + 1
+        case "year":
+            day = date(local.year, 1, 1).toordinal()
+        case _:
+            return ""
+    return date.fromordinal(day).isoformat()
 
 
 # ------------------------------------------------------------------ who wins
@@ -73,10 +98,16 @@ def draw_surprises(work: Work, fact: Purchase | Review | Share | Engagement, on:
     if not rules:
         return
     plan, head = work.plan, work.head
-    local = local_time(fact.time_us, plan.program.zone)
-    winning = [(rule, holds) for rule, holds in rules if drawn(rule, fact.cause, head.member, local).wins]
+    zone = plan.program.zone
+    # First the draw: it is cheap, and few win.
+    winning = [
+        (rule, holds)
+        for rule, holds, bound in rules
+        if not bound or _checksum(_text(rule, fact.cause, head.member, fact.time_us, zone)) < bound
+    ]
     if not winning:
         return
+    local = local_time(fact.time_us, zone)
     record = work.writes.get(purchase_key(head.member, fact.transaction_id)) if isinstance(fact, Purchase) else None
     circumstances = _circumstances(work, fact, record, local)
     for rule, holds in winning:
@@ -155,7 +186,7 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> Refu
             release(work, rule.budget, fact.claim_id, points)
     if not points:
         return None
-    lot_id = lot_id_of(work.cause, head.member, KIND, rule.currency)
+    lot_id = lot_id_of(work.cause, head.member, f"{KIND}:{rule.id}", rule.currency)
     work.credit(rule.currency, [(rule.id, points)], lot_id)
     work.book(KIND, f"{KIND}:{rule.id}", [_step(plan, rule, record, fact, local, points)])
     if rule.returns == "take_back" and fact.reference:
@@ -191,10 +222,10 @@ def _step(
         step["fixed"] = rule.points
     elif record is not None:
         step |= {"times": str(rule.times), "earned": _earned(plan, rule, record)}
-    draw = drawn(rule, fact.cause, fact.member, local)
+    draw = drawn(rule, fact.cause, fact.member, fact.time_us, plan.program.zone)
     step |= {"draw": draw.digits, "of": rule.draw, "share": str(rule.share), "budget": rule.budget}
     if rule.draw == "member":
-        step["period"] = period_key(rule.per, local)
+        step["period"] = _period(rule.per, local)
     wanted = rule.points if rule.times is None else points
     if points < wanted:
         step |= {"granted": points, "forfeited": wanted - points}
@@ -235,7 +266,8 @@ def _take_back(
         left = worth(one, rule, plan)
         if left < one.points:
             back = one.points - left
-            said = {"rule": rule.id, "held_before": one.points, "held_after": left}
+            said: dict[str, Any] = {"rule": rule.id, "held_before": one.points, "held_after": left}
+            said |= {"review_id": reference} if on == "review" else {}
             steps.append(said | recoup(work, plan, one.currency, rule.id, back, one.lot_id))
             local = local_time(one.time_us, plan.program.zone)
             caps.freed(head.counters, rule.id, plan.surprise_caps[rule.id], back, int(not left), local, one)
@@ -246,8 +278,9 @@ def _take_back(
     if not steps:
         return
     head.surprised = tuple(kept)
-    about = "transaction_id" if on == "purchase" else "review_id"
-    work.book(RETURN, KIND, [{about: reference}, *steps])
+    if on == "purchase":
+        steps.insert(0, {"transaction_id": reference})
+    work.book(RETURN, KIND, steps)
 
 
 def _is_over(plan: Plan, one: Surprised, at_us: int) -> bool:

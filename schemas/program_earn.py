@@ -75,8 +75,8 @@ class Dates(Model):
     """Last day (included to its end), or the moment before which."""
 
 
-class When(Dates):
-    """When a rule applies. Every key that is given must hold."""
+class Times(Dates):
+    """Times. Every key that is given must hold."""
 
     dates: Annotated[tuple[Dates, ...], OneOrMany()] | None = None
     """Several stretches of time, in place of from and until; any of them."""
@@ -86,6 +86,11 @@ class When(Dates):
     """mon, tue, wed, thu, fri, sat, sun."""
     hours: HoursList | None = None
     """Hours of the day: ["07:00-10:00"]. The end is not included."""
+
+
+class When(Times):
+    """When a rule applies. Every key that is given must hold."""
+
     tiers: Ids | None = None
     """Members of these tiers only."""
     segments: Texts | None = None
@@ -255,9 +260,18 @@ class EnrollmentRule(GiftRule):
     on: Literal["enrollment"]
 
 
+class OccasionGive(Give):
+    """What an occasion gives: {points: 100}, or {reward: cake}."""
+
+    points: Exact = "0"
+    reward: Id | None = None
+    """In place of points: a reward of the catalogue, as a gift. An order goes out that costs nothing."""
+
+
 class OccasionRule(GiftRule):
     """What rules share that time alone fulfils."""
 
+    give: OccasionGive
     late: Period | None = None
     """For how long after the day it still reaches who could not be reached before: who has just joined, or told it."""
 

@@ -4,6 +4,7 @@ Not here: tiers, multipliers and the program as a whole (program_compile.py).
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -23,7 +24,7 @@ from loyalty.program import (
     Window,
 )
 from schemas import program_earn as model
-from schemas.program_occasions import OCCASIONS, check_agreement, gift
+from schemas.program_occasions import OCCASIONS, activity_points, check_agreement, gift
 from schemas.program_scope import Scope, purchase_rule_multiplied
 from schemas.program_source import TreePath
 from schemas.program_values import (
@@ -147,7 +148,7 @@ class Rules:
             name=rule.name or rule.id,
             on=rule.on,
             currency=currency,
-            points=self.scope.points(rule.give.points, currency, (*path, "give", "points")),
+            points=activity_points(rule, currency, self.scope, path),
             when=self.when(rule.when, (*path, "when"), rule.on, fields=_field_tests(rule.when)),
             multiplied=rule.multiplied,
             qualifies=rule.qualifies,
@@ -214,16 +215,9 @@ class Rules:
         store_zone: bool = False,
     ) -> When:
         """Circumstances of any event."""
-        if when.tiers is not None:
-            for tier in when.tiers:
-                self.tier(tier, (*path, "tiers"))
-        days = when.every_year
-        return When(
-            windows=self.windows(when, path),
-            every_year=None if days is None else tuple(every_year(day.first, day.last) for day in days),
-            weekdays=None if when.weekdays is None else frozenset(WEEKDAYS.index(day) + 1 for day in when.weekdays),
-            hours=None if when.hours is None else tuple(hours(text) for text in when.hours),
-            tiers=_set(when.tiers),
+        return replace(
+            self.times(when, path),
+            tiers=self.tiers(when.tiers, path),
             segments=_set(when.segments),
             stores=stores,
             channels=channels,
@@ -232,6 +226,22 @@ class Rules:
             store_zone=store_zone,
         )
 
+    def times(self, when: model.Times, path: TreePath) -> When:
+        """What restricts when, and nothing else."""
+        days = when.every_year
+        return When(
+            windows=self.windows(when, path),
+            every_year=None if days is None else tuple(every_year(day.first, day.last) for day in days),
+            weekdays=None if when.weekdays is None else frozenset(WEEKDAYS.index(day) + 1 for day in when.weekdays),
+            hours=None if when.hours is None else tuple(hours(text) for text in when.hours),
+        )
+
+    def tiers(self, tiers: Iterable[str] | None, path: TreePath) -> frozenset[str] | None:
+        """The tiers whose members a rule is for; `path` is that of the block that names them."""
+        for tier in tiers or ():
+            self.tier(tier, (*path, "tiers"))
+        return _set(tiers)
+
     def tier(self, tier: str, path: TreePath) -> None:
         """Report a tier that does not exist."""
         if self.scope.tiers is None:
@@ -239,7 +249,7 @@ class Rules:
         else:
             self.scope.known_name(tier, self.scope.tiers, path, "tier")
 
-    def windows(self, when: model.When, path: TreePath) -> tuple[Window, ...] | None:
+    def windows(self, when: model.Times, path: TreePath) -> tuple[Window, ...] | None:
         """The stretches of time, or None when time does not matter."""
         single = when.start is not None or when.end is not None
         if when.dates is not None:
@@ -309,7 +319,7 @@ class Rules:
 
     def caps(self, caps: Iterable[model.Cap], on: str, currency: str, path: TreePath) -> tuple[Cap, ...]:
         """The limits of a rule."""
-        return tuple(self.cap(cap, on, currency, self.scope.cap_path(path, index)) for index, cap in enumerate(caps))
+        return tuple(self.cap(cap, on, currency, self.scope.item_path(path, index)) for index, cap in enumerate(caps))
 
     def cap(self, cap: model.Cap, on: str, currency: str, path: TreePath) -> Cap:
         """One limit."""

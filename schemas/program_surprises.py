@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from loyalty.budgets import LimitTerms, Surprise
 from loyalty.limits import BUDGET, limit_id
-from loyalty.program import FieldTest, LimitTerms, Surprise
+from loyalty.program import FieldTest
 from schemas.program_earn import Caps, Model, PurchaseWhen
 from schemas.program_values import Choice, Exact, Flag, Id, Name, Text, Texts, exact
 
@@ -165,5 +166,5 @@ def _check_when(rule: SurpriseRule, rules: "Rules", path: "TreePath") -> None:
                 rules.scope.report((*path, "when", key), f"{key} fits surprises on {on}", at_key=True)
     for index, cap in enumerate(rule.at_most):
         if cap.each is not None:
-            place = (*rules.scope.cap_path((*path, "at_most"), index), "each")
+            place = (*rules.scope.item_path((*path, "at_most"), index), "each")
             rules.scope.report(place, "a surprise is limited for each member as a whole", "leave each out", at_key=True)

@@ -251,6 +251,8 @@ class Given(GivenMember):
     """What happened before, as steps."""
     members: Annotated[dict[Text, GivenMember], Field(max_length=50)] = {}  # noqa: RUF012 - pydantic copies it
     """Other members, by name."""
+    lucky: Texts = ()
+    """Ids of surprises that are drawn for every event of the case; all others are never drawn."""
 
 
 class ThenMember(Model):

@@ -18,15 +18,18 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 
 from loyalty.account import (
+    AwardRecord,
     ClaimRecord,
     Given,
     GivenPart,
     Head,
     Limit,
     Maturing,
+    Paid,
     Parked,
     PurchaseRecord,
     Record,
+    RedemptionRecord,
     ReferralLink,
     Restocked,
     Surprised,
@@ -41,10 +44,12 @@ _HEAD = "head"
 _PURCHASE = "purchase"
 _LIMIT = "limit"
 _CLAIM = "claim"
+_REDEMPTION = "redemption"
+_AWARD = "award"
 _BEHIND_LIMIT = 2
 """The last fields of a limit, which do not stand in its line: its memory, and an instant that it never has."""
 _HEAD_BYTES = b'"%s"' % _HEAD.encode()
-_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM))
+_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM, _REDEMPTION, _AWARD))
 """How records start whose third field is their next instant, and a head's fourth by which version that is."""
 
 
@@ -53,7 +58,7 @@ class UnknownFormat(Exception):
 
 
 def encode_record(record: Record) -> bytes:
-    """The bytes of a head or purchase record; equal records give equal bytes."""
+    """The bytes of a record; equal records give equal bytes."""
     fields: list[Any]
     memory = b""
     match record:
@@ -65,6 +70,10 @@ def encode_record(record: Record) -> bytes:
             fields, memory = [FORMAT, _LIMIT, None, *record[:-_BEHIND_LIMIT]], record.seen
         case ClaimRecord():
             fields = [FORMAT, _CLAIM, record.due_us, record.content.hex(), record.member, record.period, record.held]
+        case RedemptionRecord():
+            fields = _redemption_fields(record)
+        case AwardRecord():
+            fields = [FORMAT, _AWARD, record.due_us, *record[:-1]]
     # Joined into bytes of their own size, since records are kept: the encoder's buffer is eight times as large.
     return b"\n".join((orjson.dumps(fields, default=tuple), memory))  # lines and sums are NamedTuples
 
@@ -78,10 +87,14 @@ def decode_record(raw: bytes) -> Record:
             return _head(fields, memory)
         case [3, "purchase"]:
             return _purchase(fields, memory)
+        case [3, "redemption"]:
+            return _redemption(fields)
         case [3, "limit"]:
             limit, taken, added, closed_to, restocks, capacity, per, period = fields[3:]
             shown = tuple(starmap(Restocked, restocks))
             return Limit(limit, taken, added, closed_to, shown, capacity, per, period, memory)
+        case [3, "award"]:
+            return _award(*fields[2:-1], is_over=fields[-1])
         case [3, "claim"]:
             return ClaimRecord(bytes.fromhex(fields[3]), fields[4], fields[5], fields[6], fields[2])
         case _:
@@ -147,9 +160,20 @@ def _parked(member: str, fields: list[Any]) -> Parked:
     return Parked(fact, until_us)
 
 
+def _award(
+    due_us: int | None, message_id: str, time_us: int, version: str, part: list[Any] | None, *, is_over: bool
+) -> AwardRecord:
+    return AwardRecord(message_id, time_us, version, None if part is None else GivenPart(*part), is_over, due_us)
+
+
 def _link(_: str, fields: list[Any]) -> ReferralLink:
-    referral_id, referrer, code, attributes, linked_us, paid, transaction_id = fields
-    return ReferralLink(referral_id, referrer, code, attributes, linked_us, tuple(paid), transaction_id)
+    referral_id, referrer, code, attributes, linked_us, paid = fields
+    return ReferralLink(referral_id, referrer, code, attributes, linked_us, tuple(starmap(_paid, paid)))
+
+
+def _paid(*fields: Any) -> Paid:
+    paid = Paid(*fields)
+    return paid if paid.part is None else paid._replace(part=GivenPart(*paid.part))
 
 
 def _as_it_is(_: str, value: Any) -> Any:
@@ -176,7 +200,8 @@ RARE: Mapping[str, Rare] = {
         lambda all_: [_parked_fields(one) for one in all_],
     ),
     "given": Rare(lambda _, all_: tuple(_given(*one) for one in all_)),
-    "tier_rise": Rare(lambda _, fields: TierRise(*fields)),
+    "tier_rises": Rare(lambda _, all_: tuple(starmap(TierRise, all_))),
+    "rewards_sequence": Rare(),
     "surprised": Rare(lambda _, all_: tuple(starmap(Surprised, all_))),
     "birthday_us": Rare(),
     "kept": Rare(),
@@ -312,3 +337,20 @@ def _purchase(fields: list[Any], returns: bytes) -> PurchaseRecord:
         returns,
         fields[2],
     )
+
+
+def _redemption_fields(record: RedemptionRecord) -> list[Any]:
+    *fields, due_us = record
+    fields[_CONTENT] = record.content.hex()
+    return [FORMAT, _REDEMPTION, due_us, *fields]
+
+
+def _redemption(fields: list[Any]) -> RedemptionRecord:
+    _, _, due_us, *own = fields
+    own[_CONTENT] = bytes.fromhex(own[_CONTENT])
+    own[_SPENT] = tuple(starmap(Lot, own[_SPENT]))
+    return RedemptionRecord._make([*own, due_us])
+
+
+_CONTENT = RedemptionRecord._fields.index("content")
+_SPENT = RedemptionRecord._fields.index("spent")

@@ -20,13 +20,13 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from loyalty.account import Head
 from loyalty.account import Record as StateRecord
-from loyalty.decide import decide, reads
+from loyalty.decide import decide, fetched
 from loyalty.decisions import Dead, Decision, Outcome
 from loyalty.due import decide_due, look_us, put_off
 from loyalty.facts import MESSAGES, Fact, Message
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
-from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_tier
+from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_reward, encode_tier
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.messages import encode_message, type_of
 from schemas.state import decode_record, encode_record
@@ -294,11 +294,7 @@ class Engine:
 
         A fault of the engine is a dead letter too: one event's fault must not stop the others.
         """
-        state = {}
-        for key in reads(fact):  # not guarded: state that cannot be read must stop the worker
-            found = overlay.get(key)
-            if found is not None:
-                state[key] = found
+        state = fetched(fact, overlay.get)  # not guarded: state that cannot be read must stop the worker
         try:
             decision = decide(self._programs, state, fact, now_us)
         except MemoryError:
@@ -348,13 +344,15 @@ def encoded_writes(writes: Mapping[str, StateRecord | None]) -> dict[bytes, byte
 
 
 def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
-    """Ledger entries, balance changes and tier changes as (topic word, key, value)."""
+    """What a decision tells others, as (topic word, key, value)."""
     messages = [("ledger", entry.member.encode(), encode_entry(entry)) for entry in decision.entries]
     messages += [("balances", change.member.encode(), encode_balance(change)) for change in decision.balances]
     if decision.tiers:
         messages += [("tiers", change.member.encode(), encode_tier(change)) for change in decision.tiers]
     if decision.notices:
         messages += [("notices", notice.member.encode(), encode_notice(notice)) for notice in decision.notices]
+    if decision.rewards:
+        messages += [("rewards", change.member.encode(), encode_reward(change)) for change in decision.rewards]
     return messages
 
 

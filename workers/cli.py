@@ -19,6 +19,7 @@ from workers.commands import (
     publish,
     replay,
     report,
+    stock,
     topics,
     worker,
 )
@@ -34,6 +35,7 @@ COMMANDS = (
     explain,
     member,
     report,
+    stock,
     audit,
     dead_letters,
     topics,

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from loyalty.account import Head
+from loyalty.account import Head, Limit
 from schemas.state import decode_record
 from workers.batch import Engine
 from workers.counts import Counts
@@ -139,6 +139,7 @@ class _Run:
         self._events = 0
         self._entries = 0
         self._heads: list[Head] = []
+        self._limits: list[Limit] = []
 
     def partition(
         self, partition: int, batches: Iterable[JournalRecord], waiting: Mapping[tuple[str, int], deque[Record]]
@@ -157,7 +158,11 @@ class _Run:
                 self._write(out)
             self._counts.merge(result.counts)
         decoded = map(decode_record, state.accounts_held())
-        self._heads += [head for head in decoded if isinstance(head, Head)]
+        for record in decoded:
+            if isinstance(record, Head):
+                self._heads.append(record)
+            elif isinstance(record, Limit):
+                self._limits.append(record)
 
     def _engine(self, partition: int, batch: JournalRecord) -> Engine:
         """The engine that the batch was decided by: exactly its versions, since they also say how long to remember."""
@@ -187,7 +192,7 @@ class _Run:
             self._files.add(out.topic, out.value)
 
     def finish(self) -> Summary:
-        self._files.write_accounts(self._heads)
+        self._files.write_accounts(self._heads, self._limits)
         return summed_up(self._events, self._entries, self._counts, self._heads)
 
 

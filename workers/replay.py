@@ -19,7 +19,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
-from loyalty.account import Head, PurchaseRecord, head_key
+from loyalty.account import Head, Limit, head_key
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
@@ -164,7 +164,8 @@ class Replay:
             due_us, key = first
             answer = self._engine.decide_due(key, self._overlay, due_us, faults.get(len(taken)))
             taken.append(Taken(None, DUE_TYPE, due_us, answer, key))
-            self._remind(key, self._overlay.get(key))
+            for each in answer.writes if isinstance(answer, Decision) else (key,):
+                self._remind(each, self._overlay.get(each))
             self._pass_on(answer, None, taken, faults)
 
     def _remind(self, key: str, record: StateRecord | None) -> None:
@@ -181,17 +182,17 @@ class Replay:
         return None if packed is None else decode_record(packed)
 
     def _keep(self) -> None:
-        """Make what was decided final. Purchases are packed: as objects they take three times the memory."""
+        """Make what was decided final. What belongs to one event is packed: objects take three times the memory."""
         changed = self._overlay.changed()
         self._overlay.keep()
         for key, record in changed.items():
-            if isinstance(record, PurchaseRecord):
-                self._packed[key] = encode_record(record)
-                self._overlay.forget(key)
-            elif record is None:
+            if record is None:
                 self._packed.pop(key, None)
                 self._overlay.forget(key)
                 self._reminded.pop(key, None)
+            elif not isinstance(record, Head | Limit):
+                self._packed[key] = encode_record(record)
+                self._overlay.forget(key)
 
     def _decide(self, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         """Add what becomes of an event and its messages; `faults` says at which places not to try again."""
@@ -243,11 +244,15 @@ class Replay:
         """All accounts."""
         return (record for record in self._overlay.records() if isinstance(record, Head))
 
+    def limits(self) -> Iterator[Limit]:
+        """The accounts of all limits."""
+        return (record for record in self._overlay.records() if isinstance(record, Limit))
+
     def finish(self, until_us: int | None = None) -> Summary:
         """Decide what is due by `until_us`, write the accounts and sum up."""
         if until_us is not None:
             self.take((), until_us)
-        self._files.write_accounts(self.heads())
+        self._files.write_accounts(self.heads(), self.limits())
         return summed_up(self._events, self._entries, self.counts, list(self.heads()))
 
 

@@ -20,12 +20,13 @@ from zoneinfo import ZoneInfo
 
 from typing_extensions import override
 
-from loyalty.account import Head, head_key
+from loyalty.account import Head, Limit, head_key
 from loyalty.decide import ACTIVITY
 from loyalty.decisions import Decision, Entry, Outcome
 from loyalty.due import decide_due, is_due
 from loyalty.facts import Purchase
 from loyalty.plan import Programs
+from loyalty.program import Program
 from schemas.decode import Known, decode
 from schemas.program_source import Problem, TreePath, shown_path
 from schemas.program_words import number
@@ -89,9 +90,21 @@ class _Came:
 
 def run_spec(spec: Spec) -> SpecResult:
     """Run all cases of a file."""
-    programs = Programs(spec.programs)
-    failures = [failure for case in spec.cases if (failure := _Run(spec, programs, case).failure()) is not None]
+    drawing: dict[tuple[str, ...], Programs] = {}
+    failures = []
+    for case in spec.cases:
+        if case.lucky not in drawing:
+            drawing[case.lucky] = Programs([_drawing(program, case.lucky) for program in spec.programs])
+        failure = _Run(spec, drawing[case.lucky], case).failure()
+        if failure is not None:
+            failures.append(failure)
     return SpecResult(spec.file, len(spec.cases), tuple(failures))
+
+
+def _drawing(program: Program, lucky: Sequence[str]) -> Program:
+    """The program, in which these surprises are always drawn, and no others ever: a case must not hang on luck."""
+    drawn = tuple(replace(rule, share=Fraction(1)) for rule in program.surprises if rule.id in lucky)
+    return replace(program, surprises=drawn)
 
 
 def as_of(programs: Programs, head: Head, begins_us: int) -> Head:
@@ -112,7 +125,7 @@ class _Nowhere:
     def restart(self) -> None:
         """Nothing to forget."""
 
-    def write_accounts(self, heads: Iterable[Head]) -> None:
+    def write_accounts(self, heads: Iterable[Head], limits: Iterable[Limit]) -> None:
         """Drop them."""
 
 

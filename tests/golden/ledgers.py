@@ -10,17 +10,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import TypeAdapter
 
 from loyalty.account import Head
-from loyalty.decisions import Decision, Entry, Notice, Outcome, TierChange
+from loyalty.decisions import Decision, Entry, Notice, Outcome, RedemptionChange, RewardOrder, TierChange
 from loyalty.due import TYPE
 from loyalty.facts import Cause
 from loyalty.lots import parsed
 from loyalty.program import Program
 from schemas.decode import Anonymous, Known, decode
+from schemas.jsonschema import OUTPUTS
 from tests.golden.notation import Case
 from tests.loyalty.books import Books
+from workers.batch import messages_of
 
 RETURN_TYPE = "loyalty.return.v1"
 
@@ -64,16 +70,31 @@ def run(case: Case) -> Outcomes:
             rows += _rows(told.event_id, decoded.fact.member, decision, units, case.programs[-1])
             if decision.refusal is not None:
                 refused[told.event_id] = decision.refusal.code
+            for reward in decision.rewards:
+                if isinstance(reward, RedemptionChange) and reward.status == "refused":
+                    refused[told.event_id] = reward.reason
             for change in decision.balances:
                 by_event[_of(change.cause, told.event_id), change.currency] += change.delta
     refused |= {dead.fact.cause.id: dead.refusal.code for decision in books.decisions for dead in decision.dead}
     books.check_books()
+    _keep_the_contract(books)
     rows += [row for head in books.heads() for row in _account(head, units)]
     by_member = Counter(
         {(head.member, currency): sum(held) for head in books.heads() for currency, held in head.balances.items()}
     )
     tiers = {head.member: head.tier for head in books.heads()}
     return Outcomes(_aligned(rows), units.of(by_event), units.of(by_member), refused, tiers)
+
+
+def _keep_the_contract(books: Books) -> None:
+    """What came out can be read by those who go by the models."""
+    for topic, _, value in (message for decision in books.decisions for message in messages_of(decision)):
+        assert _contract(orjson.loads(value)["type"]).validate_json(value) is not None, topic
+
+
+@cache
+def _contract(event_type: str) -> TypeAdapter[Any]:
+    return TypeAdapter(OUTPUTS[event_type])
 
 
 class Units:
@@ -103,7 +124,7 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units, program:
         yield (event_id, "duplicate")
     elif _waits(event_id, decision):
         yield (event_id, "waits")
-    elif not (decision.entries or decision.tiers):
+    elif not (decision.entries or decision.tiers or decision.rewards):
         yield (event_id, "nothing")
     for entry in decision.entries:
         of = _of(entry.cause, event_id)
@@ -111,8 +132,10 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units, program:
             yield (of, *row) if entry.member == member else (of, *row, f"for {entry.member}")
     for change in decision.tiers:
         yield (event_id, "tier", _tier(change, program), *_whose(change.member, member))
+    for reward in decision.rewards:
+        yield (_of(reward.cause, event_id), *_reward(reward, program))
     for notice in decision.notices:
-        yield (event_id, "notice", notice.kind, _notice(notice, program, units))
+        yield (event_id, "notice", notice.kind, _notice(notice, program, units), *_whose(notice.member, member))
     yield from _dead_rows(decision)
 
 
@@ -134,7 +157,8 @@ def _dead_rows(decision: Decision) -> Iterator[tuple[str, ...]]:
 
 def _is_due(decision: Decision) -> bool:
     """Whether time alone has decided it."""
-    parts: list[Entry | TierChange | Notice] = [*decision.entries, *decision.tiers, *decision.notices]
+    parts: list[Entry | TierChange | Notice | RedemptionChange | RewardOrder]
+    parts = [*decision.entries, *decision.tiers, *decision.notices, *decision.rewards]
     # What only moves the next look or drops a record says nothing.
     return decision.refusal is None and decision.outcome is Outcome.APPLIED and all(p.cause.type == TYPE for p in parts)
 
@@ -155,6 +179,16 @@ def _due_rows(decisions: Sequence[Decision], program: Program, units: Units) -> 
                     yield (day, "notice", part.kind, _notice(part, program, units), f"for {part.member}")
 
 
+def _reward(change: RedemptionChange | RewardOrder, program: Program) -> tuple[str, ...]:
+    if isinstance(change, RewardOrder):
+        return "order", change.status, f"{change.quantity} {change.reward}, {change.kind}"
+    said = [change.reason] if change.reason else []
+    if change.status == "accepted" and change.value_minor:
+        value = Decimal(change.value_minor).scaleb(-program.money_decimals)
+        said.append(f"worth {value} {change.money}")
+    return "redemption", change.status, *said
+
+
 def _tier(change: TierChange, program: Program) -> str:
     moved = f"{change.from_tier or 'none'} -> {change.to_tier}"
     if change.reason in {"confirmed", "review", "return"}:
@@ -166,11 +200,16 @@ def _tier(change: TierChange, program: Program) -> str:
 
 def _notice(notice: Notice, program: Program, units: Units) -> str:
     said = notice.details
+    if "transfer_id" in said:
+        whom = f"to {said['to_member']}" if "to_member" in said else f"from {said['from_member']}"
+        return f"{said['points']} {said['currency']} {whom}" + (f": {said['reason']}" if "reason" in said else "")
     ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone) if "ends_us" in said else None
     if "points" in said:
         points = f"{units.number(said['points'], said['currency']):f} {said['currency']}"
         day = f" for {said['day']}" if "day" in said else ""
         return f"{points}{day} end at {ends:%Y-%m-%d %H:%M}" if ends is not None else points + day
+    if "reward" in said:
+        return f"{said['reward']} for {said['day']}"
     if notice.kind == "tier_near":
         return f"{said['missing']} short of {said['next']}"
     return f"{said['missing']} short of keeping {said['tier']} after {ends:%Y-%m-%d}"
@@ -201,6 +240,7 @@ def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
             continue
         mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
         words = [f"{units.number(amount, currency):+f} {currency}" for currency, amount in mine] or ["0"]
+        words = [step["reward"] if "redemption_id" in step else "0"] if "reward" in step else words
         words += [f"x{factor} {name}" for name, factor in step.get("multipliers", {}).items()]
         for name in ("forfeited", "not_recouped"):
             if name in step:

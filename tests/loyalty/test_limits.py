@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from loyalty.account import ClaimRecord, Limit, Restocked, claim_key, limit_key
+from loyalty.budgets import LimitTerms
 from loyalty.calendar import DAY_US
 from loyalty.decisions import Code, Decision, Outcome
 from loyalty.facts import Answer, Cause, Claim, Release, Restock
 from loyalty.limits import PERIODS_MAX, RESTOCKS_MAX, SHOWN_MAX, decide_limit, kind_of, limit_id, reads
 from loyalty.memory import RECORD_BYTES, key_digest
 from loyalty.plan import Programs
-from loyalty.program import LimitTerms, Program
+from loyalty.program import Program
 from schemas.state import decode_record, encode_record, look_of
 from tests.loyalty.books import BASE, program
 from tests.loyalty.events import micros
@@ -240,13 +241,19 @@ def test_a_limit_that_is_withdrawn_serves_what_happened_before() -> None:
     shelf = two(LimitTerms(3), None)
     assert [shelf.claim("late", 2, now_us=JULY_US), shelf.claim("new", at_us=JULY_US, of="2")] == [
         "granted",
-        "unknown_limit",
+        "denied",
     ]
     assert shelf.restock("r", 1, at_us=JULY_US) == "unknown_limit"
 
 
-def test_another_version_that_is_not_loaded() -> None:
-    assert Shelf(five()).claim("a", of="7") == "unknown_limit"
+def test_who_asks_under_a_version_that_is_not_loaded_is_answered_and_gets_nothing() -> None:
+    shelf = Shelf(five())
+    assert [shelf.claim("a", of="7"), shelf.claim("a", of="7"), shelf.release("a")] == [
+        "denied",
+        "duplicate",
+        "duplicate",
+    ]
+    assert limit_key(MUGS) not in shelf.state
 
 
 # ------------------------------------------------------------------ restocks are events like others

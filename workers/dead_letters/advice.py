@@ -53,6 +53,11 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
     "unknown_limit": (
         "send `stock:` and the id of a reward with a stock, or `budget:` and that of a surprise with a budget"
     ),
+    "unknown_redemption": "send the `redemption_id` and the member of the order; was the request a dead letter?",
+    "redemption_over": (
+        "nothing: its points are back already. What was delivered all the same is a matter for the shop"
+    ),
+    "redemption_too_old": "correct the points by hand, with an adjustment",
     "engine_fault": (
         "a fault of ours: report it with the message. The worker goes on with the others. After the mending, "
         "send it again"

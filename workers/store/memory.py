@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from schemas.state import StartAfter, look_of, one_version
 from workers.store.due_index import DueIndex
-from workers.store.port import ACCOUNT_KEY, TIMED_KEYS, PartitionStore
+from workers.store.port import ACCOUNT_KEY, LIMIT_KEY, TIMED_KEYS, PartitionStore
 
 
 @final
@@ -42,8 +42,8 @@ class MemoryStore(PartitionStore):
         return store
 
     def accounts_held(self) -> Iterator[bytes]:
-        """The heads of all members."""
-        return (record for key, record in self._records.items() if key.startswith(ACCOUNT_KEY))
+        """The heads of all members, and the accounts of limits."""
+        return (record for key, record in self._records.items() if key.startswith((ACCOUNT_KEY, LIMIT_KEY)))
 
     @override
     def due(self, now_us: int, at_most: int) -> Sequence[tuple[int, bytes]]:
