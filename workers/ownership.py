@@ -17,7 +17,7 @@ from faust.types import TP
 
 from config.topics import topic_name
 from workers.checkpoint import Clock, Protocol
-from workers.connection import Connection
+from workers.clients import Clients
 from workers.fatal import EndProcess, Refusal
 from workers.lanes import Lanes, Taken
 from workers.metrics import Metrics
@@ -55,7 +55,7 @@ class Ownership:
     def __init__(
         self,
         terms: Terms,
-        connection: Connection,
+        clients: Clients,
         lanes: Lanes,
         protocol: Protocol,
         *,
@@ -65,7 +65,7 @@ class Ownership:
         end_process: EndProcess,
     ) -> None:
         self._terms = terms
-        self._connection = connection
+        self._clients = clients
         self._lanes = lanes
         self._protocol = protocol
         self._store = store
@@ -172,7 +172,7 @@ class Ownership:
     async def _fence(self, partition: Partition) -> None:
         await partition.release()
         partition.producer = TransactionalProducer(
-            self._connection,
+            self._clients,
             # Of the prefix, whatever the app: who writes to these topics under another app id is fenced, too.
             transactional_id=topic_name(self._terms.prefix, f"partition-{partition.number}"),
             prefix=self._terms.prefix,
@@ -183,7 +183,7 @@ class Ownership:
     async def _restore(self, partitions: list[Partition]) -> int:
         terms = self._terms
         now_us = self._clock()
-        async with reader(self._connection) as consumer:
+        async with reader(self._clients) as consumer:
             changelog = topic_name(terms.prefix, ACCOUNTS)
             count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=terms.held_max_us)
             lost: list[Lost] = []

@@ -14,15 +14,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from workers.connection import Connection
+from workers.clients import Clients, ConsumerClient
 from workers.fatal import Refusal
 from workers.partition import Partition
 from workers.positions import POSITIONS_KEY, Gap, Positions
-
-_PARTITION_FETCH_BYTES = 8 << 20
-_FETCH_BYTES = 64 << 20
 
 CLOCK_AHEAD_US_MAX: Final = 5 * 60 * 1_000_000
 """How far the state may be ahead of this machine's clock."""
@@ -31,17 +28,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 @asynccontextmanager
-async def reader(connection: Connection) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group that reads committed records and never resets a position."""
-    consumer = AIOKafkaConsumer(
-        **connection.aiokafka(),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="none",
-        max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-        fetch_max_bytes=_FETCH_BYTES,
-        fetch_max_wait_ms=50,
-    )
+async def reader(clients: Clients) -> AsyncIterator[ConsumerClient]:
+    """A consumer that is started, and stopped at the end."""
+    consumer = clients.consumer()
     try:
         await consumer.start()
         yield consumer
@@ -50,7 +39,7 @@ async def reader(connection: Connection) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def restore(
-    consumer: AIOKafkaConsumer, changelog: str, partitions: Sequence[Partition], *, now_us: int, held_max_us: int
+    consumer: ConsumerClient, changelog: str, partitions: Sequence[Partition], *, now_us: int, held_max_us: int
 ) -> int:
     """Bring the state of the partitions up to date, and return how many records were read.
 
@@ -104,7 +93,7 @@ class Lost(NamedTuple):
 
 
 async def locate(
-    consumer: AIOKafkaConsumer,
+    consumer: ConsumerClient,
     partition: Partition,
     *,
     topics: Mapping[str, str],
