@@ -24,9 +24,9 @@ from workers.metrics import Metrics
 from workers.partition import Partition
 from workers.producer import TransactionalProducer
 from workers.programs_check import check_programs
-from workers.restore import Lost, check_state, locate, reader, refuse_lost, restore
+from workers.restore import Lost, check_counts, check_state, locate, reader, refuse_lost, restore
 from workers.store.port import StoreFactory
-from workers.topic_words import ACCOUNTS
+from workers.topic_words import ACCOUNTS, JOURNAL
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -141,6 +141,8 @@ class Ownership:
 
     async def _take_over(self, numbers: list[int]) -> None:
         started = perf_counter()
+        # A revocation came before, but not always after the last taking over: it may have overtaken that.
+        await self._lanes.close()
         for number in [number for number in self._partitions if number not in numbers]:
             await self._partitions.pop(number).release()
         partitions = [self._held(number) for number in numbers]
@@ -186,6 +188,9 @@ class Ownership:
         async with reader(self._clients) as consumer:
             changelog = topic_name(terms.prefix, ACCOUNTS)
             count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=terms.held_max_us)
+            if any(partition.positions is None for partition in partitions):
+                journal = topic_name(terms.prefix, JOURNAL)
+                await check_counts(consumer, journal, partition_count=terms.partition_count)
             lost: list[Lost] = []
             for partition in partitions:
                 check_state(

@@ -19,10 +19,13 @@ from aiokafka import TopicPartition
 from workers.clients import Clients, ConsumerClient
 from workers.fatal import Refusal
 from workers.partition import Partition
-from workers.positions import POSITIONS_KEY, Gap, Positions
+from workers.positions import POSITIONS_KEY, Gap, JournalRecord, Positions
 
 CLOCK_AHEAD_US_MAX: Final = 5 * 60 * 1_000_000
 """How far the state may be ahead of this machine's clock."""
+
+_LOOK_BACK_OFFSETS: Final = 16
+"""Behind these many a topic's latest record is looked for first."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -156,11 +159,7 @@ def check_state(stored: Positions | None, *, partition_count: int, app: str, now
     """
     if stored is None:
         return
-    if stored.partitions != partition_count:
-        raise Refusal(
-            f"the state was written with {stored.partitions} partitions a topic, now there are {partition_count}",
-            hint="members would move to other partitions: go back to the old number, or start under a new prefix",
-        )
+    _check_count(stored.partitions, partition_count)
     if stored.app not in {"", app}:
         raise Refusal(
             f"the state under this prefix belongs to the app {stored.app}, this worker is of the app {app}",
@@ -170,6 +169,47 @@ def check_state(stored: Positions | None, *, partition_count: int, app: str, now
         raise Refusal(
             f"the state was written {(stored.now_us - now_us) // 1_000_000} s ahead of this machine's clock",
             hint="set the clocks of all workers by the same time server; if another one was wrong, wait until then",
+        )
+
+
+async def check_counts(consumer: ConsumerClient, journal: str, *, partition_count: int) -> None:
+    """Raises Refusal when a batch of any partition, owned or not, was written with another number of partitions.
+
+    To be asked for a partition that has no state. It may be new because the topics have grown: then its members have
+    their accounts elsewhere.
+    """
+    tps = [TopicPartition(journal, number) for number in range(partition_count)]
+    consumer.assign(tps)
+    first = await consumer.beginning_offsets(tps)
+    end = await consumer.end_offsets(tps)
+    for tp in tps:
+        latest = await _latest(consumer, tp, first[tp], end[tp])
+        if latest is not None:
+            _check_count(JournalRecord.decode(latest).partitions, partition_count)
+    consumer.unsubscribe()
+
+
+async def _latest(consumer: ConsumerClient, tp: TopicPartition, first: int, end: int) -> bytes | None:
+    """The value of the latest record; None when there is none."""
+    back = _LOOK_BACK_OFFSETS
+    while first < end:
+        start = max(first, end - back)
+        consumer.seek(tp, start)
+        latest: bytes | None = None
+        while await consumer.position(tp) < end:
+            for records in (await consumer.getmany(tp, timeout_ms=200)).values():
+                latest = records[-1].value
+        if latest is not None or start == first:
+            return latest
+        back *= _LOOK_BACK_OFFSETS  # Nothing but markers and what was aborted.
+    return None
+
+
+def _check_count(stored: int, partition_count: int) -> None:
+    if stored != partition_count:
+        raise Refusal(
+            f"the state was written with {stored} partitions a topic, now there are {partition_count}",
+            hint="members would move to other partitions: go back to the old number, or start under a new prefix",
         )
 
 

@@ -14,6 +14,7 @@ Invariants:
   T5 the group's own commits are for lag monitors only, and a failing one harms nothing
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NoReturn, Protocol, cast
 
@@ -108,6 +109,11 @@ class PollConsumer(driver.Consumer):
 
     _thread: PollThread  # type: ignore[mutable-override]  # Made by `_new_consumer_thread`, never set again.
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seeking = asyncio.Lock()
+        """Held from the moment that a seek is asked for until the lanes have been told of it."""
+
     @override
     def _new_consumer_thread(self) -> PollThread:
         return PollThread(self, loop=self.loop, beacon=self.beacon)
@@ -153,6 +159,10 @@ class PollConsumer(driver.Consumer):
             # dropping it would be a hole. One that popped before the seek is stale: its records are read again.
             if not self.flow_active:
                 await self.wait_first(self.can_resume_flow.wait())
+            # One rebalance on the heels of another may leave the flow active during the second's seek. What popped
+            # behind that seek is good as soon as the lanes know of it; before, they would take it for stale.
+            async with self._seeking:
+                pass
             if self._stopped.is_set() or poll.seek != self._thread.stamps.seek_number:
                 return
             if active is not None and tp not in active and tp not in self._buffered_partitions:
@@ -166,10 +176,11 @@ class PollConsumer(driver.Consumer):
     @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
         intake = self._intake
-        wanted = {tp: position for tp in self.assignment() if (position := intake.position(tp)) is not None}
-        if wanted:
-            await self.seek_wait(wanted)
-            intake.seek = self._thread.stamps.seek_number
+        async with self._seeking:
+            wanted = {tp: position for tp in self.assignment() if (position := intake.position(tp)) is not None}
+            if wanted:
+                await self.seek_wait(wanted)
+                intake.seek = self._thread.stamps.seek_number
         return wanted
 
     @override
