@@ -207,5 +207,7 @@ def _same(what: str, found: Any, expected: Any) -> None:
         return
     if isinstance(found, list):
         at = next((n for n, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), None)
-        raise Violation(f"{what}: {len(found)} records, the replay has {len(expected)}; the first difference is at {at}")
+        raise Violation(
+            f"{what}: {len(found)} records, the replay has {len(expected)}; the first difference is at {at}"
+        )
     raise Violation(f"{what} differs from the replay")

@@ -25,7 +25,7 @@ READ_COMMITTED, READ_UNCOMMITTED = "read_committed", "read_uncommitted"
 _AGAIN_SECONDS = 0.02
 
 
-class Injected(KafkaError):
+class Injected(KafkaError):  # type: ignore[misc]  # aiokafka has no types.
     """A fault that the simulation made."""
 
 
@@ -144,9 +144,10 @@ class _Producer:
         while True:
             try:
                 self._epoch = await self._network.call(lambda: log.init_producer(self._id))
-                return
             except ConcurrentTransactions:
                 await asyncio.sleep(_AGAIN_SECONDS)
+            else:
+                return
 
     async def stop(self) -> None:
         if self._sending:
@@ -264,9 +265,7 @@ class Reader:
         logs, most = self._network.log.partitions, self._records_max
 
         def fetch() -> dict[TopicPartition, tuple[list[Entry], int]]:
-            return {
-                tp: logs[tp].read(position, committed=self._committed, most=most) for tp, position in asked.items()
-            }
+            return {tp: logs[tp].read(position, committed=self._committed, most=most) for tp, position in asked.items()}
 
         fetched = await self._network.call(fetch)
         found: dict[TopicPartition, list[Entry]] = {}
@@ -277,11 +276,10 @@ class Reader:
                     found[tp] = records
         return found
 
-    def at(self, tp: TopicPartition) -> int:
-        """The position of a partition that has one."""
-        position = self._positions[tp]
-        assert position is not None
-        return position
+    def at(self, tp: TopicPartition, otherwise: int = -1) -> int:
+        """The position of a partition, or `otherwise` when it has none."""
+        position = self._positions.get(tp)
+        return otherwise if position is None else position
 
 
 class SimulatedClients:
@@ -294,8 +292,13 @@ class SimulatedClients:
         self._batch_records_max = batch_records_max
         self._fetch_records_max = fetch_records_max
 
-    def producer(self, transactional_id: str, *, transaction_timeout_seconds: float) -> _Producer:
-        """See Clients. How long a transaction may be open is the log's business here."""
+    def producer(
+        self,
+        transactional_id: str,
+        *,
+        transaction_timeout_seconds: float,  # noqa: ARG002 - one for all: see SimulatedLog.expire
+    ) -> _Producer:
+        """See Clients."""
         return _Producer(self.network, transactional_id, self._batch_records_max)
 
     def consumer(self) -> Reader:

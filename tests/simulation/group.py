@@ -30,6 +30,8 @@ class Group:
         self._note = note
         self._out = out
         self._wanted = asyncio.Event()
+        self._settled = False
+        """Whether there have been members since the group was last empty."""
 
     def join(self, worker: SimulatedWorker) -> None:
         """Let a worker in."""
@@ -40,6 +42,7 @@ class Group:
         """Let go of a member: it left, or its session is over."""
         if self.members.pop(name, None) is not None:
             self._wanted.set()
+        self._settled &= bool(self.members)
 
     def rebalance(self) -> None:
         """Ask for one."""
@@ -49,7 +52,8 @@ class Group:
         """Rebalance whenever it is wanted."""
         while True:
             await self._wanted.wait()
-            await asyncio.sleep(self._random.random() * 0.2)
+            # A group that was empty waits for more members, as the broker does.
+            await asyncio.sleep(self._random.random() * (0.2 if self._settled else 2.0))
             self._wanted.clear()
             await self._rebalance()
 
@@ -70,6 +74,7 @@ class Group:
         names = [name for name in sorted(self.members) if name in asked]
         if not names:
             return
+        self._settled = True
         shift = self._random.randrange(len(names))
         crooked = len(names) > 1 and self._random.random() < self.crooked
         shares: dict[str, dict[str, list[int]]] = {name: {word: [] for word in INPUTS} for name in names}
@@ -80,4 +85,4 @@ class Group:
         said = {name: share[INPUTS[0]] for name, share in shares.items()}
         self._note("group", f"generation {self.generation}: {said}{' (crooked)' if crooked else ''}")
         for name, share in shares.items():
-            self.members[name].run(self.members[name].assigned(self.generation, share))
+            self.members[name].assigned(self.generation, share)

@@ -11,8 +11,6 @@ from workers.records import partition_of
 
 START_US = 1_767_225_600_000_000
 """2026-01-01."""
-US_A_SECOND = 3_600_000_000
-"""A second of a run is an hour of the members' lives, so that points mature and end within it."""
 
 EARN = """\
 earn:
@@ -55,9 +53,7 @@ def events(random: Random, count: int, partitions: int, clock: Callable[[], int]
         yield made
 
 
-def _event(
-    random: Random, name: str, member: str, members: list[str], time: str, sales: list[tuple[str, str]]
-) -> Sent:
+def _event(random: Random, name: str, member: str, members: list[str], time: str, sales: list[tuple[str, str]]) -> Sent:
     key = member.encode()
     draw = random.random()
     if draw < 0.45:

@@ -17,9 +17,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
 from random import Random
-from typing import Any, TypeVar
-
-from typing_extensions import override
+from typing import Any, TypeVar, cast
 
 _T = TypeVar("_T")
 
@@ -27,12 +25,20 @@ OWNER: contextvars.ContextVar[str] = contextvars.ContextVar("owner", default="")
 """Name of the process that a callback belongs to; "" for nobody."""
 
 
+async def until(condition: Callable[[], bool], *, look_every_seconds: float) -> None:
+    """Wait until it holds."""
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(look_every_seconds)
+
+
 class Stuck(Exception):
     """Nothing is left that could run, or time is up."""
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
-    """See the head of this module."""
+class VirtualLoop:
+    """What asyncio's tasks, futures and timers ask of a loop, and no more; see the head of this module."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -76,9 +82,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def run(self, main: Coroutine[Any, Any, _T], *, seconds: float) -> _T:
         """Run until `main` is done. Raises Stuck after so much virtual time, or when nothing can happen any more."""
         before = events._get_running_loop()
-        events._set_running_loop(self)
+        events._set_running_loop(cast("Any", self))
         try:
-            task = self.create_task(main)
+            task: asyncio.Task[_T] = self.create_task(main)
             while not task.done():
                 self._step(seconds)
             return task.result()
@@ -88,7 +94,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def bury(self) -> None:
         """End every task that is left, so that nothing speaks up when it is collected."""
         before = events._get_running_loop()
-        events._set_running_loop(self)
+        events._set_running_loop(cast("Any", self))
         self.before_step = None
         self._dead.clear()
         self._frozen.clear()
@@ -118,7 +124,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
                 raise Stuck(f"{seconds:.0f} s have passed")
             while self._timers and self._timers[0][0] <= self._now:
                 handle = heapq.heappop(self._timers)[2]
-                handle._scheduled = False
+                _set_scheduled(handle, scheduled=False)
                 if not handle._cancelled:
                     self._enqueue(handle)
         active = self._active
@@ -148,30 +154,26 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         queue.append(handle)
 
     # ------------------------------------------------------------------ what asyncio asks of a loop
-    @override
     def time(self) -> float:
         return self._now
 
-    @override
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = asyncio.Handle(callback, args, cast("Any", self), context)
         self._enqueue(handle)
         return handle
 
-    @override
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    @override
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        handle._scheduled = True
+        handle = asyncio.TimerHandle(when, callback, args, cast("Any", self), context)
+        _set_scheduled(handle, scheduled=True)
         self._serial += 1
         heapq.heappush(self._timers, (when, self._serial, handle))
         return handle
@@ -179,30 +181,28 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """It is passed over when its time comes."""
 
-    @override
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=cast("Any", self))
 
-    @override
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None, **_: Any) -> asyncio.Task[Any]:
-        task = asyncio.Task(coro, loop=self, name=name, context=context)
+        task = asyncio.Task(coro, loop=cast("Any", self), name=name, context=context)
         self._tasks.append(task)
         return task
 
-    @override
     def get_debug(self) -> bool:
         return False
 
-    @override
     def is_running(self) -> bool:
         return True
 
-    @override
     def is_closed(self) -> bool:
         return False
 
-    @override
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """What a process does with its exceptions is judged by how it ends; those of the simulation are kept."""
         if "handle" in context and not OWNER.get():
             self.faults.append(context["exception"])
+
+
+def _set_scheduled(handle: asyncio.TimerHandle, *, scheduled: bool) -> None:
+    cast("Any", handle)._scheduled = scheduled

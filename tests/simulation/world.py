@@ -1,64 +1,39 @@
-"""One run under one seed: what is sent, what goes wrong when, and whether every promise held.
+"""The world of one run: the log, the group, the processes, and what is seen of them.
 
-`simulate` draws a plan, lets it happen, lets the workers finish without further faults, and audits what is left. A
-worker may end only for a reason that the plan gave it: an end that nothing excuses is a failure, too.
+A worker may end only for a reason that the plan gave it: an end that nothing excuses is a broken promise, too.
+
+Not here: what happens when (script.py).
 """
 
-import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-import structlog
-from aiokafka import TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, OffsetOutOfRangeError, ProducerFenced
 
 from tests.simulation.audit import Auditor, Violation
 from tests.simulation.clients import Faults, Injected, Network, SimulatedClients
 from tests.simulation.group import SESSION_SECONDS, Group
-from tests.simulation.inputs import PLAIN, START_US, TIMED, US_A_SECOND, Sent, events
-from tests.simulation.log import New, SimulatedLog, Transaction
-from tests.simulation.loop import Stuck, VirtualLoop
+from tests.simulation.inputs import PLAIN, START_US, TIMED
+from tests.simulation.log import SimulatedLog, Transaction
+from tests.simulation.loop import VirtualLoop
 from tests.simulation.plan import Plan
-from tests.simulation.worker import PREFIX, TRANSACTION_SECONDS, Mischief, Setting, SimulatedWorker
+from tests.simulation.report import Line, Report
+from tests.simulation.worker import PREFIX, Mischief, Setting, SimulatedWorker
 from workers.checkpoint import Stage
 from workers.fatal import BrokenChain, Refusal
-from workers.topic_words import INPUTS, REQUIRED
+from workers.topic_words import REQUIRED
 
-FINISH_SECONDS = 400.0
+if TYPE_CHECKING:
+    import asyncio
 
-
-class Line(NamedTuple):
-    """What somebody did."""
-
-    step: int
-    seconds: float
-    who: str
-    what: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What came of a run. `failure` is "" when every promise held."""
-
-    seed: int
-    failure: str = ""
-    trace: list[Line] = field(default_factory=list)
-    steps: int = 0
-    commits: int = 0
-    ends: list[str] = field(default_factory=list)
-
-    def text(self, lines_max: int = 60) -> str:
-        """The failure, how to see it again, and what led to it."""
-        shown = self.trace[-lines_max:]
-        lines = [f"{line.step:7} {line.seconds:8.3f}s  {line.who:10} {line.what}" for line in shown]
-        again = f'make simulate ARGS="--seed {self.seed}"'
-        return "\n".join([f"seed {self.seed}: {self.failure or 'every promise held'}", f"again: {again}", *lines])
+HOUR_US = 3_600_000_000
+MINUTE_US = 60_000_000
+"""How much of the members' lives a second of a run is: an hour when points shall mature and end within it, else so
+little that the clocks of two workers may be seconds apart."""
 
 
 class World:
-    """Everything of one run. It is the workers' observer."""
+    """Processes die, freeze and come back here. It is the workers' observer."""
 
     def __init__(self, seed: int, plan: Plan, loop: VirtualLoop, random: Random) -> None:
         self.plan = plan
@@ -67,12 +42,11 @@ class World:
         self.loop = loop
         self.random = random
         self.faults = Faults()
-        self.network: Network
         self.log = SimulatedLog(lambda do: self.network.after(self.network.latency(), do), loop.time)
         self.log.decided = self._decided
         self.network = Network(self.log, random, self.faults)
         self.mischief = Mischief()
-        self.group = Group(random, self.note, lambda worker: self._rejoin(worker))
+        self.group = Group(random, self.note, self._rejoin)
         self.group.crooked = plan.crooked
         self.group.partitions = plan.partitions
         self.programs = TIMED if plan.timed else PLAIN
@@ -88,13 +62,19 @@ class World:
         self.frozen: set[str] = set()
         self.evicted: set[str] = set()
         self.thawed = 0
+        self.unwanted = False
+        """While the operator wants no worker."""
         self.certain: list[str] = []
         self.accepted: set[str] = set()
         self.expired = self.grown = False
         self.healing = False
         self._born = 0
-        self._skews = [random.uniform(-0.03, 0.03) for _ in range(8)]
-        self._broken: asyncio.Future[None] = loop.create_future()
+        self._batches: dict[tuple[str, int], int] = {}
+        """By worker and partition, the line of the trace that tells of its latest batch."""
+        self._skews = [random.randint(-100_000_000, 100_000_000) for _ in range(8)]
+        self.broken: asyncio.Future[None] = loop.create_future()
+        """Done when a promise is broken: it raises the Violation."""
+        self._countdown = 0
         for word in REQUIRED:
             self.log.create(f"{PREFIX}{word}", plan.partitions)
 
@@ -105,9 +85,9 @@ class World:
 
     def fail(self, why: str) -> None:
         """A promise is broken: the run ends with the first one."""
-        if not self._broken.done():
+        if not self.broken.done():
             self.note("audit", why)
-            self._broken.set_exception(Violation(why))
+            self.broken.set_exception(Violation(why))
 
     def ended(self, worker: SimulatedWorker, what: str, error: BaseException) -> None:
         """A worker has ended its process: it is judged, and started again after a while."""
@@ -127,8 +107,15 @@ class World:
             self.fail(f"{worker.name} acknowledged {word}-{partition} up to {position} before it was committed")
 
     def stage(self, worker: SimulatedWorker, stage: Stage, partition: int) -> None:
-        """What a worker holds in memory must be committed."""
-        self.note(worker.name, f"partition {partition}: {stage.name.lower()}")
+        """What a worker holds in memory must be committed, and whoever works must own the same of all inputs."""
+        batch = worker.name, partition
+        if stage is Stage.SEAL or batch not in self._batches:
+            self._batches[batch] = len(self.report.trace)
+            self.note(worker.name, f"partition {partition}:")
+        line = self.report.trace[self._batches[batch]]
+        self.report.trace[self._batches[batch]] = line._replace(what=f"{line.what} {stage.name.lower()}")
+        if worker.crooked and stage is Stage.COMMIT:
+            self.fail(f"{worker.name} works with other partitions of one input than of another")
         for each in worker.ownership.partitions():
             stored = self.audit.stored.get(each.number)
             held = 0 if each.positions is None else each.positions.sequence
@@ -150,7 +137,7 @@ class World:
                 return True
             case ProducerFenced() | InvalidProducerEpoch():
                 # Who is late to take over may do it when somebody else has taken over since.
-                return self.expired or bool(self.thawed or self.plan.slow or self.plan.crooked)
+                return self.expired or bool(self.thawed or self.plan.slow or self.plan.outages or self.plan.crooked)
             case BrokenChain():
                 return worker.name in self.mischief.done
             case OffsetOutOfRangeError():
@@ -178,9 +165,9 @@ class World:
         worker.start()
         self.network.after(self.random.random(), lambda: self.group.join(worker) if worker.alive else None)
 
-    def now_us(self, skew_seconds: float = 0.0) -> int:
-        """The clock of a worker."""
-        return START_US + int((self.loop.time() + skew_seconds) * US_A_SECOND)
+    def now_us(self, skew_us: int = 0) -> int:
+        """What a clock says that goes wrong by so much."""
+        return START_US + int(self.loop.time() * (HOUR_US if self.plan.timed else MINUTE_US)) + skew_us
 
     def bury(self, worker: SimulatedWorker) -> None:
         """The process is gone: the group hears of it late, a supervisor starts another one."""
@@ -189,14 +176,12 @@ class World:
         self.frozen.discard(worker.name)
         self.loop.kill(worker.name)
         self.network.after(self.random.random() * SESSION_SECONDS, lambda: self.group.leave(worker.name))
-        if not self.plan_stopped:
-            self.network.after(0.2 + self.random.random() * 3, self._supervise)
+        if not self.unwanted:
+            self.network.after(0.2 + self.random.random() * 3, self.supervise)
 
-    plan_stopped = False
-    """While the operator wants no worker."""
-
-    def _supervise(self) -> None:
-        if len(self.workers) < self.plan.workers and not self.plan_stopped:
+    def supervise(self) -> None:
+        """Start a worker when there are fewer than there should be."""
+        if len(self.workers) < self.plan.workers and not self.unwanted:
             self.birth()
 
     def kill(self, worker: SimulatedWorker) -> None:
@@ -241,9 +226,15 @@ class World:
 
         if worker.alive and worker.name not in self.frozen and worker.name not in self.group.members:
             self.note(worker.name, "learns that it is no member, and joins again")
-            worker.run(again())
+            self._joining = worker.run(again())
 
-    def before_step(self, owner: str) -> None:
+    def strike_at_steps(self) -> None:
+        """From now on strike processes between their steps, as the plan says."""
+        if self.plan.steps_between_strikes:
+            self._countdown = self._next_strike()
+            self.loop.before_step = self._before_step
+
+    def _before_step(self, owner: str) -> None:
         """Now and then, strike the process whose turn it is."""
         self._countdown -= 1
         if self._countdown > 0:
@@ -259,191 +250,3 @@ class World:
 
     def _next_strike(self) -> int:
         return 1 + int(self.random.expovariate(1 / self.plan.steps_between_strikes))
-
-    # ------------------------------------------------------------------ the script
-    async def run(self) -> None:
-        """All of it. Raises Violation."""
-        plan = self.plan
-        asyncio.ensure_future(self.group.run())
-        for _ in range(plan.workers):
-            self.birth()
-        if plan.steps_between_strikes:
-            self._countdown = self._next_strike()
-            self.loop.before_step = self.before_step
-        sending = asyncio.ensure_future(self._send())
-        trouble = asyncio.ensure_future(self._trouble())
-        finished = asyncio.ensure_future(self._finish(sending, trouble))
-        await asyncio.wait([finished, self._broken], return_when=asyncio.FIRST_COMPLETED)
-        if self._broken.done():
-            self._broken.result()
-        finished.result()
-
-    async def _finish(self, sending: "asyncio.Future[None]", trouble: "asyncio.Future[None]") -> None:
-        await asyncio.gather(sending, trouble)
-        self._heal()
-        while not self._all_taken():
-            await asyncio.sleep(1.0)
-        self.note("script", "all is taken")
-        self.plan_stopped = True
-        stopping = {worker.run(worker.stop()): worker for worker in self.workers.values()}
-        while not all(task.done() or not worker.alive for task, worker in stopping.items()):
-            await asyncio.sleep(0.5)
-        await asyncio.sleep(1.0)
-        self._judge()
-
-    def _heal(self) -> None:
-        self.note("script", "no more faults")
-        self.healing = True
-        self.faults.down_until = 0.0
-        self.faults.send = self.faults.commit_refused = self.faults.commit_unheard = self.faults.slow = 0.0
-        self.group.crooked = 0.0
-        self.mischief.late = self.mischief.lost = self.mischief.twice = 0.0
-        for name in sorted(self.frozen):
-            self.thaw(self.workers[name])
-        self.group.rebalance()  # A poll that was lost is missed by the next one alone, or by whoever seeks.
-        self._supervise()
-
-    def _all_taken(self) -> bool:
-        for number in range(self.group.partitions):
-            stored = self.audit.stored.get(number)
-            for word in INPUTS:
-                tp = TopicPartition(f"{PREFIX}{word}", number)
-                log = self.log.partitions[tp]
-                seen = self.log.committed(tp)
-                if log.stable < log.next or (seen and (stored is None or stored.next[word] <= seen[-1].offset)):
-                    return False
-        return bool(self.workers)
-
-    def _judge(self) -> None:
-        self.audit.check_replay(self.log, self.programs, self.group.partitions)
-        if not self.audit.retained:
-            for name in self.certain:
-                if self.audit.causes[name] != 1:
-                    raise Violation(f"{name} is booked {self.audit.causes[name]} times")
-        named = {f"{word}-{partition}:{first}-{after}" for word, partition, first, after in self.audit.missing}
-        if not named <= self.accepted:
-            raise Violation(f"nobody has accepted to go on without {sorted(named - self.accepted)}")
-
-    async def _send(self) -> None:
-        plan = self.plan
-        pause = plan.seconds / max(1, plan.events)
-        made = events(self.random, plan.events, plan.partitions, self.now_us)
-        for number, sent in enumerate(made):
-            await asyncio.sleep(self.random.random() * 2 * pause)
-            self._append(sent, number)
-
-    def _append(self, sent: Sent, number: int) -> None:
-        tp = TopicPartition(f"{PREFIX}{sent.word}", sent.partition)
-        record = New(self.now_us() // 1000, sent.key, sent.value)
-        if self.random.random() < self.plan.in_transactions:
-            sender = f"sender-{number}"
-            epoch = self.log.init_producer(sender)
-            if self.random.random() < 0.5:
-                self.log.produce(sender, epoch, tp, [record])
-                self.log.end(sender, epoch, commit=False)
-                epoch, sender = self.log.init_producer(f"{sender}b"), f"{sender}b"
-            self.log.produce(sender, epoch, tp, [record])
-            self.network.after(self.random.random(), lambda: self.log.end(sender, epoch, commit=True))
-        else:
-            self.log.append(tp, [record])
-        if sent.certain:
-            self.certain.append(sent.certain)
-
-    async def _trouble(self) -> None:
-        """What goes wrong all the time, and what goes wrong at moments."""
-        plan = self.plan
-        self.faults.send, self.faults.slow = plan.send, plan.slow
-        self.faults.commit_refused, self.faults.commit_unheard = plan.commit_refused, plan.commit_unheard
-        self.mischief.late, self.mischief.lost, self.mischief.twice = plan.late, plan.lost, plan.twice
-        end = self.loop.time() + plan.seconds
-        while self.loop.time() < end:
-            await asyncio.sleep(self.random.expovariate(1.0))
-            if self.random.random() < plan.rebalances:
-                self.note("script", "asks for a rebalance")
-                self.group.rebalance()
-            if self.random.random() < plan.outages:
-                seconds = self.random.expovariate(0.5)
-                self.note("script", f"nobody reaches the log for {seconds:.1f} s")
-                self.faults.down_until = self.loop.time() + seconds
-            self._expire()
-        if plan.retention:
-            await self._retain()
-        if plan.growth:
-            await self._grow()
-        self._expire()
-
-    async def _stop_all(self) -> None:
-        """As an operator who scales to nothing, with or without time to end well."""
-        self.plan_stopped = True
-        for worker in list(self.workers.values()):
-            self.kill(worker)
-        while self.group.members:
-            await asyncio.sleep(0.5)
-
-    def _start_all(self) -> None:
-        self.plan_stopped = False
-        for _ in range(self.plan.workers):
-            self._supervise()
-
-    async def _retain(self) -> None:
-        """Inputs expire under stopped workers: they refuse, until an operator has accepted each range by its name."""
-        await self._stop_all()
-        for word in INPUTS:
-            tp = TopicPartition(f"{PREFIX}{word}", self.random.randrange(self.group.partitions))
-            log = self.log.partitions[tp]
-            if self.random.random() < 0.5 and log.next:
-                log.drop_before(self.random.randint(0, log.next))
-                self.note("script", f"{word}-{tp.partition} starts at {log.first}, and ends at {log.next}")
-        self.audit.retained = True
-        self._start_all()
-
-    async def _grow(self) -> None:
-        """Topics get one partition more, and members with it: workers refuse until they are as they were."""
-        await self._stop_all()
-        if not self.audit.stored:
-            self._start_all()
-            return
-        self.note("script", "one partition more")
-        self.grown = True
-        self.group.partitions += 1
-        for word in REQUIRED:
-            self.log.create(f"{PREFIX}{word}", self.group.partitions)
-        commits = self.audit.commits
-        self._start_all()
-        await asyncio.sleep(self.random.uniform(2, 12))
-        await self._stop_all()
-        if self.audit.commits != commits:
-            raise Violation("batches were written although the topics have another number of partitions")
-        self.note("script", "as many partitions as before")
-        self.group.partitions -= 1
-        self._start_all()
-
-    def _expire(self) -> None:
-        if self.log.expire(TRANSACTION_SECONDS):
-            self.expired = True
-
-
-def simulate(seed: int) -> Report:
-    """One run. It raises nothing: what is wrong stands in the report."""
-    random = Random(seed)
-    plan = Plan.drawn(random)
-    loop = VirtualLoop(random)
-    world = World(seed, plan, loop, random)
-    report = world.report
-    world.note("plan", str(plan))
-    with structlog.testing.capture_logs():
-        try:
-            loop.run(world.run(), seconds=FINISH_SECONDS)
-        except (Violation, Stuck) as failure:
-            report.failure = f"{type(failure).__name__}: {failure}"
-        finally:
-            report.steps, report.commits = loop.steps, world.audit.commits
-            loop.bury()
-    if loop.faults and not report.failure:
-        report.failure = f"the simulation itself failed: {loop.faults[0]!r}"
-    return report
-
-
-def failures(seeds: Sequence[int]) -> list[Report]:
-    """The reports of the seeds that failed."""
-    return [report for report in map(simulate, seeds) if report.failure]
