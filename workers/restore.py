@@ -104,7 +104,7 @@ async def locate(
     app: str,
     accept_missing_range: Collection[str],
 ) -> list[Lost]:
-    """Settle where each input goes on, and keep it in `partition.positions`.
+    """Settle where each input goes on, and keep it in `partition.positions`, unless something is lost.
 
     `topics` maps topic words to full names, in their order. A topic that the state does not know starts at its
     earliest record. Where a log does not hold a stored position any more, it goes on behind the gap: it notes those
@@ -129,6 +129,9 @@ async def locate(
             else:
                 lost.append(Lost(gap.named(tp.partition), _missing_sentence(tp, gap)))
         positions[word] = position
+    if lost:
+        # The positions stay: a revocation may come before the refusal does, and then the gap has to be found again.
+        return lost
     partition.positions = Positions(
         next=positions,
         now_us=stored.now_us if stored else 0,
