@@ -38,6 +38,9 @@ class Auditor:
         self.stored: dict[int, Positions] = {}
         """By partition, the latest committed positions."""
         self.commits = 0
+        self._journalled: dict[int, JournalRecord] = {}
+        self._taken: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        """By partition and topic word, up to where batches have taken."""
         self.missing: list[tuple[str, int, int, int]] = []
         """Ranges that the journal says were not there: topic word, partition, first, next."""
         self.retained = False
@@ -55,19 +58,15 @@ class Auditor:
         if transaction.state != "committed":
             return
         self.commits += 1
-        positions: list[Entry] = []
-        journal: list[Entry] = []
         for entry in transaction.entries:
             word = entry.topic.removeprefix(PREFIX)
             if word in STREAMS:
                 self._output(word, entry)
-            elif word == ACCOUNTS and entry.key == POSITIONS_KEY:
-                positions.append(entry)
             elif word == JOURNAL:
-                journal.append(entry)
-        if len(positions) != 1 or len(journal) != 1:
-            raise Violation(f"a transaction holds {len(positions)} positions and {len(journal)} journal records")
-        self._batch(positions[0], journal[0])
+                self._batch(entry)
+        for entry in transaction.entries:
+            if entry.key == POSITIONS_KEY:
+                self._positions(entry)
         if self._balances != self._booked:
             moved = [key for key in self._balances | self._booked if self._balances[key] != self._booked[key]]
             raise Violation(f"balances and ledger differ after a commit: {moved[:3]}")
@@ -102,37 +101,41 @@ class Auditor:
         if data["kind"] != "enrollment":  # The first event of a member may cause that, too.
             self.causes[data["cause"]["id"]] += 1
 
-    def _batch(self, positions: Entry, journal: Entry) -> None:
-        partition = positions.partition
-        after, batch = Positions.decode(positions.value or b""), JournalRecord.decode(journal.value or b"")
-        before = self.stored.get(partition)
+    def _batch(self, journal: Entry) -> None:
+        partition, batch = journal.partition, JournalRecord.decode(journal.value or b"")
         where = f"batch {batch.sequence} of partition {partition}"
-        if after.sequence != batch.sequence or after.sequence != (before.sequence if before else 0) + 1:
-            raise Violation(f"{where} follows batch {before.sequence if before else 0}")
-        if before and after.now_us < before.now_us:
+        before = self._journalled.get(
+            partition, JournalRecord(sequence=0, now_us=0, runs=(), programs={}, partitions=0)
+        )
+        if batch.sequence != before.sequence + 1:
+            raise Violation(f"{where} follows batch {before.sequence}")
+        if batch.now_us < before.now_us:
             raise Violation(f"{where}: time goes back")
-        at = dict(before.next) if before else self._beginnings(batch, after)
+        self._journalled[partition] = batch
+        at = self._taken[partition]
         for gap in batch.missing:
-            if at.get(gap.topic) != gap.first:
-                raise Violation(f"{where}: a gap in {gap.topic} begins at {gap.first}, not at {at.get(gap.topic)}")
+            if at.setdefault(gap.topic, gap.first) != gap.first:
+                raise Violation(f"{where}: a gap in {gap.topic} begins at {gap.first}, not at {at[gap.topic]}")
             at[gap.topic] = gap.next
             self.missing.append((gap.topic, partition, gap.first, gap.next))
         for run in batch.runs:
-            if at[run.topic] != run.first:
-                raise Violation(f"{where} takes {run.topic} from {run.first}, not from {at[run.topic]}")
+            # Where retention came before the first batch, the log does not begin at 0.
+            begins = at.setdefault(run.topic, run.first if self.retained else 0)
+            if begins != run.first:
+                raise Violation(f"{where} takes {run.topic} from {run.first}, not from {begins}")
             at[run.topic] = run.next
-        if at != dict(after.next):
-            raise Violation(f"{where}: the positions are not where the runs end")
-        self.stored[partition] = after
 
-    def _beginnings(self, batch: JournalRecord, after: Positions) -> dict[str, int]:
-        """Where a partition's first batch finds the inputs: at 0, unless retention took from them before."""
-        if not self.retained:
-            return dict.fromkeys(INPUTS, 0)
-        beginnings = dict(after.next)
-        for run in reversed(batch.runs):
-            beginnings[run.topic] = run.first
-        return beginnings
+    def _positions(self, entry: Entry) -> None:
+        partition, after = entry.partition, Positions.decode(entry.value or b"")
+        batch, at = self._journalled.get(partition), self._taken[partition]
+        if batch is None or (after.sequence, after.now_us) != (batch.sequence, batch.now_us):
+            raise Violation(f"the positions of partition {partition} are not those of its latest batch")
+        for word, position in after.next.items():
+            if at.setdefault(word, position if self.retained else 0) != position:
+                raise Violation(
+                    f"{word}-{partition}: the positions say {position}, but batches have taken up to {at[word]}"
+                )
+        self.stored[partition] = after
 
     # ------------------------------------------------------------------ the end
     def check_replay(self, log: SimulatedLog, programs: Programs, partitions: int) -> None:
