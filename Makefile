@@ -6,7 +6,7 @@ ROOMS := loyalty schemas workers config tests benchmarks
 GENERATORS := schemas.jsonschema schemas.program_schema workers.reference
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-kafka simulate lint format generate bench compiled plain lock clean
+.PHONY: help setup demo test test-fast test-kafka laws simulate lint format generate bench compiled plain lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: test-fast test-kafka ## all tests
 
 test-fast: setup ## the quick tests, which need no broker, in parallel
 	$(BIN)/pytest -m "not kafka and not slow" -n auto --dist loadfile $(ARGS)
+
+laws: setup ## the laws on many random streams: 300 examples each, 12,000 in all (make laws EXAMPLES=2000)
+	LOYALTY_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/pytest tests/laws -n auto $(ARGS)
 
 test-kafka: setup ## the slow tests and those on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
 	$(BIN)/pytest -m "kafka or slow" $(ARGS)

@@ -30,6 +30,7 @@ WANTED = os.environ.get("COMPILED", "") not in {"", "0"}
 # The one list of what is compiled: of the domain, all but what is named here; of the contracts, what is named.
 PLAIN_IN_LOYALTY = {
     "__init__",
+    "catalogue",  # As `program`: frozen dataclasses.
     "conditions",  # Its time is CEL's. Conditions are pickled by their source, which needs a plain class.
     "program",  # Read when programs are loaded. Frozen dataclasses, which mypyc can neither pickle nor copy.
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.baskets import baskets_file, programs_named
 from benchmarks.replay_vs_json import PROGRAM_NAMES
-from loyalty.decide import decide, reads
+from loyalty.decide import decide, fetched
 from loyalty.plan import Programs
 from schemas.decode import Known, decode
 from schemas.state import decode_record, encode_record
@@ -48,7 +48,7 @@ def one_pass(programs: Programs, lines: Sequence[bytes]) -> Counter[str]:
         facts = [each.fact for each in decoded if isinstance(each, Known)]
         decisions = []
         for fact in facts:
-            found = {key: state[key] for key in reads(fact) if key in state}
+            found = fetched(fact, state.get)
             decision = decide(programs, found, fact, fact.time_us)
             state.update(decision.writes)
             decisions.append(decision)

@@ -21,26 +21,51 @@ ACTIVE = "active"
 CLOSED = "closed"
 
 
+class GivenPart(NamedTuple):
+    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
+
+    rule: str
+    currency: str
+    points: int
+    lot_id: str
+    qualifies: int
+
+
+class Paid(NamedTuple):
+    """What a rule of a referral has paid: `part` to the referee, and to the referrer what the award gave.
+
+    `transaction_id` is the purchase that qualified, "" when none did; `minimum_minor` what it had to come to.
+    """
+
+    rule: str
+    version: str
+    time_us: int
+    transaction_id: str
+    minimum_minor: int
+    part: GivenPart | None
+    award_id: str
+
+
 @dataclass(slots=True)
 class ReferralLink:
-    """Who referred this member. `paid` names the rules that have paid; `transaction_id` the purchase that qualified."""
+    """Who referred this member, and what that has paid and still stands."""
 
     referral_id: str
     referrer: str
     code: str
     attributes: Mapping[str, Scalar]
     linked_us: int
-    paid: tuple[str, ...] = ()
-    transaction_id: str = ""
+    paid: tuple[Paid, ...] = ()
 
 
 class TierRise(NamedTuple):
-    """The purchase that raised a member to the tier in force, and the tier before: its end and its review."""
+    """A purchase that raised a member, and the tier before: its end and its review. `back`: some of it came back."""
 
     transaction_id: str
     tier: str
     until_us: int | None
     review_us: int | None
+    back: bool = False
 
 
 class Maturing(NamedTuple):
@@ -61,16 +86,6 @@ class Parked(NamedTuple):
 
     fact: Return
     until_us: int
-
-
-class GivenPart(NamedTuple):
-    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
-
-    rule: str
-    currency: str
-    points: int
-    lot_id: str
-    qualifies: int
 
 
 class Given(NamedTuple):
@@ -110,7 +125,8 @@ class Head:
     maturing: pending points, in order of booking. active_until: currency -> end of the points that activity keeps
     alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
     expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
-    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last.
+    wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
+    -> the latest one that was decided (occasions.py).
     """
 
     member: str
@@ -139,6 +155,10 @@ class Head:
     """The first instant behind the tier's period; None: it has no end."""
     tier_review_us: int | None = None
     """When the tier is reviewed: at the end of its period and the grace that was promised with it."""
+    timed_us: int = -1
+    """Start of the version by which `due_us` was worked out: once a later one starts, it is done anew (due.py)."""
+    active: Mapping[str, int] = field(default_factory=dict)
+    """Kind of activity -> event time of the latest; replaced, never changed in place."""
     referral: ReferralLink | None = None
     maturing: tuple[Maturing, ...] = ()
     active_until: Mapping[str, int] = field(default_factory=dict)
@@ -146,7 +166,14 @@ class Head:
     expired: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parked: tuple[Parked, ...] = ()
     given: tuple[Given, ...] = ()
-    tier_rise: TierRise | None = None
+    tier_rises: tuple[TierRise, ...] = ()
+    """The purchases that hold the tier, each raising it further; what else raises a tier ends them all."""
+    rewards_sequence: int = 0
+    birthday_us: int = 0
+    """Event time at which the member told the birthday."""
+    kept: Mapping[str, int] = field(default_factory=dict)
+    surprised: tuple["Surprised", ...] = ()
+    """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -174,6 +201,8 @@ class Head:
             self.due_us,
             self.tier_until_us,
             self.tier_review_us,
+            self.timed_us,
+            self.active,
             self.referral,
             self.maturing,
             self.active_until,
@@ -181,7 +210,11 @@ class Head:
             self.expired,
             self.parked,
             self.given,
-            self.tier_rise,
+            self.tier_rises,
+            self.rewards_sequence,
+            self.birthday_us,
+            self.kept,
+            self.surprised,
         )
 
 
@@ -226,6 +259,52 @@ class PurchaseRecord(NamedTuple):
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 
 
+class RedemptionRecord(NamedTuple):
+    """A redemption: which points it took, and how many of them have come back.
+
+    `status` is one of redemption.py's. `reward` is "" for a payment. points: what was spent, in the smallest unit.
+    value_minor: what that pays or is worth, in `money`. spent: out of which lots, in the order of use, with their own
+    ends; `until_us` is when those would have ended that activity keeps alive. restored: how many points came back.
+    claim_id: what it claimed of a stock, "" when there is none.
+    """
+
+    redemption_id: str
+    source: str
+    event_id: str
+    time_us: int
+    content: bytes
+    version: str
+    status: str
+    reward: str = ""
+    quantity: int = 0
+    currency: str = ""
+    points: int = 0
+    value_minor: int = 0
+    money: str = ""
+    transaction_id: str = ""
+    spent: tuple[Lot, ...] = ()
+    until_us: int | None = None
+    restored: int = 0
+    claim_id: str = ""
+    due_us: int | None = None
+    """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
+
+
+class AwardRecord(NamedTuple):
+    """What an award gave to a member, kept as long as it may be taken back.
+
+    `part` None: nothing, or it has been taken back. `is_over` forbids to give it (again).
+    """
+
+    message_id: str
+    time_us: int
+    version: str
+    part: GivenPart | None
+    is_over: bool
+    due_us: int | None
+    """From when nobody can take it back any more, so that this record is dropped; None: it is kept."""
+
+
 def _escaped(part: str) -> str:
     return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
 
@@ -240,6 +319,83 @@ def purchase_key(member: str, transaction_id: str) -> str:
     return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
 
 
-Record = Head | PurchaseRecord
+def redemption_key(member: str, redemption_id: str) -> str:
+    """The state key of a redemption's record."""
+    return f"r|{_escaped(member)}|{_escaped(redemption_id)}"
+
+
+def award_key(member: str, message_id: str) -> str:
+    """The state key of what an award gave."""
+    return f"a|{_escaped(member)}|{_escaped(message_id)}"
+
+
+class Surprised(NamedTuple):
+    """What a surprise gave, for a purchase or review (`on`) of the id `reference`: what is left of it, in which lot."""
+
+    rule: str
+    on: str
+    reference: str
+    claim_id: str
+    time_us: int
+    version: str
+    currency: str
+    points: int
+    lot_id: str
+
+
+class Restocked(NamedTuple):
+    """Units that an operator added to a limit, or took from it (below 0)."""
+
+    restock_id: str
+    time_us: int
+    units: int
+    reason: str
+    operator: str
+    reference: str
+
+
+class Limit(NamedTuple):
+    """The account of a limit over many members (limits.py), in units: pieces, places or points in their smallest unit.
+
+    taken, added: period (calendar.py) -> units that claims hold, and what restocks added. closed_to: the last local day
+    of the periods that were let go. restocks: the latest, to be looked at; seen: the memory of all (memory.py).
+    capacity, per, period: what the program said when the limit was last asked, and the period that it was asked about.
+    """
+
+    limit: str
+    taken: Mapping[str, int] = {}
+    added: Mapping[str, int] = {}
+    closed_to: int = 0
+    restocks: tuple[Restocked, ...] = ()
+    capacity: int = 0
+    per: str = ""
+    period: str = ""
+    seen: bytes = b""
+    due_us: int | None = None
+    """A limit has nothing to be looked at for: always None."""
+
+
+class ClaimRecord(NamedTuple):
+    """What a limit knows of one claim: what it asked for (a digest), for whom, and the units that it still holds."""
+
+    content: bytes
+    member: str
+    period: str
+    held: int
+    due_us: int | None
+    """From when it can no longer be released, so that it is dropped; None: it is kept."""
+
+
+def limit_key(limit: str) -> str:
+    """The state key of a limit's account."""
+    return f"l|{_escaped(limit)}"
+
+
+def claim_key(limit: str, claim_id: str) -> str:
+    """The state key of a claim on a limit."""
+    return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
+
+
+Record = Head | PurchaseRecord | Limit | ClaimRecord | RedemptionRecord | AwardRecord
 State = Mapping[str, Record]
 """What a decision may read: state key -> record."""

@@ -93,7 +93,7 @@ def day_start_us(ordinal: int, zone: ZoneInfo) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _end_of_us(ordinal: int, after: Duration, period: str, zone: ZoneInfo) -> int:
+def end_of_us(ordinal: int, after: Duration, period: str, zone: ZoneInfo) -> int:
     """The first instant behind the local `period` that holds the day `after` local day `ordinal`."""
     last = shifted_date(date.fromordinal(ordinal), after)
     match period:
@@ -127,7 +127,7 @@ def tier_end_us(ordinal: int, review: TierReview, enrolled: int, zone: ZoneInfo)
     `enrolled` is the local day on which the member joined.
     """
     if review.to_end_of != "membership_year":
-        return _end_of_us(ordinal, review.after, review.to_end_of, zone)
+        return end_of_us(ordinal, review.after, review.to_end_of, zone)
     last = shifted_date(date.fromordinal(ordinal), review.after).toordinal()
     anniversary = Duration(months=12 * (membership_year(last, enrolled) + 1))
     return day_start_us(shifted_date(date.fromordinal(enrolled), anniversary).toordinal(), zone)
@@ -135,7 +135,7 @@ def tier_end_us(ordinal: int, review: TierReview, enrolled: int, zone: ZoneInfo)
 
 def life_end_us(start_us: int, expiry: Expiry, zone: ZoneInfo) -> int:
     """The first instant at which points whose life began at `start_us` cannot be used any more."""
-    return _end_of_us(local_time(start_us, zone).ordinal, expiry.after, expiry.to_end_of, zone)
+    return end_of_us(local_time(start_us, zone).ordinal, expiry.after, expiry.to_end_of, zone)
 
 
 @lru_cache(maxsize=4096)

@@ -6,53 +6,113 @@ of the checks is part of the contract: duplicate, conflict, program in force, la
 Invariants:
   C1 the same arguments give the same decision, to the byte
   C2 a refused or duplicate event leaves no trace in the account
-  C3 only the records that `reads` names are looked at
+  C3 only the records that `fetched` fetches are looked at
 
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, PurchaseRecord, State, head_key, purchase_key
+from loyalty import answers, limits
+from loyalty.account import (
+    ACTIVE,
+    NOT_ENROLLED_US,
+    Head,
+    PurchaseRecord,
+    Record,
+    State,
+    award_key,
+    head_key,
+    purchase_key,
+    redemption_key,
+)
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.blind import decide_blind
-from loyalty.calendar import DAY_US, SECOND_US, life_end_us
+from loyalty.calendar import life_end_us
+from loyalty.closing import close
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.due import caught_up
 from loyalty.facts import (
     MESSAGES,
     Adjustment,
+    Answer,
     Award,
+    Claim,
     Engagement,
     Fact,
     MemberUpdate,
+    Message,
     Purchase,
+    Recoup,
+    Redemption,
+    RedemptionReport,
     Referral,
+    Release,
+    Restock,
     Return,
     Review,
     Share,
+    Transfer,
+    TransferRequest,
 )
-from loyalty.identity import keys_of, remembered, taken_before
+from loyalty.identity import keys_of, remembered, taken_before, untimely
 from loyalty.ledger import Work
 from loyalty.members import STATUS_ENROLLED, closes, decide_member
 from loyalty.memory import key_digest, remember
+from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
 from loyalty.purchases import decide_purchase
-from loyalty.referrals import decide_award, decide_referral
+from loyalty.redemption import decide_redemption, decide_report, unknown_redemption
+from loyalty.referral_returns import came_back, decide_recoup, recoup_of_nobody, take_award, take_back_referral
+from loyalty.referrals import decide_referral
+from loyalty.restoring import keep_as_long, spent_on
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
+from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back_with_review
+from loyalty.transfers import decide_arrival, decide_request, turned_away
 
 
 def reads(fact: Fact) -> Sequence[str]:
-    """The state keys that the decision of this fact reads: fetch them, then decide."""
+    """The state keys that a fact names: the account's first, then that of its own record where it has one."""
     match fact:
-        case Purchase() | Return() if fact.transaction_id:
+        case Purchase() if fact.tenders:
+            sale = purchase_key(fact.member, fact.transaction_id)
+            return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
+        case Claim() | Release() | Restock():
+            return limits.reads(fact)
+        case Answer():
+            return head_key(fact.member), *answers.reads(fact)
+        case Purchase() | Return() | Referral() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+        case Redemption() if fact.transaction_id:
+            own = redemption_key(fact.member, fact.redemption_id)
+            return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
+        case Redemption() | RedemptionReport():
+            return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
+        case Award():
+            return head_key(fact.member), award_key(fact.member, fact.message_id)
+        case Recoup():
+            return head_key(fact.member), award_key(fact.member, fact.award_id)
         case _:
             return (head_key(fact.member),)
+
+
+def _redemption_keys(member: str, sale: Purchase | PurchaseRecord) -> list[str]:
+    return [redemption_key(member, redemption_id) for redemption_id in spent_on(sale)]
+
+
+def fetched(fact: Fact, get: Callable[[str], Record | None]) -> dict[str, Record]:
+    """All that the decision of this fact reads: fetch it, then decide."""
+    state = {key: record for key in reads(fact) if (record := get(key)) is not None}
+    if isinstance(fact, Return) and fact.transaction_id:
+        sale = state.get(purchase_key(fact.member, fact.transaction_id))
+        if isinstance(sale, PurchaseRecord) and sale.tenders:
+            keys = _redemption_keys(fact.member, sale)
+            state.update({key: record for key in keys if (record := get(key)) is not None})
+    return state
 
 
 def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decision:
@@ -60,6 +120,8 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
 
     Raises LedgerImbalance and other exceptions only for faults of the engine or its configuration.
     """
+    if isinstance(fact, limits.OF_LIMITS):
+        return limits.decide_limit(programs, state, fact, now_us)
     keys = reads(fact)
     found = state.get(keys[0])
     head = found if isinstance(found, Head) else None
@@ -71,63 +133,141 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
             return answer
     plan = programs.named(fact.version) if isinstance(fact, MESSAGES) else programs.at(fact.time_us)
     if plan is None:
-        if isinstance(fact, MESSAGES):
-            return refused(Code.UNKNOWN_RULE, f"the message is of program version {fact.version!r}: load that version")
-        return refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
+        return _no_plan(fact)
     is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
-    refusal = _untimely(plan, fact, now_us) or _not_a_member(plan, None if is_new else head, fact)
-    if refusal is not None:
-        return Decision(Outcome.REFUSED, refusal=refusal)
+    answer = _turned_down(programs, plan, state, None if is_new else head, fact, now_us)
+    if answer is not None:
+        return answer
     leg = fact.message_id if isinstance(fact, MESSAGES) else ""
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
+    timing = programs.timed_at(draft.timed_us)
+    if head is None:
+        timing = programs.timed_at(now_us)
+        draft.timed_us = timing.program.effective_from_us
     if is_new and not _precedes_purchase(state, fact):
         draft.enrolled_us = fact.time_us
         if not closes(fact):
             enroll(work, fact)
-    if plan.kept_alive_by:
-        _keep_alive(work, fact)
+    _note_activity(work, fact, timing)
     refusal = _decided(programs, work, state, fact)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
+    if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate)):
+        watch(work, timing)
     refusal = remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
-        decision = settled(programs, decision, fact, now_us)
+        decision = settled(programs, state, decision, fact, now_us)
     return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
 
 
-def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
+def _turned_down(
+    programs: Programs, plan: Plan, state: State, head: Head | None, fact: Fact, now_us: int
+) -> Decision | None:
+    """What becomes of a fact that does not go to the account, since there is none or it is closed; or of a late one."""
+    if isinstance(fact, Transfer):
+        return turned_away(plan, head, fact)
+    if isinstance(fact, Recoup):
+        return recoup_of_nobody(programs, state, fact, now_us) if head is None else None
+    refusal = untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
+    return None if refusal is None else Decision(Outcome.REFUSED, refusal=refusal)
+
+
+def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusal | None:
+    """Decide what another account says."""
     match fact:
-        case Purchase():
-            return decide_purchase(work, fact, programs.kept_until_us(fact.time_us, work.now_us))
-        case Return():
-            return _decided_return(programs, work, state, fact)
-        case Review():
-            decide_review(programs, work, fact)
-            return None
-        case Share():
-            decide_activity(work, fact, "share")
-            return None
-        case Engagement():
-            decide_activity(work, fact, "engagement")
-            return None
-        case MemberUpdate():
-            decide_member(work, fact)
-            return None
-        case Referral():
-            return decide_referral(work, fact)
-        case Adjustment():
-            return decide_adjustment(work, fact)
         case Award():
-            return decide_award(work, fact)
+            return take_award(programs, work, state, fact)
+        case Recoup():
+            decide_recoup(programs, work, state, fact)
+            return None
+        case Transfer():
+            decide_arrival(work, fact)
+            return None
+        case Answer():
+            return answers.ANSWERED[fact.purpose](programs, work, state, fact)
+        case Claim() | Release():
+            raise TypeError(f"a {type(fact).__name__} is no matter of a member's account")
         case _:
             assert_never(fact)
 
 
-_ACTIVITY: Mapping[type, str] = {
+def _no_plan(fact: Fact) -> Decision:
+    if isinstance(fact, MESSAGES):
+        return refused(Code.UNKNOWN_RULE, f"the message is of program version {fact.version!r}: load that version")
+    return refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
+
+
+def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
+    if isinstance(fact, MESSAGES):
+        return _told(programs, work, state, fact)
+    match fact:
+        case Purchase():
+            return _decided_purchase(programs, work, state, fact)
+        case Return():
+            return _decided_return(programs, work, state, fact)
+        case Review() | Share() | Engagement():
+            _decided_activity(programs, work, fact)
+            return None
+        case MemberUpdate():
+            decide_member(work, fact)
+            if closes(fact):
+                close(work)
+            return None
+        case Referral():
+            return decide_referral(work, fact, came_back(programs, state, fact))
+        case _:
+            return _ordered(programs, work, state, fact)
+
+
+def _ordered(
+    programs: Programs,
+    work: Work,
+    state: State,
+    fact: Adjustment | TransferRequest | Redemption | RedemptionReport | Restock,
+) -> Refusal | None:
+    """What the commands topic brings."""
+    match fact:
+        case Adjustment():
+            return decide_adjustment(work, fact)
+        case TransferRequest():
+            decide_request(work, fact)
+            return None
+        case Redemption():
+            decide_redemption(programs, work, state, fact)
+            return None
+        case RedemptionReport():
+            return decide_report(programs, work, state, fact)
+        case Restock():
+            raise TypeError("a restock is no matter of a member's account")
+        case _:
+            assert_never(fact)
+
+
+def _decided_purchase(programs: Programs, work: Work, state: State, fact: Purchase) -> Refusal | None:
+    kept_until_us = programs.kept_until_us(fact.time_us, work.now_us)
+    if fact.tenders:
+        keep_as_long(work, state, fact, kept_until_us)
+    refusal = decide_purchase(work, fact, kept_until_us)
+    if refusal is None:
+        draw_surprises(work, fact, ACTIVITY[Purchase])
+    return refusal
+
+
+def _decided_activity(programs: Programs, work: Work, fact: Review | Share | Engagement) -> None:
+    if isinstance(fact, Review):
+        decide_review(programs, work, fact)
+        if fact.status != PUBLISHED:
+            take_back_with_review(programs, work, fact.review_id)
+    else:
+        decide_activity(work, fact, ACTIVITY[type(fact)])
+    draw_surprises(work, fact, ACTIVITY[type(fact)])
+
+
+ACTIVITY: Mapping[type, str] = {
     Purchase: "purchase",
     Review: "review",
     Share: "share",
@@ -136,12 +276,16 @@ _ACTIVITY: Mapping[type, str] = {
 }
 
 
-def _keep_alive(work: Work, fact: Fact) -> None:
-    """Move the end of points that live as long as the member is active."""
-    if isinstance(fact, Review) and fact.status != PUBLISHED:
+def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
+    """Remember that the member was active, and move the end of points that live as long as that."""
+    kind = ACTIVITY.get(type(fact))
+    if kind is None or (isinstance(fact, Review) and fact.status != PUBLISHED):
+        return
+    note_activity(work, kind, fact.time_us, timing)
+    if not work.plan.kept_alive_by:
         return
     held = work.head.active_until
-    for terms in work.plan.kept_alive_by.get(_ACTIVITY.get(type(fact), ""), ()):
+    for terms in work.plan.kept_alive_by.get(kind, ()):
         if terms.expiry is not None:
             ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
             # A late event does not shorten what a newer one has given. What comes later, or waits, asks for it too.
@@ -166,39 +310,30 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     plan = programs.named(record.version)
     if plan is None:
         raise LookupError(f"purchase {fact.transaction_id!r} was decided under version {record.version!r}: not loaded")
-    changed = decide_return(work, fact, record, plan)
+    changed = decide_return(work, state, fact, record, plan)
     if isinstance(changed, Refusal):
         return changed
     taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, work.now_us)
     work.writes[key] = changed._replace(returns=taken)
-    return None
-
-
-def _untimely(plan: Plan, fact: Fact, now_us: int) -> Refusal | None:
-    """Why an event is too late or too early; messages are as timely as the event that they follow from."""
-    if isinstance(fact, MESSAGES):
-        return None
-    late_us = now_us - fact.time_us
-    if plan.max_late_us is not None and late_us > plan.max_late_us:
-        days = late_us // DAY_US
-        return Refusal(Code.TOO_LATE, f"the event came {days} days after its time, more than the program's max_late")
-    if -late_us > plan.max_future_us:
-        seconds = -late_us // SECOND_US
-        return Refusal(
-            Code.TOO_EARLY, f"the event's time is {seconds} s ahead, more than max_future: check the sender's clock"
-        )
+    take_back_referral(programs, work, changed)
+    take_back_with_purchase(programs, work, changed)
     return None
 
 
 def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
+    if isinstance(fact, Answer):
+        # What a limit grants to an account that was closed meanwhile has to go back.
+        gone = "the answer of a limit is for an account that is not there"
+        return Refusal(Code.NOT_ENROLLED, gone) if head is None else None
     enrolls = isinstance(fact, MemberUpdate) and fact.status == STATUS_ENROLLED
     if head is None:
         if plan.program.enrollment == "required" and not enrolls:
             return Refusal(
                 Code.NOT_ENROLLED, "the program requires enrollment: publish a loyalty.member.v1 `enrolled` first"
             )
-        return None
-    if head.status != ACTIVE and not closes(fact):
+        return unknown_redemption(fact) if isinstance(fact, RedemptionReport) else None
+    # A closed account answers a redemption as it answers others: with a reason.
+    if head.status != ACTIVE and not closes(fact) and not isinstance(fact, Redemption):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

@@ -46,6 +46,11 @@ class Code(StrEnum):
     NOT_ENOUGH_POINTS = "not_enough_points"
     UNKNOWN_POINTS = "unknown_points"
     UNKNOWN_TIER = "unknown_tier"
+    UNKNOWN_REDEMPTION = "unknown_redemption"
+    REDEMPTION_OVER = "redemption_over"
+    REDEMPTION_TOO_OLD = "redemption_too_old"
+    UNKNOWN_LIMIT = "unknown_limit"
+    ENGINE_FAULT = "engine_fault"
 
 
 class Refusal(NamedTuple):
@@ -53,6 +58,12 @@ class Refusal(NamedTuple):
 
     code: Code
     message: str
+
+
+def engine_failed(fault: Exception) -> Refusal:
+    """Why an event is refused on which the engine failed."""
+    said = f"the engine failed on this event ({type(fault).__name__}: {fault}): report it, then replay it"
+    return Refusal(Code.ENGINE_FAULT, said)
 
 
 class Posting(NamedTuple):
@@ -135,6 +146,56 @@ class Notice(NamedTuple):
     sequence: int
 
 
+class RedemptionChange(NamedTuple):
+    """What became of a redemption. `status` and `reason` are redemption.py's words; `reason` "" where there is none.
+
+    `points` were spent, of the smallest unit of `currency`; `restored` came back by this change. `value_minor` is
+    what a payment pays, or the face value of what was redeemed, in `money`; 0 where that says nothing.
+    """
+
+    change_id: str
+    member: str
+    program: str
+    redemption_id: str
+    status: str
+    reason: str
+    message: str
+    reward: str
+    quantity: int
+    currency: str
+    points: int
+    restored: int
+    value_minor: int
+    money: str
+    transaction_id: str
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
+class RewardOrder(NamedTuple):
+    """What a delivery partner has to do, once for each `order_id`, or what became of it."""
+
+    change_id: str
+    member: str
+    program: str
+    order_id: str
+    redemption_id: str
+    status: str
+    reward: str
+    name: str
+    kind: str
+    sku: str
+    quantity: int
+    face_value_minor: int
+    money: str
+    cause: "Cause"
+    time_us: int
+    recorded_at_us: int
+    sequence: int
+
+
 class Dead(NamedTuple):
     """An event that was taken to wait, and is refused after all."""
 
@@ -158,6 +219,7 @@ class Decision(NamedTuple):
     refusal: Refusal | None = None
     notices: tuple[Notice, ...] = ()
     dead: tuple[Dead, ...] = ()
+    rewards: tuple[RedemptionChange | RewardOrder, ...] = ()
 
     def followed_by(self, later: "Decision") -> "Decision":
         """Both of them as one; what the later one writes stands."""
@@ -171,6 +233,7 @@ class Decision(NamedTuple):
             self.refusal,
             self.notices + later.notices,
             self.dead + later.dead,
+            self.rewards + later.rewards,
         )
 
 

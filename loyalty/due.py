@@ -2,26 +2,30 @@
 
 An account says in `due_us` when it has to be looked at next, so that a batch costs what is due and not what exists.
 That instant may be too early, never too late: whoever adds something with an instant moves it forward, and only a
-look at the whole account moves it back.
+look at the whole account moves it back. It was worked out by one version of the program; when a version starts that
+times things otherwise, the account is looked at as well, whatever it says, and then goes by that version.
 
 Invariants:
   U1 instants are taken in their order, each as a decision of its own, at the time when it was due
   U2 after `decide_due` the account's `due_us` lies behind `now_us`, or the next call goes on from there
   U3 deciding again what has been decided changes nothing
+  U4 each instant is decided by the version that is in force then, however late that is
 
 Not here: who is due (the worker's index of instants).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, PurchaseRecord, Record, State, head_key
-from loyalty.calendar import local_time, notice_us
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, Record, State, head_key
+from loyalty.calendar import DAY_US, local_time, notice_us
 from loyalty.decisions import Decision, Outcome, Posting
 from loyalty.facts import Cause
 from loyalty.ledger import NO_BALANCE, Work
 from loyalty.lots import Lot, joined, parsed, put_back
 from loyalty.memory import key_digest
+from loyalty.occasions import keep, moments
 from loyalty.parking import given_up
 from loyalty.postings import DEBT, EXPIRED, available_of, pending_of
 from loyalty.standing import raise_tier, settle
@@ -42,26 +46,42 @@ ENTRY_LOTS_MAX = 1_000
 """Lots that one entry books, so that entries stay bounded."""
 
 
-def is_due(record: Record, now_us: int) -> bool:
+def look_us(programs: "Programs", record: Record) -> int | None:
+    """When the record has to be looked at next; None: never, as far as is known."""
+    if not isinstance(record, Head):
+        return record.due_us
+    start_us = programs.start_after(record.timed_us)
+    if start_us is None or record.due_us is None:
+        return record.due_us if start_us is None else start_us
+    return min(start_us, record.due_us)
+
+
+def is_due(programs: "Programs", record: Record, now_us: int) -> bool:
     """Whether the record has to be looked at."""
-    return record.due_us is not None and record.due_us <= now_us
+    at_us = look_us(programs, record)
+    return at_us is not None and at_us <= now_us
 
 
 def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Decision:
     """Decide the earliest of what is due in the record under `key`; it may be due again at once.
 
-    A purchase that nobody can ask for any more is dropped.
+    A record that nobody can ask for any more is dropped.
     """
     record = state[key]
-    if isinstance(record, PurchaseRecord):
+    if not isinstance(record, Head):
         return Decision(Outcome.APPLIED, {key: None})
-    latest = programs.at(now_us) or programs.plans[0]
     draft = record.draft()
-    at_us = min(_instants(draft, latest), default=None)
+    timing = programs.timed_at(draft.timed_us)
+    at_us = min(_instants(draft, timing), default=None)
+    start_us = programs.start_after(draft.timed_us)
+    if start_us is not None and start_us <= now_us and (at_us is None or start_us <= at_us):
+        draft.timed_us = start_us
+        draft.due_us = min(_instants(draft, programs.timed_at(start_us)), default=None)
+        return Decision(Outcome.APPLIED, {key: draft})
     if at_us is None or at_us > now_us:
         draft.due_us = at_us
         return Decision(Outcome.APPLIED, {key: draft})
-    plan = programs.at(at_us) or latest
+    plan = programs.at(at_us) or timing
     # A late event may bring back an instant that has been decided: the sequence keeps the ids apart. An id is bounded,
     # so a digest stands for the member.
     sequence = draft.ledger_sequence + draft.notices_sequence + draft.tiers_sequence
@@ -71,14 +91,25 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     _expire(work)
     dead = given_up(work)
     review_tier(work)
-    tell_at_risk(work, latest)
-    _give_notice(work, latest)  # Not an older version: what is not told would stay due for ever.
+    # By the version that times the account: what an older one does not tell would stay due for ever.
+    tell_at_risk(work, timing)
+    _give_notice(work, timing)
+    keep(work, timing)
     if programs.remembered_us is not None:
         # A return that is in time may come late.
         oldest_us = at_us - programs.returnable_us - programs.remembered_us
         draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
-    draft.due_us = min(_instants(draft, latest), default=None)
+    draft.due_us = min(_instants(draft, timing), default=None)
     return work.decision({key: None if _only_waited(draft) else draft}, dead)
+
+
+def put_off(programs: "Programs", record: Record, now_us: int) -> Record:
+    """The record, to be looked at a day later: what is due in it could not be decided."""
+    later_us = now_us + DAY_US
+    if not isinstance(record, Head):
+        return record._replace(due_us=later_us)
+    timed_us = max(record.timed_us, programs.timed_at(now_us).program.effective_from_us)
+    return replace(record, due_us=later_us, timed_us=timed_us)
 
 
 def _only_waited(head: Head) -> bool:
@@ -87,11 +118,20 @@ def _only_waited(head: Head) -> bool:
 
 
 def caught_up(programs: "Programs", decision: Decision, member: str, now_us: int) -> Decision:
-    """The decision, and after it what it left due: a late event may bring points whose life has ended already."""
+    """The decision, and after it what it left due: a late event may bring points whose life has ended already.
+
+    What fails is no matter of the event's: it stays due, and who looks at the account next meets the fault again.
+    """
     key = head_key(member)
     head = decision.writes.get(key)
-    while isinstance(head, Head) and is_due(head, now_us):
-        decision = decision.followed_by(decide_due(programs, decision.writes, key, now_us))
+    while isinstance(head, Head) and is_due(programs, head, now_us):
+        try:
+            later = decide_due(programs, decision.writes, key, now_us)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 whatever it is, the event that was decided stands
+            return decision
+        decision = decision.followed_by(later)
         head = decision.writes[key]
     return decision
 
@@ -107,6 +147,8 @@ def _instants(head: Head, plan: "Plan") -> Iterator[int]:
         told_us = risk_told_us(head, plan)
         if told_us is not None:
             yield told_us
+    for moment in moments(head, plan):
+        yield moment.at_us
     for currency in head.lots:
         for ends_us in _ends(head, currency):
             yield ends_us

@@ -216,7 +216,169 @@ class Adjustment(NamedTuple):
     ends_at_us: int | None
 
 
-Message: TypeAlias = Award
+class Claim(NamedTuple):
+    """A message to a limit (limits.py): `from_member` asks for units; `message_id` is the claim's id.
+
+    `purpose` says who takes the answer; `key` and `reference` come back with it.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    units: int
+    purpose: str
+    key: str
+    reference: str
+
+
+class Release(NamedTuple):
+    """A message to a limit: of a claim only `left` units are still needed."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    claim_id: str
+    left: int
+
+
+class Answer(NamedTuple):
+    """A message of a limit, which `from_member` names: whether a claim's units are granted, all of them or none."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    claim_id: str
+    units: int
+    granted: bool
+    purpose: str
+    key: str
+    reference: str
+
+
+class Restock(NamedTuple):
+    """Units that an operator adds to a limit, or takes from it. `member` is the limit's id (limits.py)."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    restock_id: str
+    units: int
+    reason: str
+    operator: str
+    reference: str
+
+
+class Redemption(NamedTuple):
+    """A member asks to spend points: on `quantity` of a reward, or on paying for a sale (then `reward_id` is "").
+
+    `transaction_id` names the sale that it is used in, "" none; `basket_minor` is what is to be paid for a sale, in
+    `money`. The member pays `amount_minor` of it, or with `points` (smallest unit); both None: as much as can be.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    redemption_id: str
+    reward_id: str
+    quantity: int
+    transaction_id: str
+    basket_minor: int
+    money: str
+    amount_minor: int | None
+    points: int | None
+
+
+class RedemptionReport(NamedTuple):
+    """What became of a redemption: `status` is "cancelled", "fulfilled" or "failed" (to deliver)."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    redemption_id: str
+    status: str
+    reason: str
+
+
+class Recoup(NamedTuple):
+    """A message: what an award gave goes back, since what it was given for came back."""
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    award_id: str
+    transaction_id: str
+
+
+class TransferRequest(NamedTuple):
+    """A member asks to give points to another.
+
+    `currency` "" means the program's first; `points` is in the smallest unit.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    transfer_id: str
+    to_member: str
+    currency: str
+    points: int
+    note: str
+
+
+class Transfer(NamedTuple):
+    """A message: points from one member to another, or back again (`is_back`).
+
+    `lots` are those that they left (lots.py), `fees` those that paid the fee. Lots without an end of their own end
+    `alive_until_us`, if that is not None. `is_first` is true for one message of each transfer.
+    """
+
+    cause: Cause
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    transfer_id: str
+    currency: str
+    lots: str
+    fees: str
+    alive_until_us: int | None
+    note: str
+    is_first: bool
+    is_back: bool
+
+
+Message: TypeAlias = Award | Claim | Release | Answer | Recoup | Transfer
 """What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
 
 All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
@@ -224,8 +386,22 @@ program version that decided it: what they do is booked under these. `message_id
 one twice is harmless.
 """
 
-MESSAGES = (Award,)
+MESSAGES = (Award, Claim, Release, Answer, Recoup, Transfer)
 """The members of the union, to ask at run time."""
 
-Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Adjustment | Message
+Fact: TypeAlias = (
+    Purchase
+    | Return
+    | Review
+    | Share
+    | Referral
+    | MemberUpdate
+    | Engagement
+    | Adjustment
+    | Message
+    | Restock
+    | Redemption
+    | RedemptionReport
+    | TransferRequest
+)
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

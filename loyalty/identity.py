@@ -10,26 +10,30 @@ Not here: how a memory is kept in bytes (memory.py).
 from typing import assert_never
 
 from loyalty import caps
-from loyalty.account import Head, PurchaseRecord, Record
-from loyalty.calendar import local_time
+from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
+from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
+    MESSAGES,
     Adjustment,
-    Award,
     Engagement,
     Fact,
     MemberUpdate,
     Purchase,
+    Redemption,
+    RedemptionReport,
     Referral,
+    Restock,
     Return,
     Review,
     Share,
+    TransferRequest,
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
 from loyalty.memory import forget, key_digest, recall, remember
 from loyalty.parking import waiting_like
-from loyalty.plan import Programs
+from loyalty.plan import Plan, Programs
 
 COUNTERS_PRUNED_EVERY = 16
 """An account's counters are looked through each time that their number passes a multiple of this."""
@@ -46,12 +50,14 @@ DUPLICATE = Decision(Outcome.DUPLICATE)
 
 def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
+    if isinstance(fact, MESSAGES):
+        return key_digest("message", fact.message_id), None
     event = key_digest("event", fact.cause.source, fact.cause.id)
     match fact:
         case Purchase() | MemberUpdate():
             return event, None
-        case Award():
-            return key_digest("award", fact.message_id), None
+        case TransferRequest():
+            return event, key_digest("transfer", fact.transfer_id)
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():
@@ -64,6 +70,11 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
             return event, key_digest("engagement", fact.activity, fact.activity_id)
         case Adjustment():
             return event, key_digest("adjustment", fact.adjustment_id)
+        case Restock():
+            raise TypeError("a restock is remembered by its limit")
+        case Redemption() | RedemptionReport():
+            reported = (fact.status,) if isinstance(fact, RedemptionReport) else ()
+            return event, key_digest("redemption", fact.redemption_id, *reported)
         case _:
             assert_never(fact)
 
@@ -77,7 +88,7 @@ def taken_before(
         waiting_body, waiting = waiting_like(head, fact)
         body = body or waiting_body
     if body is not None:
-        return DUPLICATE if body == fact.body else _conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
+        return DUPLICATE if body == fact.body else conflict(f"event {fact.cause.id!r} of {fact.cause.source!r}")
     content, name = None, ""
     if business_key is not None:
         content, name = recall(head.seen, business_key) or waiting, f"the {fact.cause.type} with this business key"
@@ -86,16 +97,35 @@ def taken_before(
             content, name = record.content, f"transaction {fact.transaction_id!r}"
         elif content is None and business_key is not None:
             content = recall(record.returns, business_key)
+    elif isinstance(record, RedemptionRecord) and isinstance(fact, Redemption) and record.content:
+        content, name = record.content, f"redemption {fact.redemption_id!r}"
     if content is None:
         return None
-    return DUPLICATE if content == fact.content else _conflict(name)
+    return DUPLICATE if content == fact.content else conflict(name)
 
 
-def _conflict(name: str) -> Decision:
+def conflict(name: str) -> Decision:
+    """No to something else under a known id."""
     return refused(
         Code.CONFLICTING_DUPLICATE,
         f"{name} was taken before with other content, which stands: give what is new an id of its own",
     )
+
+
+def untimely(plan: Plan, fact: Fact, now_us: int) -> Refusal | None:
+    """Why an event is too late or too early; messages are as timely as the event that they follow from."""
+    if isinstance(fact, MESSAGES):
+        return None
+    late_us = now_us - fact.time_us
+    if plan.max_late_us is not None and late_us > plan.max_late_us:
+        days = late_us // DAY_US
+        return Refusal(Code.TOO_LATE, f"the event came {days} days after its time, more than the program's max_late")
+    if -late_us > plan.max_future_us:
+        seconds = -late_us // SECOND_US
+        return Refusal(
+            Code.TOO_EARLY, f"the event's time is {seconds} s ahead, more than max_future: check the sender's clock"
+        )
+    return None
 
 
 def remembered(
@@ -118,8 +148,8 @@ def remembered(
     chars = _chars(head)
     if chars <= ACCOUNT_CHARS_MAX:
         return None
-    # Returns and closing go on for a while: points of an account that is too full must still be taken back.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return) or closes(fact)):
+    # Returns and closing go on for a while, and what becomes of redemptions: points must still go where they belong.
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport) or closes(fact)):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,
@@ -130,4 +160,5 @@ def remembered(
 def _chars(head: Head) -> int:
     """About how much room the parts of an account take that grow with its events."""
     others = len(head.counters) + len(head.maturing) + len(head.expired) + len(head.given) + len(head.parked)
+    others += len(head.surprised)
     return len(head.seen) + sum(map(len, head.lots.values())) + _PART_CHARS * others

@@ -24,6 +24,8 @@ from loyalty.decisions import (
     Notice,
     Outcome,
     Posting,
+    RedemptionChange,
+    RewardOrder,
     TierChange,
     derived_id,
 )
@@ -63,6 +65,7 @@ class Work:
         "now_us",
         "plan",
         "postings",
+        "rewards",
         "tiers",
         "time_us",
         "writes",
@@ -94,6 +97,7 @@ class Work:
         self.tiers: list[TierChange] = []
         self.notices: list[Notice] = []
         self.messages: list[Message] = []
+        self.rewards: list[RedemptionChange | RewardOrder] = []
         self.writes: dict[str, Any] = {}
 
     def credit(
@@ -328,6 +332,7 @@ class Work:
             tuple(self.messages),
             notices=tuple(self.notices),
             dead=dead,
+            rewards=tuple(self.rewards),
         )
 
     def balance_changes(self) -> tuple[BalanceChange, ...]:

@@ -12,7 +12,7 @@ Invariants:
 Not here: debt (account.py), when lots end (they never do yet).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -83,6 +83,45 @@ def taken(lots: str, amount: int, first: str = "") -> tuple[str, list[tuple[str,
         amount -= part
         parts.append((lot.lot_id, part))
     return joined(all_lots), parts
+
+
+def spent(lots: str, amount: int, usable: Callable[[Lot], bool]) -> tuple[str, tuple[Lot, ...]]:
+    """Take `amount` out of the usable lots, in the order of use.
+
+    Returns the lots that remain and what came out of which lot, as a lot with that in it.
+    """
+    taken_of: dict[str, Lot] = {}
+    for lot in sorted(filter(usable, parsed(lots)), key=_use_order):
+        part = min(lot.left, amount)
+        if part == 0:
+            break
+        amount -= part
+        taken_of[lot.lot_id] = lot._replace(left=part)
+    rest = (
+        lot._replace(left=lot.left - taken_of[lot.lot_id].left) if lot.lot_id in taken_of else lot
+        for lot in parsed(lots)
+    )
+    return joined(rest), tuple(taken_of.values())
+
+
+def without_first(parts: Iterable[Lot], amount: int) -> list[Lot]:
+    """The parts without their first `amount` points."""
+    rest = []
+    for lot in parts:
+        gone = min(amount, lot.left)
+        amount -= gone
+        if lot.left > gone:
+            rest.append(lot._replace(left=lot.left - gone))
+    return rest
+
+
+def restored(lots: str, parts: Iterable[Lot]) -> str:
+    """Put points back into the lots that they came from, which are made again where they are gone."""
+    back = {lot.lot_id: lot for lot in parts}
+    kept = [
+        lot._replace(left=lot.left + back.pop(lot.lot_id).left) if lot.lot_id in back else lot for lot in parsed(lots)
+    ]
+    return joined([*kept, *back.values()])
 
 
 def put_back(lots: str, lot: Lot) -> str:

@@ -10,6 +10,9 @@ from loyalty.ledger import Work
 STATUS_ENROLLED = "enrolled"
 STATUS_CLOSED = "closed"
 
+_MONTH_DAY = len("MM-DD")
+"""How a birthday ends: who adds the year tells no other day."""
+
 
 def closes(fact: Fact) -> bool:
     """Whether the event closes the account."""
@@ -24,7 +27,10 @@ def decide_member(work: Work, fact: MemberUpdate) -> None:
     if fact.time_us < head.profile_us:
         return
     head.profile_us = fact.time_us
-    head.birthday = fact.birthday or head.birthday
+    if fact.birthday:
+        if fact.birthday[-_MONTH_DAY:] != head.birthday[-_MONTH_DAY:]:
+            head.birthday_us = fact.time_us
+        head.birthday = fact.birthday
     if fact.attributes:
         head.attributes = fact.attributes  # the whole set: merging would let an account grow without bound
     if fact.segments is not None:

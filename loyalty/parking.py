@@ -13,12 +13,13 @@ Not here: what a return takes back (returns.py).
 
 from typing import TYPE_CHECKING
 
-from loyalty.account import Head, Parked, PurchaseRecord, head_key, purchase_key
+from loyalty.account import Head, Parked, PurchaseRecord, State, head_key, purchase_key
 from loyalty.calendar import shifted_us
-from loyalty.decisions import Code, Dead, Decision, Outcome, Refusal
+from loyalty.decisions import Code, Dead, Decision, Outcome, Refusal, engine_failed
 from loyalty.facts import Fact, Purchase, Return
 from loyalty.ledger import Work
 from loyalty.memory import key_digest, remember, without
+from loyalty.referral_returns import take_back_referral
 from loyalty.returns import decide_return
 
 if TYPE_CHECKING:
@@ -70,16 +71,24 @@ def waiting_like(head: Head, fact: Fact) -> tuple[bytes | None, bytes | None]:
     return body, content
 
 
-def settled(programs: "Programs", decision: Decision, fact: Purchase, now_us: int) -> Decision:
+def settled(programs: "Programs", state: State, decision: Decision, fact: Purchase, now_us: int) -> Decision:
     """The decision of a purchase, and after it those of the returns that waited for it."""
     key, record_key = head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
     head = decision.writes[key]
     for one in [one for one in head.parked if one.fact.transaction_id == fact.transaction_id]:
-        decision = decision.followed_by(_taken_up(programs, decision, (key, record_key), one, now_us))
+        try:
+            later = _taken_up(programs, state, decision, (key, record_key), one, now_us)
+        except MemoryError:
+            raise
+        except Exception as fault:  # noqa: BLE001 whatever it is, the purchase is not to blame
+            later = _let_go(decision.writes[key], key, one, engine_failed(fault))
+        decision = decision.followed_by(later)
     return decision
 
 
-def _taken_up(programs: "Programs", decision: Decision, keys: tuple[str, str], one: Parked, now_us: int) -> Decision:
+def _taken_up(
+    programs: "Programs", state: State, decision: Decision, keys: tuple[str, str], one: Parked, now_us: int
+) -> Decision:
     """Decide a return whose purchase has come."""
     head, record = decision.writes[keys[0]], decision.writes[keys[1]]
     fact = one.fact
@@ -88,13 +97,19 @@ def _taken_up(programs: "Programs", decision: Decision, keys: tuple[str, str], o
         raise LookupError(f"return {fact.return_id!r} waited under versions of the program that are not loaded")
     draft = _without(head, one)
     work = Work(plan, draft, head.balances, fact.cause, fact.time_us, now_us)
-    changed = decide_return(work, fact, record, of_purchase)
+    changed = decide_return(work, {**state, **decision.writes}, fact, record, of_purchase)
     if isinstance(changed, PurchaseRecord):
         taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, now_us)
+        take_back_referral(programs, work, changed)
         return work.decision({keys[0]: draft, **work.writes, keys[1]: changed._replace(returns=taken)})
-    draft = _without(head, one)  # what was begun above is thrown away with its draft
-    draft.seen = _unremembered(draft.seen, fact)
-    return Decision(Outcome.APPLIED, {keys[0]: draft}, dead=(Dead(fact, changed),))
+    return _let_go(head, keys[0], one, changed)  # what was begun above is thrown away with its draft
+
+
+def _let_go(head: Head, key: str, one: Parked, refusal: Refusal) -> Decision:
+    """The return waits no longer, and leaves no trace."""
+    draft = _without(head, one)
+    draft.seen = _unremembered(draft.seen, one.fact)
+    return Decision(Outcome.APPLIED, {key: draft}, dead=(Dead(one.fact, refusal),))
 
 
 def given_up(work: Work) -> tuple[Dead, ...]:

@@ -6,17 +6,28 @@ so that a basket is a handful of groups and not a list of lines.
 Not here: what the rules give (earning.py).
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from itertools import compress
+from itertools import compress, pairwise
 from math import prod
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
+from loyalty.budgets import Surprise
 from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.facts import Line
-from loyalty.program import ALL_LINES, ActivityRule, Currency, LineFilter, Multiplier, Program, PurchaseRule
+from loyalty.program import (
+    ALL_LINES,
+    ActivityRule,
+    Cap,
+    Currency,
+    LineFilter,
+    Multiplier,
+    Program,
+    PurchaseRule,
+)
 from loyalty.rules import EARN_RULES
 
 BEST = "best"
@@ -161,6 +172,11 @@ def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier], 
     )
 
 
+def _surprise_caps(rule: Surprise) -> tuple[Cap, ...]:
+    """The limits of a surprise for each member: who is drawn for a period gets it once in it."""
+    return (*rule.caps, Cap(1, "awards", rule.per)) if rule.draw == "member" else rule.caps
+
+
 class Plan:
     """One version of a program with its derived tables. Immutable but for memoized results."""
 
@@ -190,15 +206,24 @@ class Plan:
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
+        capped += [cap for reward in program.rewards for cap in reward.limits]
+        capped += [cap for rule in program.surprises for cap in rule.caps]
         self.rolling_days_max = max((length_days(cap.rolling) for cap in capped if cap.rolling is not None), default=0)
         self.kept_alive_by: dict[str, tuple[Currency, ...]] = {
             kind: tuple(c for c in program.currencies if c.expiry is not None and kind in c.expiry.restart_on)
             for kind in {kind for c in program.currencies if c.expiry is not None for kind in c.expiry.restart_on}
         }
         """Kind of activity -> the points whose end it moves."""
+        self.surprises: dict[str, tuple[tuple[Surprise, Predicate | None], ...]] = {
+            on: tuple((rule, predicate(rule.when)) for rule in program.surprises if rule.on == on)
+            for on in {rule.on for rule in program.surprises}
+        }
+        self.surprise_caps = {rule.id: _surprise_caps(rule) for rule in program.surprises}
+        self.has_occasions = any(rule.occasion is not None for rule in program.activity_rules)
         stream = program.stream
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
         self.max_future_us = length_us(stream.max_future)
+        self.rewards = {reward.id: reward for reward in program.rewards}
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
     def classes_of(self, lines: Sequence[Line]) -> list[int]:
@@ -268,6 +293,17 @@ def _within(how: str, factors: Sequence[Fraction]) -> Fraction:
     return 1 + sum((factor - 1 for factor in factors), Fraction(0))  # of the best there is only one
 
 
+def clock_of(plan: Plan) -> tuple[object, ...]:
+    """All that a version says about when time alone does something to an account."""
+    program, tiers = plan.program, plan.program.tiers
+    return (
+        program.zone.key,
+        {(rule.on, rule.id, rule.occasion) for rule in program.activity_rules if rule.occasion is not None},
+        {terms.id: terms.expiry.notice for terms in program.currencies if terms.expiry is not None},
+        None if tiers is None else (tiers.notice.at_risk, frozenset(plan.level_index)),
+    )
+
+
 class Programs:
     """The versions of one program, by the time from which each is in force."""
 
@@ -290,16 +326,29 @@ class Programs:
         # Longer than the calendar's: what is kept a day too long harms nothing.
         self.returnable_us = max(length_us(keep) if keep is not None else FOR_EVER_US for keep in keeps) + DAY_US
         """For how long after a purchase anybody may ask for it."""
+        spans = [plan.program.redemptions.keep for plan in self._plans]
+        redeemable_us = max(length_us(keep) if keep is not None else FOR_EVER_US for keep in spans) + DAY_US
+        self.redeemable_us = max(self.returnable_us, redeemable_us)
+        """For how long after a redemption anybody may ask for it: to cancel it, or by a return of what it paid for."""
         self.rolling_days_max = max(plan.rolling_days_max for plan in self._plans)
         self._named = {plan.program.version: plan for plan in self._plans}
         self.id = versions[0].id
+        self.has_occasions = any(plan.has_occasions for plan in self._plans)
+        others = [plan for before, plan in pairwise(self._plans) if clock_of(before) != clock_of(plan)]
+        self._timed = [self._plans[0], *others]
+        self._starts = [plan.program.effective_from_us for plan in self._timed]
 
     def kept_until_us(self, time_us: int, now_us: int) -> int | None:
         """Until when a purchase is kept: as long as it may be returned, and as long as it may come again."""
-        if self.remembered_us is None:
-            return None
+        return self._kept_until_us(time_us + self.returnable_us, now_us)
+
+    def redemption_kept_until_us(self, time_us: int, now_us: int) -> int | None:
+        """The same of a redemption."""
+        return self._kept_until_us(time_us + self.redeemable_us, now_us)
+
+    def _kept_until_us(self, asked_until_us: int, now_us: int) -> int | None:
         # What is sent in time may come late, so the two times add up.
-        return max(time_us + self.returnable_us, now_us) + self.remembered_us
+        return None if self.remembered_us is None else max(asked_until_us, now_us) + self.remembered_us
 
     @property
     def plans(self) -> Sequence[Plan]:
@@ -312,6 +361,18 @@ class Programs:
             if plan.program.effective_from_us <= time_us:
                 return plan
         return None
+
+    def timed_at(self, time_us: int) -> Plan:
+        """The version that says when time alone does something from then on; the first one also before it starts.
+
+        Of versions that follow one another and say the same about that, the first stands for all.
+        """
+        return self._timed[max(bisect_right(self._starts, time_us) - 1, 0)]
+
+    def start_after(self, time_us: int) -> int | None:
+        """From when another version says when time alone does something; None: that stays as it is."""
+        at = bisect_right(self._starts, time_us)
+        return self._starts[at] if at < len(self._starts) else None
 
     def named(self, version: str) -> Plan | None:
         """The version of that name."""

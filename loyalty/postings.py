@@ -8,6 +8,12 @@ Accounts of the books:
   program:expired         the other side of points whose life has ended
   program:adjusted        the other side of points that an operator gave or took
   program:opening         the other side of points brought in from an older system
+  program:held            the other side of points that a redemption holds while a stock is asked
+  program:redeemed        the other side of points that were spent
+  program:restored        the other side of points that were spent and came back
+  program:transferred     points on their way from one member to another; 0 when all have arrived
+  program:fees            the other side of what members paid for transfers
+  program:forgiven        the other side of debts that were written off
 
 Not here: what is booked on them (ledger.py).
 """
@@ -19,6 +25,12 @@ RETURNED = "program:returned"
 EXPIRED = "program:expired"
 ADJUSTED = "program:adjusted"
 OPENING = "program:opening"
+HELD = "program:held"
+REDEEMED = "program:redeemed"
+RESTORED = "program:restored"
+TRANSFERRED = "program:transferred"
+FEES = "program:fees"
+FORGIVEN = "program:forgiven"
 DEBT = "debt"
 """Stands for the lot of a posting that pays or makes a debt."""
 

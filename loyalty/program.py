@@ -16,10 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from loyalty.conditions import Condition
+from loyalty.program_between import TransferTerms
+
+if TYPE_CHECKING:
+    from loyalty.budgets import LimitTerms, Surprise
+    from loyalty.catalogue import Payment, Reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +170,29 @@ class PurchaseRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Occasion:
+    """When time alone makes a rule give: on a day of the member's, or after a silence.
+
+    `lead` is how long before the day. `late` is how long after it (the day itself apart) it still reaches members who
+    could not be reached before. `leap` is where February 29 is kept in other years. `from_year` is the first
+    anniversary that counts. `after` is how long the silence lasts, `activities` what breaks it.
+    """
+
+    lead: Duration = Duration()
+    late: Duration = Duration()
+    leap: str = "feb_28"  # feb_28 | mar_1
+    from_year: int = 1
+    after: Duration = Duration()
+    activities: frozenset[str] = frozenset()  # purchase, review, share, referral, engagement
+
+
+@dataclass(frozen=True, slots=True)
 class ActivityRule:
-    """Fixed points for a review, share, engagement or enrollment (`on`)."""
+    """Fixed points for a review, share, engagement or enrollment (`on`), or on an occasion.
+
+    `ends_after` is a life of their own, from their day to the end of the local day then; None: that of their kind.
+    With `notice` the member is told of them.
+    """
 
     id: str
     name: str
@@ -177,6 +203,9 @@ class ActivityRule:
     multiplied: bool = False
     qualifies: bool = False
     caps: tuple[Cap, ...] = ()
+    ends_after: Duration | None = None
+    notice: bool = False
+    occasion: Occasion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +317,8 @@ class Returns:
     park: Duration | None = Duration(days=30)
     blind: str = "base"  # base | refuse
     reviews: str = "take_back"  # take_back | keep: what a removed review gave
+    restore_spent: str = "pro_rata"  # pro_rata | full_only: points that paid for what came back
+    referrals: str = "below_min"  # below_min | full_return | never: when what a referral gave goes back
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +336,17 @@ class Adjustments:
     negative: str = "refuse"  # refuse | allow
     approve_above: Fraction | None = None
     qualifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Redemptions:
+    """`keep` is how long a redemption can be cancelled; None for ever.
+
+    `grace` is how long points live that are put back after their end; None: they end at once.
+    """
+
+    keep: Duration | None = Duration(days=400)
+    grace: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,3 +374,10 @@ class Program:
     adjustments: Adjustments = Adjustments()
     enrollment: str = "automatic"  # automatic | required
     name: str = ""
+    rewards: "tuple[Reward, ...]" = ()
+    payment: "Payment | None" = None
+    redemptions: Redemptions = Redemptions()
+    limits: "Mapping[str, LimitTerms]" = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
+    surprises: "tuple[Surprise, ...]" = ()
+    transfers: tuple[TransferTerms, ...] = ()  # () when members cannot give points to each other
+    closing: str = "keep"  # keep | expire: what happens to the points of a member who leaves

@@ -3,14 +3,19 @@
 The referee's part is booked here; the referrer's travels as an award through the inbox and is booked in the
 referrer's account, under the cause's time and version.
 
-Not here: taking rewards back when the qualifying purchase is returned.
+Invariants:
+  R1 a rule pays once; what was taken back may be earned again, by a later purchase within its time
+  R2 the link knows what each rule paid, so that exactly that can be taken back
+
+Not here: taking rewards back when the qualifying purchase is returned (referral_returns.py).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from loyalty import caps
-from loyalty.account import ReferralLink
+from loyalty.account import GivenPart, Paid, ReferralLink
 from loyalty.activities import event_circumstances
 from loyalty.apportion import Exact
 from loyalty.calendar import Local, local_time, shifted_us
@@ -24,8 +29,13 @@ KIND = "referral"
 QUALIFIED = "qualified"
 
 
-def decide_referral(work: Work, fact: Referral) -> Refusal | None:
-    """Remember who referred the member, and pay the rules of the stage that the referral has come to."""
+def decide_referral(
+    work: Work, fact: Referral, came_back: Callable[[ReferralRule], bool] = lambda _: False
+) -> Refusal | None:
+    """Remember who referred the member, and pay the rules of the stage that the referral has come to.
+
+    `came_back` says whether the purchase that the event names has come back, by what a rule asks of it.
+    """
     if fact.referrer_id == fact.member:
         return Refusal(
             Code.SELF_REFERRAL, "referrer_id is the referee, who is the event's subject: send the referrer's id"
@@ -45,7 +55,7 @@ def decide_referral(work: Work, fact: Referral) -> Refusal | None:
     local = local_time(fact.time_us, work.plan.program.zone)
     circumstances = event_circumstances(work, fact, local)
     for rule, holds in zip(work.plan.program.referral_rules, work.plan.referral_holds, strict=True):
-        if rule.stage == fact.stage and (holds is None or holds(circumstances)):
+        if rule.stage == fact.stage and (holds is None or holds(circumstances)) and not came_back(rule):
             _pay(work, rule, local, fact.transaction_id)
     return None
 
@@ -83,17 +93,20 @@ def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> N
     """Book the referee's part and send the referrer's, once for each rule."""
     head = work.head
     link = head.referral
-    if link is None or rule.id in link.paid:
+    if link is None or any(paid.rule == rule.id for paid in link.paid):
         return
-    head.referral = replace(link, paid=(*link.paid, rule.id), transaction_id=link.transaction_id or transaction_id)
-    _book(work, rule, rule.referee_points, rule.referee_points, "referee", local)
+    award_id, version = "", work.plan.program.version
     if rule.referrer_points:
         award_id = derived_id(work.cause, "award", rule.id, head.member, link.referrer)
         work.messages.append(Award(*work.heading(link.referrer, award_id), rule.id))
+    part = _book(work, rule, rule.referee_points, rule.referee_points, "referee", local)
+    minimum = rule.qualifying_spend_minor or 0
+    paid = Paid(rule.id, version, work.time_us, transaction_id, minimum, part, award_id)
+    head.referral = replace(link, paid=(*link.paid, paid))
 
 
-def decide_award(work: Work, fact: Award) -> Refusal | None:
-    """Book the referrer's part of a referral, within the limits of the referrer's own account."""
+def decide_award(work: Work, fact: Award) -> Refusal | GivenPart | None:
+    """Book the referrer's part of a referral, within the limits of the referrer's own account; answers what it gave."""
     rule = next((rule for rule in work.plan.program.referral_rules if rule.id == fact.rule), None)
     if rule is None:
         return Refusal(
@@ -103,13 +116,14 @@ def decide_award(work: Work, fact: Award) -> Refusal | None:
     local = local_time(fact.time_us, work.plan.program.zone)
     points = rule.referrer_points
     grant = caps.granted(work.head.counters, rule.id, rule.referrer_caps, points, local, fact)
-    _book(work, rule, points, grant, "referrer", local, fact.from_member)
-    return None
+    return _book(work, rule, points, grant, "referrer", local, fact.from_member)
 
 
-def _book(work: Work, rule: ReferralRule, points: int, grant: int, side: str, local: Local, referee: str = "") -> None:
+def _book(
+    work: Work, rule: ReferralRule, points: int, grant: int, side: str, local: Local, referee: str = ""
+) -> GivenPart | None:
     if not points:
-        return
+        return None
     step: dict[str, Any] = {"rule": rule.id, "kind": "fixed", "side": side, "fixed": points, "points": points}
     if grant != points:
         step |= {"granted": grant, "forfeited": points - grant}
@@ -119,6 +133,8 @@ def _book(work: Work, rule: ReferralRule, points: int, grant: int, side: str, lo
     work.credit(rule.currency, [(rule.id, grant)], lot_id)
     work.book(KIND, f"{side}:{rule.id}", [step])
     tiers = work.plan.program.tiers
-    if tiers is not None and counts(tiers, rule):
-        qualify(work, tiers, local, grant, lot_id)
+    qualifies = grant if tiers is not None and counts(tiers, rule) else 0
+    if tiers is not None and qualifies:
+        qualify(work, tiers, local, qualifies, lot_id)
         raise_tier(work, local, "qualified")
+    return GivenPart(rule.id, rule.currency, grant, lot_id, qualifies) if grant else None

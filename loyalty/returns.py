@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from loyalty import caps
-from loyalty.account import PurchaseRecord
+from loyalty.account import ACTIVE, PurchaseRecord, State
 from loyalty.apportion import ZERO, Exact, ceiling, largest_remainder, lesser, plus, rounded
 from loyalty.calendar import local_time, shifted_us
 from loyalty.circumstances import Circumstances
@@ -33,6 +33,7 @@ from loyalty.plan import Plan
 from loyalty.postings import DEBT, RETURNED, available_of
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
+from loyalty.restoring import restore_spent
 from loyalty.standing import qualify
 from loyalty.tier_life import fall_with_return
 
@@ -41,7 +42,9 @@ NOTHING_BACK = (0, 0)
 PURCHASE_TYPE = "loyalty.purchase.v1"
 
 
-def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) -> Refusal | PurchaseRecord:
+def decide_return(
+    work: Work, state: State, fact: Return, record: PurchaseRecord, plan: Plan
+) -> Refusal | PurchaseRecord:
     """Book what goes back; answers the purchase's new record, or why the return is refused.
 
     `plan` is the version that the purchase was decided under.
@@ -56,11 +59,14 @@ def decide_return(work: Work, fact: Return, record: PurchaseRecord, plan: Plan) 
     returned = _returned(record, fact.lines)
     if isinstance(returned, Refusal):
         return returned
+    left_before, left = remaining(record.lines, record.returned), remaining(record.lines, returned)
+    if record.tenders:  # before points are taken back: what comes back may be taken, and is no debt then
+        restore_spent(work, state, record, left_before, left, plan)
     bought = _bought(plan, record)
-    held, room, qualified_held = _worth(plan, record, bought, _remaining(record.lines, returned))
+    held, room, qualified_held = _worth(plan, record, bought, left)
     _give_back(work, plan, record, held, fact.lines)
     if any(plan.rule_named[rule_id].caps for rule_id in record.granted):
-        _, room_before, _ = _worth(plan, record, bought, _remaining(record.lines, record.returned))
+        _, room_before, _ = _worth(plan, record, bought, left_before)
         _free_caps(work, plan, record, room_before, room)
     _lower_basis(work, plan, record, qualified_held)
     return record._replace(held=held, qualified_held=qualified_held, returned=returned)
@@ -90,7 +96,7 @@ def _returned(record: PurchaseRecord, lines: tuple[ReturnLine, ...]) -> dict[str
     return returned
 
 
-def _remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
+def remaining(lines: tuple[Line, ...], returned: Mapping[str, tuple[int, int]]) -> tuple[Line, ...]:
     """The basket without what came back. A line whose whole quantity came back is gone, whatever its amount."""
     left = []
     for line in lines:
@@ -228,13 +234,14 @@ def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str,
 def recoup(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> dict[str, int]:
     """Take back what a rule gave into a lot; answers what of it was not to be had, for the entry's step.
 
-    What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise.
+    What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise;
+    in an account that is closed none does.
     """
     said = {}
     expired = work.return_expired(lot_id, amount)
     if expired:
         said["expired_before"] = expired
-    debt = plan.program.returns.negative == "allow"
+    debt = plan.program.returns.negative == "allow" and work.head.status == ACTIVE
     missing = take_back(work, currency, rule_id, amount - expired, lot_id, debt=debt)
     if missing:
         said["not_recouped"] = missing
@@ -268,6 +275,4 @@ def _lower_basis(work: Work, plan: Plan, record: PurchaseRecord, qualified_held:
     lot_id = lot_id_of(cause, work.head.member, EARN, tiers.currency)
     local = local_time(record.time_us, plan.program.zone)
     qualify(work, tiers, local, qualified_held - record.qualified_held, lot_id)
-    rise = work.head.tier_rise
-    if rise is not None and rise.transaction_id == record.transaction_id:
-        fall_with_return(work, rise, local)
+    fall_with_return(work, record.transaction_id, local)

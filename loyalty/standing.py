@@ -17,6 +17,8 @@ CONFIRMED = "confirmed"
 """Why a tier is told of: reached, or given a new period."""
 
 NEAR = "tier_near"
+NEAR_TOLD = "tier:near"
+"""Under which name an account remembers that it was told: no kind of points can be called so."""
 
 
 def qualify(work: Work, tiers: Tiers, local: Local, amount: int, lot_id: str) -> None:
@@ -61,12 +63,12 @@ def raise_tier(work: Work, local: Local, reason: str, transaction_id: str = "", 
     number = number_of(work, tiers, local)
     index = sums.level_reached(tiers, held, number, max(_index(work), work.plan.level_index.get(at_least, 0)))
     if at_least and work.plan.level_index.get(at_least, -1) >= _index(work):
-        head.tier_rise = None  # Whoever gives a tier by hand means it to stay when a purchase goes back.
+        head.tier_rises = ()  # Whoever gives a tier by hand means it to stay when a purchase goes back.
     level = tiers.levels[index]
     raised = level.id != head.tier
     if raised:
         before = TierRise(transaction_id, head.tier, head.tier_until_us, head.tier_review_us)
-        head.tier_rise = before if transaction_id and tiers.review is not None else None
+        head.tier_rises = (*head.tier_rises, before) if transaction_id and tiers.review is not None else ()
         _promise(work, tiers, index, local.ordinal)
         enter(work, tiers, index, reason, sums.qualifying_sum(tiers, held, number))
     elif index and head.tier_until_us is None and tiers.review is not None:
@@ -126,8 +128,8 @@ def enter(work: Work, tiers: Tiers, index: int, reason: str, total: int) -> None
     if level.id != head.tier:
         head.tier = level.id
         head.tier_since_us = work.time_us
-    if NEAR in head.noticed:
-        head.noticed = {kind: at for kind, at in head.noticed.items() if kind != NEAR}
+    if NEAR_TOLD in head.noticed:
+        head.noticed = {kind: at for kind, at in head.noticed.items() if kind != NEAR_TOLD}
 
 
 def _tell_near(work: Work, tiers: Tiers, index: int, held: sums.Sums, number: int) -> None:
@@ -137,9 +139,9 @@ def _tell_near(work: Work, tiers: Tiers, index: int, held: sums.Sums, number: in
         return
     following, total = tiers.levels[index + 1], sums.qualifying_sum(tiers, held, number)
     period = 0 if tiers.window in {"lifetime", "rolling"} else max(number, held.newest)
-    if total < following.threshold - near or work.head.noticed.get(NEAR, -1) >= period:
+    if total < following.threshold - near or work.head.noticed.get(NEAR_TOLD, -1) >= period:
         return
-    work.head.noticed = {**work.head.noticed, NEAR: period}
+    work.head.noticed = {**work.head.noticed, NEAR_TOLD: period}
     work.notify(
         NEAR,
         {

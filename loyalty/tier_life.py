@@ -12,7 +12,7 @@ Not here: rising (standing.py), when all this is due (due.py).
 """
 
 from loyalty import tiers as sums
-from loyalty.account import CLOSED, Head, TierRise
+from loyalty.account import CLOSED, Head
 from loyalty.calendar import Local, local_time, notice_us, tier_end_us
 from loyalty.ledger import Work
 from loyalty.plan import Plan
@@ -22,6 +22,8 @@ from loyalty.standing import CONFIRMED, NO_SUMS, enter, hold_until, is_foreign, 
 REVIEW = "review"
 RETURN = "return"
 AT_RISK = "tier_at_risk"
+_RISK_TOLD = "tier:at_risk"
+"""As `standing.NEAR_TOLD`."""
 
 
 def review_tier(work: Work) -> None:
@@ -30,7 +32,8 @@ def review_tier(work: Work) -> None:
     until_us, review_us = head.tier_until_us, head.tier_review_us
     if until_us is None or review_us is None or review_us > work.time_us:
         return
-    head.tier_until_us = head.tier_review_us = head.tier_rise = None
+    head.tier_until_us = head.tier_review_us = None
+    head.tier_rises = ()
     if tiers is None or tiers.review is None or is_foreign(work) or head.status == CLOSED:
         return  # this version knows no end of it
     total = _total_at(work, tiers, until_us, review_us)
@@ -76,26 +79,33 @@ def _next_end_us(work: Work, review: TierReview, until_us: int) -> int:
     return end_us if end_us > until_us else tier_end_us(last + 1, review, enrolled, zone)
 
 
-def fall_with_return(work: Work, rise: TierRise, local: Local) -> None:
-    """The purchase that raised the member came back in part: down at once, if the tier was reached by it alone.
+def fall_with_return(work: Work, transaction_id: str, local: Local) -> None:
+    """If the purchase raised the member and came back in part: down at once, if the tier was reached by it alone.
 
-    `local` is the time of the purchase. Never below the tier that the member had before.
+    `local` is the time of the purchase. Never below the tier that the member had before, unless what raised them to
+    that came back as well. Where another purchase has raised them further since, the tier stays until that comes back.
     """
     head, tiers = work.head, work.plan.program.tiers
-    if tiers is None or tiers.review is None or is_foreign(work):
+    came_back = [rise.transaction_id == transaction_id for rise in head.tier_rises]
+    if not any(came_back) or tiers is None or tiers.review is None or is_foreign(work):
         return
+    rises = [rise._replace(back=rise.back or back) for rise, back in zip(head.tier_rises, came_back, strict=True)]
     held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
     total = sums.qualifying_sum(tiers, held, number_of(work, tiers, local))
-    index = work.plan.level_index[head.tier]
-    before = work.plan.level_index.get(rise.tier, 0)
-    fallen = max(sums.level_of(tiers, total), before)
-    if fallen >= index:
-        return
-    if fallen == before:
-        head.tier_until_us, head.tier_review_us, head.tier_rise = rise.until_us, rise.review_us, None
+    qualified, levels = sums.level_of(tiers, total), work.plan.level_index
+    index = levels[head.tier]
+    while rises and rises[-1].back and qualified < index:
+        before = levels.get(rises[-1].tier, 0)
+        index = max(qualified, before)
+        if index > before:
+            break
+        rise = rises.pop()
+        head.tier_until_us, head.tier_review_us = rise.until_us, rise.review_us
         if rise.review_us is not None:
             work.is_due(rise.review_us)
-    enter(work, tiers, fallen, RETURN, total)
+    head.tier_rises = tuple(rises)
+    if index != levels[head.tier]:
+        enter(work, tiers, index, RETURN, total)
 
 
 def risk_told_us(head: Head, plan: Plan) -> int | None:
@@ -103,7 +113,7 @@ def risk_told_us(head: Head, plan: Plan) -> int | None:
     tiers, until_us = plan.program.tiers, head.tier_until_us
     if tiers is None or tiers.notice.at_risk is None or until_us is None or head.tier not in plan.level_index:
         return None
-    if until_us <= head.noticed.get(AT_RISK, -1):
+    if until_us <= head.noticed.get(_RISK_TOLD, -1):
         return None
     return notice_us(until_us, tiers.notice.at_risk, plan.program.zone)
 
@@ -114,7 +124,7 @@ def tell_at_risk(work: Work, plan: Plan) -> None:
     at_us = risk_told_us(head, plan)
     if at_us is None or at_us > work.time_us or tiers is None or until_us is None:
         return
-    head.noticed = {**head.noticed, AT_RISK: until_us}
+    head.noticed = {**head.noticed, _RISK_TOLD: until_us}
     held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
     number = sums.period_number(tiers, local_time(until_us - 1, plan.program.zone), head.enrolled_us)
     level = tiers.levels[plan.level_index[head.tier]]

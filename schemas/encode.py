@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from loyalty.decisions import BalanceChange, Entry, Notice, TierChange
+from loyalty.decisions import BalanceChange, Entry, Notice, RedemptionChange, RewardOrder, TierChange
 from loyalty.facts import MICRO, Cause, Return
 
 _EPOCH = date(1970, 1, 1)
@@ -138,6 +138,36 @@ def encode_notice(notice: Notice) -> bytes:
             "sequence": notice.sequence,
         },
     )
+
+
+def encode_reward(change: RedemptionChange | RewardOrder) -> bytes:
+    """Encode what became of a redemption, or an order to deliver a reward, as the type that it is."""
+    kind, own = _REWARDS[type(change)]
+    return _event(
+        change.change_id,
+        change.program,
+        kind,
+        change.time_us,
+        change.member,
+        {
+            "program": change.program,
+            **{name: getattr(change, name) for name in own},
+            "cause": _cause(change.cause),
+            "recorded_at": instant_text(change.recorded_at_us),
+            "sequence": change.sequence,
+        },
+    )
+
+
+def _own(kind: type[RedemptionChange | RewardOrder]) -> tuple[str, ...]:
+    """The fields that stand in data by their own names."""
+    return kind._fields[kind._fields.index("program") + 1 : kind._fields.index("cause")]
+
+
+_REWARDS: Mapping[type, tuple[str, tuple[str, ...]]] = {
+    RedemptionChange: ("loyalty.redemption.changed.v1", _own(RedemptionChange)),
+    RewardOrder: ("loyalty.reward.order.v1", _own(RewardOrder)),
+}
 
 
 def encode_return(fact: Return) -> bytes:

@@ -34,6 +34,17 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.engagement.v1": "engagements",
         "loyalty.adjustment.v1": "commands",
         "loyalty.award.v1": INBOX,
+        "loyalty.redemption.requested.v1": "commands",
+        "loyalty.redemption.cancelled.v1": "commands",
+        "loyalty.redemption.fulfilled.v1": "commands",
+        "loyalty.redemption.failed.v1": "commands",
+        "loyalty.recoup.v1": INBOX,
+        "loyalty.transfer.requested.v1": "commands",
+        "loyalty.transfer.v1": INBOX,
+        "loyalty.claim.v1": INBOX,
+        "loyalty.release.v1": INBOX,
+        "loyalty.answer.v1": INBOX,
+        "loyalty.stock.v1": "commands",
     },
 )
 """Inbound event type -> topic word, without the prefix that an installation puts before it."""
@@ -44,6 +55,8 @@ TOPIC_OF_OUTPUT: Mapping[str, str] = MappingProxyType(
         "loyalty.balance.changed.v1": "balances",
         "loyalty.tier.changed.v1": "tiers",
         "loyalty.notice.v1": "notices",
+        "loyalty.redemption.changed.v1": "rewards",
+        "loyalty.reward.order.v1": "rewards",
     },
 )
 """Outbound event type -> topic word."""

@@ -15,7 +15,14 @@ from pydantic import TypeAdapter
 
 from schemas.decode import CONTRACTS
 from schemas.envelope import TOPIC_OF_OUTPUT, TOPIC_OF_TYPE
-from schemas.outputs import BalanceChangedEvent, LedgerEntryEvent, NoticeEvent, TierChangedEvent
+from schemas.outputs import (
+    BalanceChangedEvent,
+    LedgerEntryEvent,
+    NoticeEvent,
+    RedemptionChangedEvent,
+    RewardOrderEvent,
+    TierChangedEvent,
+)
 
 FOLDER = Path(__file__).parent / "json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,6 +32,8 @@ OUTPUTS: dict[str, type] = {
     "loyalty.balance.changed.v1": BalanceChangedEvent,
     "loyalty.tier.changed.v1": TierChangedEvent,
     "loyalty.notice.v1": NoticeEvent,
+    "loyalty.redemption.changed.v1": RedemptionChangedEvent,
+    "loyalty.reward.order.v1": RewardOrderEvent,
 }
 """Outbound event type -> model."""
 

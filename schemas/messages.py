@@ -15,18 +15,26 @@ import orjson
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from loyalty.facts import Award, Cause, Fact, Message
+from loyalty.facts import Answer, Award, Cause, Claim, Fact, Message, Recoup, Release, Transfer
 from schemas.canonical import content_digests
 from schemas.encode import instant_text
 from schemas.envelope import MemberEnvelope, strict
 from schemas.members import CauseData
-from schemas.scalars import Id, Send
+from schemas.scalars import Flag, Id, Label, Send
+
+UNITS_MAX = 10**12
+"""The most units that a claim is about."""
 
 SOURCE = "/loyalty"
 """Source of every message: it is read by the engine alone, under the program version that it names."""
 
 TYPES: Mapping[type, str] = {
     Award: "loyalty.award.v1",
+    Recoup: "loyalty.recoup.v1",
+    Transfer: "loyalty.transfer.v1",
+    Claim: "loyalty.claim.v1",
+    Release: "loyalty.release.v1",
+    Answer: "loyalty.answer.v1",
 }
 """What a message is called on its way."""
 
@@ -59,6 +67,104 @@ class AwardEvent(MemberEnvelope):
 
     type: Annotated[Literal["loyalty.award.v1"], Field(description="The event's type.")]
     data: Annotated[AwardData, Field(description="The award."), Send("an object with the award")]
+
+
+class RecoupData(MessageData):
+    """An award that is taken back."""
+
+    award_id: Annotated[Id, Field(description="`id` of the award.")]
+    transaction_id: Annotated[Id, Field(description="The purchase that came back.")]
+
+
+class RecoupEvent(MemberEnvelope):
+    """Internal: what an award gave goes back. `id` is derived from the cause; `time` is the cause's."""
+
+    type: Annotated[Literal["loyalty.recoup.v1"], Field(description="The event's type.")]
+    data: Annotated[RecoupData, Field(description="What is taken back."), Send("an object with the award's id")]
+
+
+INSTANT_US_MAX = 2**60
+Lots = Annotated[
+    str,
+    Field(max_length=200_000, pattern=r"^([^,;]+,-?[0-9]+,(-?[0-9]+)?,[0-9]+;)*$"),
+    Send("lots as id,earned_us,ends_us,points; one after the other"),
+]
+
+
+class TransferData(MessageData):
+    """Points on their way."""
+
+    transfer_id: Annotated[Id, Field(description="The transfer; unique for the member who gives.")]
+    currency: Annotated[Id, Field(description="Which points.")]
+    lots: Annotated[Lots, Field(description="The lots that they left: id,earned_us,ends_us,points;...")]
+    fees: Annotated[Lots, Field(description="The lots that paid the fee.")]
+    alive_until_us: Annotated[
+        Annotated[int, Field(ge=-INSTANT_US_MAX, le=INSTANT_US_MAX)] | None,
+        Field(description="When lots without an end of their own end; null: they have none."),
+        Send("microseconds since 1970, or null"),
+    ]
+    note: Annotated[Label, Field(description="A word to the receiver; may be empty.")]
+    is_first: Annotated[bool, Field(description="True for one message of each transfer."), Send("true or false")]
+    is_back: Annotated[bool, Field(description="Whether the points come back."), Send("true or false")]
+
+
+class TransferEvent(MemberEnvelope):
+    """Internal: points on their way to another member, or back. `id` is derived from the cause; `time` is its."""
+
+    type: Annotated[Literal["loyalty.transfer.v1"], Field(description="The event's type.")]
+    data: Annotated[TransferData, Field(description="The points."), Send("an object with the points")]
+
+
+Units = Annotated[int, Field(ge=0, le=UNITS_MAX), Send(f"a whole number of units from 0 to {UNITS_MAX}")]
+Reference = Annotated[Label, Field(description="The transaction or review that it is about, or nothing.")]
+
+
+class ClaimData(MessageData):
+    """What an account asks a limit for."""
+
+    units: Annotated[Units, Field(description="How many.")]
+    purpose: Annotated[Id, Field(description="Who takes the answer.")]
+    key: Annotated[Id, Field(description="What it is for, in the words of who takes the answer.")]
+    reference: Reference
+
+
+class ClaimEvent(MemberEnvelope):
+    """Internal: units of a limit that an account asks for. `subject` is the limit; `id` is the claim's."""
+
+    type: Annotated[Literal["loyalty.claim.v1"], Field(description="The event's type.")]
+    data: Annotated[ClaimData, Field(description="The claim."), Send("an object with the claim")]
+
+
+class ReleaseData(MessageData):
+    """How much of a claim is still needed."""
+
+    claim_id: Annotated[Id, Field(description="The claim.")]
+    left: Annotated[Units, Field(description="Units that are still needed; the others can be given to others.")]
+
+
+class ReleaseEvent(MemberEnvelope):
+    """Internal: units that an account gives back to a limit. `subject` is the limit."""
+
+    type: Annotated[Literal["loyalty.release.v1"], Field(description="The event's type.")]
+    data: Annotated[ReleaseData, Field(description="The release."), Send("an object with the release")]
+
+
+class AnswerData(MessageData):
+    """What a limit says to a claim."""
+
+    claim_id: Annotated[Id, Field(description="The claim.")]
+    units: Annotated[Units, Field(description="How many were asked for.")]
+    granted: Annotated[Flag, Field(description="Whether they are granted: all of them, or none.")]
+    purpose: Annotated[Id, Field(description="As the claim said.")]
+    key: Annotated[Id, Field(description="As the claim said.")]
+    reference: Reference
+
+
+class AnswerEvent(MemberEnvelope):
+    """Internal: a limit's answer on its way to the account that asked; `from_member` is the limit."""
+
+    type: Annotated[Literal["loyalty.answer.v1"], Field(description="The event's type.")]
+    data: Annotated[AnswerData, Field(description="The answer."), Send("an object with the answer")]
 
 
 def encode_message(message: Message) -> bytes:

@@ -1,4 +1,4 @@
-"""The contracts of what the engine publishes: ledger entries, balance changes, tier changes.
+"""The contracts of what the engine publishes: ledger entries, balances, tiers, notices, redemptions and orders.
 
 The engine writes them by hand for speed (encode.py); these models are their documentation, the origin of their
 JSON Schemas, and what the tests hold the bytes against. Readers ignore fields they do not know: fields may be added.
@@ -152,12 +152,24 @@ class NoticeData(TypedDict):
     """Something that a member may want to be told."""
 
     program: Annotated[Id, Field(description="The program's id.")]
-    kind: Annotated[Literal["points_expiring", "tier_near", "tier_at_risk"], Field(description="What it is about.")]
+    kind: Annotated[
+        Literal[
+            "points_expiring",
+            "tier_near",
+            "tier_at_risk",
+            "transfer_sent",
+            "transfer_received",
+            "transfer_refused",
+            "transfer_returned",
+        ],
+        Field(description="What it is about."),
+    ]
     details: Annotated[
         dict[Id, Any],
         Field(
             description="points_expiring: currency, points and ends_at, the first instant they cannot be used. "
-            "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing."
+            "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing. "
+            "transfer_...: transfer_id, to_member or from_member, currency, points; a fee, a note, a reason why not."
         ),
     ]
     cause: Annotated[CauseData, Field(description="What it follows from.")]
@@ -170,3 +182,77 @@ class NoticeEvent(OutputEnvelope):
 
     type: Annotated[Literal["loyalty.notice.v1"], Field(description="The event's type.")]
     data: Annotated[NoticeData, Field(description="What there is to tell.")]
+
+
+Minor = Annotated[int, Field(ge=0, lt=2**63), Send("a whole number of minor units")]
+
+
+@exact
+class RedemptionChangedData(TypedDict):
+    """A redemption after a change."""
+
+    program: Annotated[Id, Field(description="The program's id.")]
+    redemption_id: Annotated[Id, Field(description="The redemption, as it was requested.")]
+    status: Annotated[
+        Literal["accepted", "refused", "cancelled", "fulfilled", "failed", "restored"],
+        Field(
+            description="accepted: the points are spent. refused: nothing happened, see reason. cancelled and failed: "
+            "what had not come back yet did. restored: a part came back with a return; the rest stands."
+        ),
+    ]
+    reason: Annotated[Label, Field(description='Why, in a word, or as it was reported; "" when there is none.')]
+    message: Annotated[str, Field(max_length=512, description="Of a refusal: what there is to do.")]
+    reward: Annotated[Label, Field(description='The reward\'s id; "" when points pay for a sale.')]
+    quantity: Annotated[int, Field(ge=0, description="How many of the reward.")]
+    currency: Annotated[Label, Field(description='The points currency; "" when none was spent.')]
+    points: Annotated[Points, Field(description="What the redemption took, in the currency's smallest unit.")]
+    restored: Annotated[Points, Field(description="What came back by this change.")]
+    value_minor: Annotated[Minor, Field(description="What that pays, or its face value in all; 0: none is known.")]
+    money: Annotated[Label, Field(description='The money of value_minor; "" when there is none.')]
+    transaction_id: Annotated[Label, Field(description='The sale that the request named; "" when none.')]
+    cause: Annotated[CauseData, Field(description="The event that it follows from.")]
+    recorded_at: Annotated[Time, Field(description="When it was decided, in UTC.")]
+    sequence: Annotated[Sequence, Field(description="Counts 1, 2, 3 for each member over the whole topic.")]
+
+
+class RedemptionChangedEvent(OutputEnvelope):
+    """What became of a redemption: the answer to a request, and whatever follows."""
+
+    type: Annotated[Literal["loyalty.redemption.changed.v1"], Field(description="The event's type.")]
+    data: Annotated[RedemptionChangedData, Field(description="The redemption.")]
+
+
+@exact
+class RewardOrderData(TypedDict):
+    """An order to deliver a reward, or what became of it."""
+
+    program: Annotated[Id, Field(description="The program's id.")]
+    order_id: Annotated[Id, Field(description="The order: act once for each, whatever comes how often.")]
+    redemption_id: Annotated[Id, Field(description="The redemption; send it back in a report.")]
+    status: Annotated[
+        Literal["ordered", "fulfilled", "failed", "returned"],
+        Field(
+            description="ordered: deliver it. fulfilled: it was reported delivered. failed: it was reported that it "
+            "cannot be; the points went back. returned: it was cancelled, the points went back; deliver nothing."
+        ),
+    ]
+    reward: Annotated[Id, Field(description="The reward's id.")]
+    name: Annotated[Label, Field(description="What members call it.")]
+    kind: Annotated[
+        Literal["money_off", "product", "sample", "free_shipping", "gift_card", "experience", "event", "donation"],
+        Field(description="What kind of reward it is."),
+    ]
+    sku: Annotated[Label, Field(description='The product, where the program names one; else "".')]
+    quantity: Annotated[int, Field(ge=1, description="How many.")]
+    face_value_minor: Annotated[Minor, Field(description="What one is worth; 0 where that says nothing.")]
+    money: Annotated[Label, Field(description='The money of face_value_minor; "" when there is none.')]
+    cause: Annotated[CauseData, Field(description="The event that it follows from.")]
+    recorded_at: Annotated[Time, Field(description="When it was decided, in UTC.")]
+    sequence: Annotated[Sequence, Field(description="Counts 1, 2, 3 for each member over the whole topic.")]
+
+
+class RewardOrderEvent(OutputEnvelope):
+    """Somebody has to deliver a reward, or need not any more."""
+
+    type: Annotated[Literal["loyalty.reward.order.v1"], Field(description="The event's type.")]
+    data: Annotated[RewardOrderData, Field(description="The order.")]

@@ -8,7 +8,7 @@ Invariants:
   M1 unknown keys are refused everywhere
   M2 a new key has a default, so that it changes the digest of no program that does not use it
 
-The rules that give points are in program_earn.py.
+The rules that give points are in program_earn.py, what they buy is in program_rewards.py.
 
 Not here: reading files (program_load.py), positions and problems (program_source.py).
 """
@@ -17,7 +17,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
+from schemas.program_between import ClosingFile, TransfersFile
 from schemas.program_earn import EarnRule, LineFilter, Model, PurchaseWhen
+from schemas.program_rewards import PayWithPoints, Redemptions, Reward
+from schemas.program_surprises import MAX_SURPRISES, SurpriseRule
 from schemas.program_values import (
     MAX_TEXT_CHARS,
     Choice,
@@ -215,6 +218,11 @@ class Returns(Model):
     """A return that names no purchase takes back what the base rules give for its amount (base), or is refused."""
     reviews: Annotated[str, Choice("take_back", "keep")] = "take_back"
     """What a review gave is taken back when it is removed (take_back), or stays."""
+    restore_spent: Annotated[str, Choice("pro_rata", "full_only")] = "pro_rata"
+    """Points that paid for what comes back: a part of them with each return, or all with the last of it (full_only)."""
+    referrals: Annotated[str, Choice("below_min", "full_return", "never")] = "below_min"
+    """What a referral gave goes back when too little is left of the purchase that qualified: less than its minimum
+    (below_min), nothing (full_return); or it stays (never)."""
 
 
 class Stream(Model):
@@ -271,6 +279,17 @@ class ProgramFile(Model):
     returns: Returns = Returns()
     stream: Stream = Stream()
     adjustments: Adjustments = Adjustments()
+    rewards: Annotated[tuple[Reward, ...], Field(max_length=MAX_RULES)] = ()
+    """What points buy."""
+    pay_with_points: PayWithPoints | None = None
+    """How points pay for a sale. Without it they do not."""
+    redemptions: Redemptions = Redemptions()
+    transfers: TransfersFile | None = None
+    """Members give points to each other. Without it they cannot."""
+    closing: ClosingFile = ClosingFile()
+    """What happens to points when a member leaves."""
+    surprises: Annotated[tuple[SurpriseRule, ...], Field(max_length=MAX_SURPRISES)] = ()
+    """Points for a share of events or members, by a draw, within a budget."""
 
 
 def program_json_schema() -> dict[str, Any]:

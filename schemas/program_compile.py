@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Final
 
 from loyalty.calendar import bound_us
+from loyalty.catalogue import PAYMENT
 from loyalty.program import (
     Adjustments,
     Combine,
@@ -31,10 +32,13 @@ from loyalty.program import (
     When,
 )
 from schemas import program as model
+from schemas import program_catalogue
 from schemas.currencies import MINOR_DIGITS
+from schemas.program_between import compiled_transfers
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
+from schemas.program_surprises import budgets, compiled_surprises
 from schemas.program_values import exact, first_instant, longest_days, period, shortest_days, zone
 
 MAX_FACTOR: Final = 100
@@ -78,6 +82,8 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
             park=None if file.returns.park == "none" else period(file.returns.park),
             blind=file.returns.blind,
             reviews=file.returns.reviews,
+            restore_spent=file.returns.restore_spent,
+            referrals=file.returns.referrals,
         ),
         stream=Stream(
             max_late=None if file.stream.max_late == "none" else period(file.stream.max_late),
@@ -90,6 +96,13 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         ),
         enrollment=file.enrollment,
         name=file.name or "",
+        rewards=program_catalogue.rewards(file, rules, scope),
+        payment=program_catalogue.payment(file.pay_with_points, scope),
+        redemptions=program_catalogue.redemptions(file.redemptions, scope),
+        limits={**budgets(file.surprises, rules), **program_catalogue.stocks(file, scope)},
+        transfers=compiled_transfers(file.transfers, scope),
+        closing=file.closing.points,
+        surprises=compiled_surprises(file.surprises, rules),
     )
 
 
@@ -267,14 +280,18 @@ def _check_target(target: str, path: TreePath, scope: Scope) -> None:
 
 
 def _check_ids(file: model.ProgramFile, scope: Scope) -> None:
-    """Rules and multipliers share one space of ids, because ledger entries name both."""
+    """Rules, multipliers and rewards share one space of ids, because ledger entries name them all."""
     seen: dict[str, str] = {}
     places: list[tuple[str, TreePath]] = [
         *((rule.id, ("earn", index)) for index, rule in enumerate(file.earn)),
         *((rule.id, ("multiply", "rules", index)) for index, rule in enumerate(file.multiply.rules)),
+        *((reward.id, ("rewards", index)) for index, reward in enumerate(file.rewards)),
+        *((rule.id, ("surprises", index)) for index, rule in enumerate(file.surprises)),
     ]
     reserved = {tier_multiplier_id(level.id) for level in file.tiers.levels} if file.tiers else set()
     for name, path in places:
+        if name == PAYMENT:
+            scope.report((*path, "id"), f"{name} stands for points that pay for a sale", "choose another id")
         if name in reserved:
             scope.report((*path, "id"), f"{name} is the id of a tier's own multiplier", "choose another id")
         place = scope.source.values.get((*path, "id"), (1, 1))

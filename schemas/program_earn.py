@@ -75,8 +75,8 @@ class Dates(Model):
     """Last day (included to its end), or the moment before which."""
 
 
-class When(Dates):
-    """When a rule applies. Every key that is given must hold."""
+class Times(Dates):
+    """Times. Every key that is given must hold."""
 
     dates: Annotated[tuple[Dates, ...], OneOrMany()] | None = None
     """Several stretches of time, in place of from and until; any of them."""
@@ -86,6 +86,11 @@ class When(Dates):
     """mon, tue, wed, thu, fri, sat, sun."""
     hours: HoursList | None = None
     """Hours of the day: ["07:00-10:00"]. The end is not included."""
+
+
+class When(Times):
+    """When a rule applies. Every key that is given must hold."""
+
     tiers: Ids | None = None
     """Members of these tiers only."""
     segments: Texts | None = None
@@ -238,11 +243,63 @@ class ActivityRule(Rule):
     """Limits for each member, in points or awards. Several must all hold."""
 
 
-class EnrollmentRule(ActivityRule):
+class GiftRule(ActivityRule):
+    """What rules share that give without a deed."""
+
+    on: str
+    when: When = When()
+    ends_after: Period | None = None
+    """A life of their own, from the day on, for example P30D. Without it they live as all points of the kind."""
+    notice: Flag = False
+    """true: the member is told, on the topic notices."""
+
+
+class EnrollmentRule(GiftRule):
     """Points for joining, once."""
 
     on: Literal["enrollment"]
-    when: When = When()
+
+
+class OccasionRule(GiftRule):
+    """What rules share that time alone fulfils."""
+
+    late: Period | None = None
+    """For how long after the day it still reaches who could not be reached before: who has just joined, or told it."""
+
+
+class BirthdayRule(OccasionRule):
+    """Points on the birthday, once for each calendar year of the birthday."""
+
+    on: Literal["birthday"]
+    lead: Period | None = None
+    """How long before the day they are given, for example P7D."""
+    leap: Annotated[str, Choice("feb_28", "mar_1")] = "feb_28"
+    """When February 29 is kept in years that have none."""
+
+
+class AnniversaryRule(OccasionRule):
+    """Points on the anniversaries of joining."""
+
+    on: Literal["anniversary"]
+    lead: Period | None = None
+    """How long before the day they are given, for example P7D."""
+    from_year: Annotated[Whole, Field(ge=1, le=100)] = 1
+    """The first anniversary that counts; 2: from two years of membership on."""
+
+
+class InactivityRule(OccasionRule):
+    """Points to win back members who have not been seen for a while, once for each such silence."""
+
+    on: Literal["inactivity"]
+    after: Period
+    """For how long nothing came from the member, for example P60D: so many whole days."""
+    of: Annotated[
+        tuple[Annotated[str, Choice("purchase", "review", "share", "referral", "engagement")], ...],
+        AfterValidator(as_set),
+        Field(min_length=1),
+        OneOrMany(),
+    ] = ("purchase",)
+    """What counts as being seen; without it, purchases."""
 
 
 class ReviewRule(ActivityRule):
@@ -290,7 +347,16 @@ class ReferralRule(Rule):
 
 
 EarnRule = Annotated[
-    PurchaseRule | EnrollmentRule | ReviewRule | ShareRule | EngagementRule | ReferralRule, Field(discriminator="on")
+    PurchaseRule
+    | EnrollmentRule
+    | ReviewRule
+    | ShareRule
+    | EngagementRule
+    | ReferralRule
+    | BirthdayRule
+    | AnniversaryRule
+    | InactivityRule,
+    Field(discriminator="on"),
 ]
 RULE_MODELS: Final[Mapping[str, type[Rule]]] = {
     "purchase": PurchaseRule,
@@ -299,4 +365,7 @@ RULE_MODELS: Final[Mapping[str, type[Rule]]] = {
     "share": ShareRule,
     "engagement": EngagementRule,
     "referral": ReferralRule,
+    "birthday": BirthdayRule,
+    "anniversary": AnniversaryRule,
+    "inactivity": InactivityRule,
 }

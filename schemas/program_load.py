@@ -90,8 +90,10 @@ def _load(paths: Sequence[Path | str]) -> tuple[list[_Loaded], list[Problem]]:
             loaded.append(_Loaded(source, _program(source)))
         except ProgramError as error:
             problems.extend(error.problems)
-    for index, later in enumerate(loaded):
-        for earlier in loaded[:index]:
+    # Whichever file comes first: it is the later version that must know what the earlier one has.
+    in_time = sorted(loaded, key=lambda item: item.program.effective_from_us)
+    for index, later in enumerate(in_time):
+        for earlier in in_time[:index]:
             if earlier.program.id == later.program.id:
                 problems.extend(_clashes(later, earlier))
     return loaded, problems

@@ -4,12 +4,14 @@ Not here: tiers, multipliers and the program as a whole (program_compile.py).
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
 from loyalty.calendar import bound_us
 from loyalty.conditions import Condition, ConditionError, compile_condition, fields_read
 from loyalty.facts import Engagement, MemberUpdate, Referral, Review, Share
+from loyalty.occasions import Kept
 from loyalty.program import (
     ALL_LINES,
     ActivityRule,
@@ -22,6 +24,7 @@ from loyalty.program import (
     Window,
 )
 from schemas import program_earn as model
+from schemas.program_occasions import OCCASIONS, check_agreement, gift
 from schemas.program_scope import Scope, purchase_rule_multiplied
 from schemas.program_source import TreePath
 from schemas.program_values import (
@@ -49,6 +52,7 @@ EVENT_FIELDS: Final = {
     "engagement": frozenset(Engagement._fields) - _TRANSPORT,
     "referral": frozenset(Referral._fields) - _TRANSPORT,
     "enrollment": frozenset(MemberUpdate._fields) - _TRANSPORT,
+    **dict.fromkeys(OCCASIONS, frozenset(Kept._fields)),
 }
 CAP_FIELDS: Final = {
     "purchase": frozenset({"store_id", "channel"}),
@@ -57,6 +61,7 @@ CAP_FIELDS: Final = {
     "engagement": frozenset({"activity", "activity_id"}),
     "referral": frozenset[str](),
     "enrollment": frozenset[str](),
+    **dict.fromkeys(OCCASIONS, frozenset[str]()),
 }
 """What a cap may count each value of: fields that say what an activity was about."""
 
@@ -81,10 +86,11 @@ class Rules:
                     purchase.append(self.purchase(rule, path))
                 case model.ReferralRule():
                     referral.append(self.referral(rule, path))
-                case model.EnrollmentRule() | model.ReviewRule() | model.ShareRule() | model.EngagementRule():
+                case model.GiftRule() | model.ReviewRule() | model.ShareRule() | model.EngagementRule():
                     activity.append(self.activity(rule, path))
                 case _:
                     raise TypeError(type(rule).__name__)
+        check_agreement(rules, self.scope)
         return tuple(purchase), tuple(activity), tuple(referral)
 
     def purchase(self, rule: model.PurchaseRule, path: TreePath) -> PurchaseRule:
@@ -132,10 +138,10 @@ class Rules:
 
     def activity(
         self,
-        rule: model.EnrollmentRule | model.ReviewRule | model.ShareRule | model.EngagementRule,
+        rule: model.GiftRule | model.ReviewRule | model.ShareRule | model.EngagementRule,
         path: TreePath,
     ) -> ActivityRule:
-        """A rule on single activities."""
+        """A rule on single activities, or on what is given without any."""
         currency = self.scope.currency(rule.give.kind_of_points, (*path, "give", "in"))
         return ActivityRule(
             id=rule.id,
@@ -147,6 +153,7 @@ class Rules:
             multiplied=rule.multiplied,
             qualifies=rule.qualifies,
             caps=self.caps(rule.at_most, rule.on, currency, (*path, "at_most")),
+            **(gift(rule, currency, self.scope, path) if isinstance(rule, model.GiftRule) else {}),
         )
 
     def referral(self, rule: model.ReferralRule, path: TreePath) -> ReferralRule:
@@ -182,12 +189,15 @@ class Rules:
             qualifies=rule.qualifies,
         )
 
-    def purchase_when(self, when: model.PurchaseWhen, path: TreePath) -> When:
-        """Circumstances of a purchase, for rules and multipliers."""
+    def purchase_when(
+        self, when: model.PurchaseWhen, path: TreePath, on: str = "purchase", fields: tuple[FieldTest, ...] = ()
+    ) -> When:
+        """Circumstances of a purchase, for rules and multipliers; of another event `on` whose fields are tested."""
         return self.when(
             when,
             path,
-            "purchase",
+            on,
+            fields=fields,
             stores=_set(when.stores),
             channels=_set(when.channels),
             store_zone=when.zone == "store",
@@ -205,16 +215,9 @@ class Rules:
         store_zone: bool = False,
     ) -> When:
         """Circumstances of any event."""
-        if when.tiers is not None:
-            for tier in when.tiers:
-                self.tier(tier, (*path, "tiers"))
-        days = when.every_year
-        return When(
-            windows=self.windows(when, path),
-            every_year=None if days is None else tuple(every_year(day.first, day.last) for day in days),
-            weekdays=None if when.weekdays is None else frozenset(WEEKDAYS.index(day) + 1 for day in when.weekdays),
-            hours=None if when.hours is None else tuple(hours(text) for text in when.hours),
-            tiers=_set(when.tiers),
+        return replace(
+            self.times(when, path),
+            tiers=self.tiers(when.tiers, path),
             segments=_set(when.segments),
             stores=stores,
             channels=channels,
@@ -223,6 +226,22 @@ class Rules:
             store_zone=store_zone,
         )
 
+    def times(self, when: model.Times, path: TreePath) -> When:
+        """What restricts when, and nothing else."""
+        days = when.every_year
+        return When(
+            windows=self.windows(when, path),
+            every_year=None if days is None else tuple(every_year(day.first, day.last) for day in days),
+            weekdays=None if when.weekdays is None else frozenset(WEEKDAYS.index(day) + 1 for day in when.weekdays),
+            hours=None if when.hours is None else tuple(hours(text) for text in when.hours),
+        )
+
+    def tiers(self, tiers: Iterable[str] | None, path: TreePath) -> frozenset[str] | None:
+        """The tiers whose members a rule is for; `path` is that of the block that names them."""
+        for tier in tiers or ():
+            self.tier(tier, (*path, "tiers"))
+        return _set(tiers)
+
     def tier(self, tier: str, path: TreePath) -> None:
         """Report a tier that does not exist."""
         if self.scope.tiers is None:
@@ -230,7 +249,7 @@ class Rules:
         else:
             self.scope.known_name(tier, self.scope.tiers, path, "tier")
 
-    def windows(self, when: model.When, path: TreePath) -> tuple[Window, ...] | None:
+    def windows(self, when: model.Times, path: TreePath) -> tuple[Window, ...] | None:
         """The stretches of time, or None when time does not matter."""
         single = when.start is not None or when.end is not None
         if when.dates is not None:
@@ -300,7 +319,7 @@ class Rules:
 
     def caps(self, caps: Iterable[model.Cap], on: str, currency: str, path: TreePath) -> tuple[Cap, ...]:
         """The limits of a rule."""
-        return tuple(self.cap(cap, on, currency, self.scope.cap_path(path, index)) for index, cap in enumerate(caps))
+        return tuple(self.cap(cap, on, currency, self.scope.item_path(path, index)) for index, cap in enumerate(caps))
 
     def cap(self, cap: model.Cap, on: str, currency: str, path: TreePath) -> Cap:
         """One limit."""

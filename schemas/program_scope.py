@@ -30,6 +30,8 @@ class Scope:
     money: str
     zone: str
     decimals: Mapping[str, int]
+    pending: Mapping[str, Duration]
+    """How long points wait, of the kinds that do."""
     default_points: str
     tiers: frozenset[str] | None
     groups: frozenset[str]
@@ -47,6 +49,7 @@ class Scope:
             money=file.money,
             zone=file.zone,
             decimals={key: points.decimals for key, points in file.points.items()},
+            pending={key: period(points.pending) for key, points in file.points.items() if points.pending is not None},
             default_points=next(iter(file.points)),
             tiers=None if levels is None else frozenset(_ids(levels)),
             groups=frozenset({*BUILT_IN_GROUPS, *_block(_block(tree, "multiply"), "groups")}),
@@ -72,8 +75,8 @@ class Scope:
             column += place[1] - 1 + len(style)
         self.source.report_at((line, column), here, message, hint)
 
-    def cap_path(self, path: TreePath, index: int) -> TreePath:
-        """Where a cap stands: a single one may be written without a list."""
+    def item_path(self, path: TreePath, index: int) -> TreePath:
+        """Where an item of a list stands: a single one may be written without a list."""
         listed = (*path, index) in self.source.values
         return (*path, index) if listed else path
 

@@ -169,7 +169,7 @@ def _zones() -> frozenset[str]:
 
 
 def _zone(value: Any) -> str:
-    if value not in _zones():
+    if not isinstance(value, str) or value not in _zones():
         refuse(
             f"{came(value)}, an IANA time zone was expected",
             did_you_mean(value, _zones()) or "for example America/New_York or Europe/Berlin",

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from loyalty.budgets import Surprise
 from loyalty.program import (
     ALL_LINES,
     ActivityRule,
@@ -25,7 +26,12 @@ from loyalty.program import (
     Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
+from schemas.program_between import closing_words, transfer_words
 from schemas.program_circumstances import circumstances, joined, length, listed
+from schemas.program_occasion_words import given_for
+from schemas.program_occasion_words import notes as gift_notes
+from schemas.program_reward_words import reward_words
+from schemas.program_surprise_words import surprise_sentence
 
 _ACTIVITIES: Final = {
     "review": "a published review",
@@ -46,6 +52,11 @@ _CAP_PERIODS: Final = {
     "year": "a year",
     "lifetime": "in all",
 }
+_REFERRALS: Final = {
+    "below_min": "What a referral gave goes back when less than its minimum is left of the purchase that qualified.",
+    "full_return": "What a referral gave goes back when nothing is left of the purchase that qualified.",
+    "never": "What a referral gave stays when the purchase that qualified comes back.",
+}
 _EACH: Final = {"sku": "product", "content_id": "content", "store_id": "store", "activity_id": "activity id"}
 
 
@@ -59,8 +70,11 @@ def describe(program: Program) -> list[str]:
         *(words.activity_rule(rule) for rule in program.activity_rules),
         *(words.referral_rule(rule) for rule in program.referral_rules),
         *words.multipliers(),
+        *(words.surprise(rule) for rule in program.surprises),
         *words.tiers(),
         *words.returns_and_stream(),
+        *reward_words(program, words.points, words.money),
+        *words.between_members(),
     ]
 
 
@@ -176,8 +190,9 @@ class _Words:
         return ["counts for tiers"] if qualifies else ["does not count for tiers"]
 
     def activity_rule(self, rule: ActivityRule) -> str:
-        given = f"{self.points(rule.points, rule.currency)} for {_ACTIVITIES[rule.on]}"
-        notes = [*(["multiplied"] if rule.multiplied else []), *self.tier_note(rule.qualifies, expected=False)]
+        given = f"{self.points(rule.points, rule.currency)} for {_ACTIVITIES.get(rule.on) or given_for(rule)}"
+        multiplied = ["multiplied"] if rule.multiplied else []
+        notes = [*multiplied, *self.tier_note(rule.qualifies, expected=False), *gift_notes(rule)]
         return self.sentence(rule.id, rule.name, given, circumstances(rule.when), rule.caps, rule.currency, notes)
 
     def referral_rule(self, rule: ReferralRule) -> str:
@@ -226,6 +241,10 @@ class _Words:
         period = f"in any {length(cap.rolling)}" if cap.rolling else _CAP_PERIODS[cap.per]
         each = f" for each {_EACH.get(cap.each, cap.each)}" if cap.each else ""
         return f"{amount} {period}{each}"
+
+    def surprise(self, rule: Surprise) -> str:
+        budget = self.program.limits[rule.budget]
+        return surprise_sentence(rule, budget, self.points, self.money, number, self.cap)
 
     def multipliers(self) -> list[str]:
         program = self.program
@@ -296,8 +315,14 @@ class _Words:
             f"Purchases can come back {kept}; a minimum spend {minimum} on what is kept; points already spent {debt}.",
             f"A return that comes before its purchase {parked}; one that names no purchase {blind}.",
             f"What a review gave {reviews} when the review is removed.",
+            *(_REFERRALS[returns.referrals] for _ in self.program.referral_rules[:1]),
             f"Events {late + ' or ' if late else 'of any age are welcome; those '}{early} are refused.",
         ]
+
+    def between_members(self) -> list[str]:
+        """What members do with each other's points, and when one leaves."""
+        transfers = transfer_words(self.program.transfers, self.points, lambda kind: self.currencies[kind].name)
+        return [*transfers, closing_words(self.program.closing)]
 
 
 def _review(tiers: Tiers) -> str:

@@ -32,6 +32,9 @@ from schemas.spec_values import (
 MEMBER: Final = "member"
 """The member of a step that names nobody."""
 
+TIME: Final = "time"
+"""The verb of a step that lets time pass."""
+
 MAX_CASES: Final = 500
 MAX_STEPS: Final = 200
 
@@ -165,6 +168,12 @@ class MemberStep(Step):
     attributes: Attributes = {}  # noqa: RUF012 - pydantic copies it
 
 
+class TimeStep(Step):
+    """Nothing happens, but what falls due by then: write at."""
+
+    time: Annotated[str, Choice("passes")]
+
+
 class EventStep(Step):
     """Any other event, as it stands on the wire."""
 
@@ -183,6 +192,7 @@ STEPS: Final[Mapping[str, type[Step]]] = {
     "engagement": EngagementStep,
     "member": MemberStep,
     "event": EventStep,
+    TIME: TimeStep,
 }
 """A step's verb -> what may stand beside it."""
 
@@ -211,7 +221,8 @@ AnyStep: TypeAlias = Annotated[
     | Annotated[ReferralStep, Tag("[referral]")]
     | Annotated[EngagementStep, Tag("[engagement]")]
     | Annotated[MemberStep, Tag("[member]")]
-    | Annotated[EventStep, Tag("[event]")],
+    | Annotated[EventStep, Tag("[event]")]
+    | Annotated[TimeStep, Tag("[time]")],
     Discriminator(_tag),
 ]
 Steps: TypeAlias = Annotated[tuple[AnyStep, ...], Field(max_length=MAX_STEPS), OneOrMany()]
@@ -240,6 +251,8 @@ class Given(GivenMember):
     """What happened before, as steps."""
     members: Annotated[dict[Text, GivenMember], Field(max_length=50)] = {}  # noqa: RUF012 - pydantic copies it
     """Other members, by name."""
+    lucky: Texts = ()
+    """Ids of surprises that are drawn for every event of the case; all others are never drawn."""
 
 
 class ThenMember(Model):
@@ -255,6 +268,8 @@ class ThenMember(Model):
     """Points on the account at the end."""
     tier: Text | None = None
     """The tier at the end."""
+    notices: Texts | None = None
+    """Kinds of notices that the member got through the steps of `when`, each as often as it came; none: []."""
 
 
 class Then(ThenMember):

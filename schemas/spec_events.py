@@ -78,6 +78,13 @@ class Teller:
         time_us = self.clock.take(step.at, zone, self.source, (*path, "at"))
         verb = spec.verb_of(step) or ""
         event_id = f"{len(self.told) + 1}"
+        if isinstance(step, spec.TimeStep):
+            if step.at is None:
+                self.source.report(
+                    path, "until when time passes is not said", "add at: 2026-05-01, or at: 30 days later"
+                )
+            self.told.append(Told(path, verb, time_us, zone, b"", counted))
+            return
         event_type, data = self._told(step, path, step.id or f"{verb}-{event_id}")
         event = {
             "specversion": "1.0",

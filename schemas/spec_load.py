@@ -9,7 +9,7 @@ Not here: running the cases (workers/spec_run.py).
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 from pydantic import ValidationError
@@ -32,6 +32,9 @@ from schemas.spec_clock import Clock, first_us
 from schemas.spec_events import SOURCE, Teller, Told
 from schemas.spec_values import DEFAULT
 
+if TYPE_CHECKING:
+    from loyalty.budgets import Surprise
+
 _GRAMMAR: Final = Grammar(spec.SpecFile, spec.STEPS, spec.verb_of)
 _CODES: Final = frozenset({*Code, *DecodeCode})
 
@@ -42,8 +45,12 @@ class ToldCase(NamedTuple):
     name: str
     path: TreePath
     accounts: tuple[Head, ...]
+    begins_us: int
+    """When the accounts are as they are given: at the first event, or, when time passes first, as the file says."""
     events: tuple[Told, ...]
     then: spec.Then
+    lucky: tuple[str, ...] = ()
+    """Surprises that are always drawn; no others are."""
 
 
 class Spec(NamedTuple):
@@ -91,10 +98,11 @@ def currency_of_rules(programs: Iterable[Program]) -> dict[str, str]:
     """Rule -> the kind of points that it gives, as the newest version that has it says."""
     found: dict[str, str] = {}
     for program in programs:
-        rules: list[PurchaseRule | ActivityRule | ReferralRule] = [
+        rules: list[PurchaseRule | ActivityRule | ReferralRule | Surprise] = [
             *program.purchase_rules,
             *program.activity_rules,
             *program.referral_rules,
+            *program.surprises,
         ]
         found.update((rule.id, rule.currency) for rule in rules)
     return found
@@ -150,6 +158,7 @@ class _Reader:
         self.program = program
         self.tiers = frozenset(level.id for each in programs if each.tiers for level in each.tiers.levels)
         self.rules = currency_of_rules(programs)
+        self.surprises = frozenset(rule.id for each in programs for rule in each.surprises)
         self.decimals = {currency.id: currency.decimals for each in programs for currency in each.currencies}
 
     def case(self, case: spec.Case, path: TreePath, begins_us: int) -> ToldCase:
@@ -157,7 +166,7 @@ class _Reader:
         teller.tell(case.given.earlier, (*path, "given", "earlier"), counted=False)
         teller.tell(case.when, (*path, "when"), counted=True)
         known = self.members(case)
-        first = teller.told[0].time_us
+        first = begins_us if teller.told[0].verb == spec.TIME else teller.told[0].time_us
         accounts = [
             self.account(name, case.given.members.get(name, _UNSAID), (*path, "given", "members", name), first)
             for name in known
@@ -170,11 +179,17 @@ class _Reader:
             if name not in known:
                 self.source.report(here, f"no step is about {name}", did_you_mean(name, known), at_key=True)
             self.then(then, here)
+        for rule in case.given.lucky:
+            if rule not in self.surprises:
+                hint = did_you_mean(rule, sorted(self.surprises))
+                self.source.report((*path, "given", "lucky"), f"there is no surprise {rule}", hint)
         for code in case.then.refused:
             if code not in _CODES:
                 hint = did_you_mean(code, sorted(_CODES)) or "docs/dead-letters.md lists them"
                 self.source.report((*path, "then", "refused"), f"there is no code {code}", hint)
-        return ToldCase(case.name, path, tuple(each for each in accounts if each), tuple(teller.told), case.then)
+        told = tuple(teller.told)
+        there = tuple(each for each in accounts if each)
+        return ToldCase(case.name, path, there, first, told, case.then, case.given.lucky)
 
     def members(self, case: spec.Case) -> list[str]:
         """Everybody who has a part in the case."""

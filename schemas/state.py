@@ -13,11 +13,28 @@ Not here: what the records mean (loyalty/account.py).
 from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from itertools import starmap
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from loyalty.account import Given, GivenPart, Head, Maturing, Parked, PurchaseRecord, Record, ReferralLink, TierRise
+from loyalty.account import (
+    AwardRecord,
+    ClaimRecord,
+    Given,
+    GivenPart,
+    Head,
+    Limit,
+    Maturing,
+    Paid,
+    Parked,
+    PurchaseRecord,
+    Record,
+    RedemptionRecord,
+    ReferralLink,
+    Restocked,
+    Surprised,
+    TierRise,
+)
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
@@ -25,8 +42,15 @@ from loyalty.tiers import Sums
 FORMAT = 3
 _HEAD = "head"
 _PURCHASE = "purchase"
-_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE))
-"""How records start whose third field is their next instant."""
+_LIMIT = "limit"
+_CLAIM = "claim"
+_REDEMPTION = "redemption"
+_AWARD = "award"
+_BEHIND_LIMIT = 2
+"""The last fields of a limit, which do not stand in its line: its memory, and an instant that it never has."""
+_HEAD_BYTES = b'"%s"' % _HEAD.encode()
+_TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM, _REDEMPTION, _AWARD))
+"""How records start whose third field is their next instant, and a head's fourth by which version that is."""
 
 
 class UnknownFormat(Exception):
@@ -34,11 +58,22 @@ class UnknownFormat(Exception):
 
 
 def encode_record(record: Record) -> bytes:
-    """The bytes of a head or purchase record; equal records give equal bytes."""
-    if isinstance(record, Head):
-        fields, memory = _head_fields(record), record.seen
-    else:
-        fields, memory = _purchase_fields(record), record.returns
+    """The bytes of a record; equal records give equal bytes."""
+    fields: list[Any]
+    memory = b""
+    match record:
+        case Head():
+            fields, memory = _head_fields(record), record.seen
+        case PurchaseRecord():
+            fields, memory = _purchase_fields(record), record.returns
+        case Limit():
+            fields, memory = [FORMAT, _LIMIT, None, *record[:-_BEHIND_LIMIT]], record.seen
+        case ClaimRecord():
+            fields = [FORMAT, _CLAIM, record.due_us, record.content.hex(), record.member, record.period, record.held]
+        case RedemptionRecord():
+            fields = _redemption_fields(record)
+        case AwardRecord():
+            fields = [FORMAT, _AWARD, record.due_us, *record[:-1]]
     # Joined into bytes of their own size, since records are kept: the encoder's buffer is eight times as large.
     return b"\n".join((orjson.dumps(fields, default=tuple), memory))  # lines and sums are NamedTuples
 
@@ -52,16 +87,42 @@ def decode_record(raw: bytes) -> Record:
             return _head(fields, memory)
         case [3, "purchase"]:
             return _purchase(fields, memory)
+        case [3, "redemption"]:
+            return _redemption(fields)
+        case [3, "limit"]:
+            limit, taken, added, closed_to, restocks, capacity, per, period = fields[3:]
+            shown = tuple(starmap(Restocked, restocks))
+            return Limit(limit, taken, added, closed_to, shown, capacity, per, period, memory)
+        case [3, "award"]:
+            return _award(*fields[2:-1], is_over=fields[-1])
+        case [3, "claim"]:
+            return ClaimRecord(bytes.fromhex(fields[3]), fields[4], fields[5], fields[6], fields[2])
         case _:
             raise UnknownFormat(f"a state record begins with {fields[:2]}, this version reads format {FORMAT}")
 
 
-def due_of(raw: bytes) -> int | None:
-    """When the record has to be looked at next, in microseconds since 1970; None when never or not of this format."""
+StartAfter: TypeAlias = Callable[[int], int | None]
+"""From when another version of the program times what was timed by the version that starts then; None: never."""
+
+
+def one_version(_: int, /) -> int | None:
+    """For records of a program that never changes."""
+    return None
+
+
+def look_of(raw: bytes, start_after: StartAfter = one_version) -> int | None:
+    """When the record has to be looked at next, in microseconds since 1970; None when never or not of this format.
+
+    It reads the first bytes only. What loyalty.due.look_us says of records, this says of their bytes.
+    """
     if not raw.startswith(_TIMED):
         return None
-    due = raw.split(b",", 3)[2]
-    return None if due == b"null" else int(due)
+    kind, due, timed = raw.split(b",", 4)[1:4]
+    due_us = None if due == b"null" else int(due)
+    start_us = start_after(int(timed)) if kind == _HEAD_BYTES else None
+    if start_us is None or due_us is None:
+        return due_us if start_us is None else start_us
+    return min(due_us, start_us)
 
 
 def _parked_fields(one: Parked) -> list[Any]:
@@ -99,9 +160,20 @@ def _parked(member: str, fields: list[Any]) -> Parked:
     return Parked(fact, until_us)
 
 
+def _award(
+    due_us: int | None, message_id: str, time_us: int, version: str, part: list[Any] | None, *, is_over: bool
+) -> AwardRecord:
+    return AwardRecord(message_id, time_us, version, None if part is None else GivenPart(*part), is_over, due_us)
+
+
 def _link(_: str, fields: list[Any]) -> ReferralLink:
-    referral_id, referrer, code, attributes, linked_us, paid, transaction_id = fields
-    return ReferralLink(referral_id, referrer, code, attributes, linked_us, tuple(paid), transaction_id)
+    referral_id, referrer, code, attributes, linked_us, paid = fields
+    return ReferralLink(referral_id, referrer, code, attributes, linked_us, tuple(starmap(_paid, paid)))
+
+
+def _paid(*fields: Any) -> Paid:
+    paid = Paid(*fields)
+    return paid if paid.part is None else paid._replace(part=GivenPart(*paid.part))
 
 
 def _as_it_is(_: str, value: Any) -> Any:
@@ -128,7 +200,11 @@ RARE: Mapping[str, Rare] = {
         lambda all_: [_parked_fields(one) for one in all_],
     ),
     "given": Rare(lambda _, all_: tuple(_given(*one) for one in all_)),
-    "tier_rise": Rare(lambda _, fields: TierRise(*fields)),
+    "tier_rises": Rare(lambda _, all_: tuple(starmap(TierRise, all_))),
+    "rewards_sequence": Rare(),
+    "surprised": Rare(lambda _, all_: tuple(starmap(Surprised, all_))),
+    "birthday_us": Rare(),
+    "kept": Rare(),
 }
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 
@@ -138,6 +214,7 @@ def _head_fields(head: Head) -> list[Any]:
         FORMAT,
         _HEAD,
         head.due_us,
+        head.timed_us,
         head.member,
         head.enrolled_us,
         head.status,
@@ -158,36 +235,39 @@ def _head_fields(head: Head) -> list[Any]:
         head.notices_sequence,
         head.tier_until_us,
         head.tier_review_us,
+        head.active,
         {name: rare.written(value) for name, rare in RARE.items() if (value := getattr(head, name))},
     ]
 
 
 def _head(fields: list[Any], seen: bytes) -> Head:
     head = Head(
-        fields[3],
         fields[4],
         fields[5],
         fields[6],
         fields[7],
         fields[8],
-        tuple(fields[9]),
-        fields[10],
+        fields[9],
+        tuple(fields[10]),
         fields[11],
-        {currency: (available, pending) for currency, (available, pending) in fields[12].items()},
-        fields[13],
+        fields[12],
+        {currency: (available, pending) for currency, (available, pending) in fields[13].items()},
         fields[14],
-        {name: Sums(*sums) for name, sums in fields[15].items()},
-        fields[16],
-        seen,
+        fields[15],
+        {name: Sums(*sums) for name, sums in fields[16].items()},
         fields[17],
+        seen,
         fields[18],
         fields[19],
         fields[20],
-        fields[2],
         fields[21],
+        fields[2],
         fields[22],
+        fields[23],
+        fields[3],
+        fields[24],
     )
-    for name, value in fields[23].items():
+    for name, value in fields[25].items():
         setattr(head, name, RARE[name].read(head.member, value))
     return head
 
@@ -257,3 +337,20 @@ def _purchase(fields: list[Any], returns: bytes) -> PurchaseRecord:
         returns,
         fields[2],
     )
+
+
+def _redemption_fields(record: RedemptionRecord) -> list[Any]:
+    *fields, due_us = record
+    fields[_CONTENT] = record.content.hex()
+    return [FORMAT, _REDEMPTION, due_us, *fields]
+
+
+def _redemption(fields: list[Any]) -> RedemptionRecord:
+    _, _, due_us, *own = fields
+    own[_CONTENT] = bytes.fromhex(own[_CONTENT])
+    own[_SPENT] = tuple(starmap(Lot, own[_SPENT]))
+    return RedemptionRecord._make([*own, due_us])
+
+
+_CONTENT = RedemptionRecord._fields.index("content")
+_SPENT = RedemptionRecord._fields.index("spent")

@@ -1,14 +1,16 @@
-"""Accounts for people and for comparison: one line of JSON for each member, the same from the worker and from replay.
+"""Accounts for people and for comparison: a line of JSON for each member and limit, the same from worker and replay.
 
 Not here: how accounts are stored (schemas/state.py).
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import Any
 
 import orjson
 
-from loyalty.account import Head
+from loyalty.account import Head, Limit
+from loyalty.calendar import period_last_ordinal
 from loyalty.lots import Lot, parsed
 from schemas.encode import instant_text
 
@@ -59,3 +61,44 @@ def account_lines(heads: Iterable[Head]) -> Iterator[bytes]:
     """A line for each account, sorted by member."""
     for head in sorted(heads, key=lambda each: each.member):
         yield orjson.dumps(account_fields(head), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def limit_fields(limit: Limit) -> dict[str, Any]:
+    """What the account of a limit holds, in words. `capacity` and `per` are what the program last said."""
+    periods = sorted({*limit.taken, *limit.added}, key=lambda period: (period_last_ordinal(period) or 0, period))
+    return {
+        "limit": limit.limit,
+        "capacity": limit.capacity,
+        "per": limit.per,
+        "periods": [
+            {
+                "last_day": _last_day(period),
+                "added": limit.added.get(period, 0),
+                "taken": limit.taken.get(period, 0),
+            }
+            for period in periods
+        ],
+        "restocks": [
+            {
+                "restock_id": one.restock_id,
+                "time": instant_text(one.time_us),
+                "units": one.units,
+                "reason": one.reason,
+                "operator": one.operator,
+                "reference": one.reference,
+            }
+            for one in limit.restocks
+        ],
+    }
+
+
+def _last_day(period: str) -> str | None:
+    """The last local day of a period; None when it has no end."""
+    last = period_last_ordinal(period)
+    return None if last is None else date.fromordinal(last).isoformat()
+
+
+def limit_lines(limits: Iterable[Limit]) -> Iterator[bytes]:
+    """A line for each limit, sorted by id."""
+    for limit in sorted(limits, key=lambda each: each.limit):
+        yield orjson.dumps(limit_fields(limit), option=orjson.OPT_APPEND_NEWLINE)

@@ -14,20 +14,19 @@ Not here: transactions and positions (checkpoint.py), Kafka.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol, TypeAlias
 
 from loyalty.account import Head
 from loyalty.account import Record as StateRecord
-from loyalty.calendar import DAY_US
-from loyalty.decide import decide, reads
+from loyalty.decide import decide, fetched
 from loyalty.decisions import Dead, Decision, Outcome
-from loyalty.due import decide_due, is_due
+from loyalty.due import decide_due, look_us, put_off
 from loyalty.facts import MESSAGES, Fact, Message
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
-from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_tier
+from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_reward, encode_tier
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.messages import encode_message, type_of
 from schemas.state import decode_record, encode_record
@@ -74,6 +73,9 @@ class Decider(Protocol):
     def versions(self) -> Mapping[str, tuple[str, int]]:
         """Program version -> (digest, effective_from_us)."""
 
+    def start_after(self, time_us: int, /) -> int | None:
+        """From when another version times accounts that the version of `time_us` has timed; None: none does."""
+
     def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
         """Decide the records in order, at `now_us`."""
 
@@ -95,6 +97,14 @@ class Engine:
         return {
             plan.program.version: (plan.program.digest, plan.program.effective_from_us) for plan in self._programs.plans
         }
+
+    def start_after(self, time_us: int, /) -> int | None:
+        """From when another version times accounts that the version of `time_us` has timed; None: none does."""
+        return self._programs.start_after(time_us)
+
+    def look_us(self, record: StateRecord | None) -> int | None:
+        """When a record has to be looked at next; None: never."""
+        return None if record is None else look_us(self._programs, record)
 
     def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
         """Decide the records in order, at `now_us`; see the head of this module."""
@@ -139,9 +149,9 @@ class Engine:
             result.writes.update(writes)
             self._remember(changed, writes)
             count_due(result.counts, answer, due_us)
-            record = changed[key]
-            if record is not None and is_due(record, now_us) and record.due_us is not None:
-                heappush(waiting, (record.due_us, key))
+            next_us = self.look_us(changed[key])
+            if next_us is not None and next_us <= now_us:
+                heappush(waiting, (next_us, key))
 
     def decide_due(
         self, key: str, overlay: Overlay, now_us: int, fault: DeadLetter | None = None
@@ -163,9 +173,7 @@ class Engine:
             else:
                 overlay.write(decision.writes)
                 return decision
-        later_us = now_us + DAY_US
-        later = replace(record, due_us=later_us) if isinstance(record, Head) else record._replace(due_us=later_us)
-        overlay.write({key: later})
+        overlay.write({key: put_off(self._programs, record, now_us)})
         return fault
 
     def _due_outputs(self, partition: int, key: str, answer: "Decision | DeadLetter", now_us: int) -> list[Out]:
@@ -286,11 +294,7 @@ class Engine:
 
         A fault of the engine is a dead letter too: one event's fault must not stop the others.
         """
-        state = {}
-        for key in reads(fact):  # not guarded: state that cannot be read must stop the worker
-            found = overlay.get(key)
-            if found is not None:
-                state[key] = found
+        state = fetched(fact, overlay.get)  # not guarded: state that cannot be read must stop the worker
         try:
             decision = decide(self._programs, state, fact, now_us)
         except MemoryError:
@@ -340,13 +344,15 @@ def encoded_writes(writes: Mapping[str, StateRecord | None]) -> dict[bytes, byte
 
 
 def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
-    """Ledger entries, balance changes and tier changes as (topic word, key, value)."""
+    """What a decision tells others, as (topic word, key, value)."""
     messages = [("ledger", entry.member.encode(), encode_entry(entry)) for entry in decision.entries]
     messages += [("balances", change.member.encode(), encode_balance(change)) for change in decision.balances]
     if decision.tiers:
         messages += [("tiers", change.member.encode(), encode_tier(change)) for change in decision.tiers]
     if decision.notices:
         messages += [("notices", notice.member.encode(), encode_notice(notice)) for notice in decision.notices]
+    if decision.rewards:
+        messages += [("rewards", change.member.encode(), encode_reward(change)) for change in decision.rewards]
     return messages
 
 

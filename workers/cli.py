@@ -17,12 +17,13 @@ from workers.commands import (
     publish,
     replay,
     report,
+    stock,
     topics,
     worker,
 )
 from workers.compiled import StaleBuildError, engine
 
-COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, topics, kafka, importer)
+COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, stock, topics, kafka, importer)
 """In the order of --help. Importing them is cheap: each imports what it needs when it runs."""
 
 

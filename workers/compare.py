@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from typing_extensions import override
 
-from loyalty.account import Head
+from loyalty.account import Head, Limit
 from loyalty.decisions import Decision
 from loyalty.plan import Programs
 from loyalty.program import Program
@@ -30,7 +30,7 @@ class _Unwritten:
     def restart(self) -> None:
         """There is nothing to forget."""
 
-    def write_accounts(self, heads: Iterable[Head]) -> None:
+    def write_accounts(self, heads: Iterable[Head], limits: Iterable[Limit]) -> None:
         """Keep nothing."""
 
 

@@ -6,11 +6,15 @@ Not here: how numbers are shown (metrics.py, replay.py).
 from collections import Counter
 from dataclasses import dataclass, field
 
-from loyalty.decisions import Decision, Outcome
+from loyalty.decisions import Decision, Outcome, RedemptionChange
 from loyalty.due import TYPE as DUE_TYPE
-from loyalty.postings import EARNED, EXPIRED, RETURNED
+from loyalty.facts import Answer, Message
+from loyalty.limits import kind_of
+from loyalty.postings import EARNED, EXPIRED, REDEEMED, RESTORED, RETURNED
+from loyalty.reward_news import Status
 from workers.records import DeadLetter
 
+REFUSED = str(Status.REFUSED)
 UNKNOWN = "unknown"
 """Stands for the type of what could not be read."""
 
@@ -28,8 +32,15 @@ class Counts:
     taken_back: Counter[tuple[str, str]] = field(default_factory=Counter)
     forfeited: Counter[str] = field(default_factory=Counter)
     expired: Counter[str] = field(default_factory=Counter)
+    redeemed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(reward, currency) -> points spent; what came back is in `restored`."""
+    restored: Counter[tuple[str, str]] = field(default_factory=Counter)
+    redemptions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(status, reason of a refusal) -> how often."""
     tier_changes: Counter[str] = field(default_factory=Counter)
     notices: Counter[str] = field(default_factory=Counter)
+    limit_claims: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(kind of limit, granted or denied) -> claims that were answered."""
     dead_letters: Counter[str] = field(default_factory=Counter)
     forwarded: int = 0
     unknown_fields: int = 0
@@ -49,19 +60,31 @@ class Counts:
             for account, currency, amount, rule, _ in entry.postings:
                 if account == EARNED:
                     self.points[rule, currency] -= amount
-                elif account == RETURNED:
-                    self.taken_back[rule, currency] += amount
-                elif account == EXPIRED:
-                    self.expired[currency] += amount
+                elif account in _OTHERS:
+                    self._moved(account, currency, amount, rule)
             for step in entry.steps:
                 if "forfeited" in step:
                     self.forfeited[step["rule"]] += step["forfeited"]
+        if decision.rewards:
+            self.redemptions.update(_answers(decision))
         for change in decision.tiers:
             self.tier_changes[change.to_tier] += 1
         for notice in decision.notices:
             self.notices[notice.kind] += 1
+        _count_answers(self.limit_claims, decision.messages)
         for dead in decision.dead:
             self.dead_letters[dead.refusal.code] += 1
+
+    def _moved(self, account: str, currency: str, amount: int, rule: str) -> None:
+        """Count a posting on one of the program's rarer accounts."""
+        if account == RETURNED:
+            self.taken_back[rule, currency] += amount
+        elif account == EXPIRED:
+            self.expired[currency] += amount
+        elif account == REDEEMED:
+            self.redeemed[rule, currency] += amount
+        else:
+            self.restored[rule, currency] -= amount
 
     def merge(self, other: "Counts") -> None:
         """Add what another batch did."""
@@ -70,12 +93,31 @@ class Counts:
         self.taken_back.update(other.taken_back)
         self.forfeited.update(other.forfeited)
         self.expired.update(other.expired)
+        self.redeemed.update(other.redeemed)
+        self.restored.update(other.restored)
+        self.redemptions.update(other.redemptions)
         self.tier_changes.update(other.tier_changes)
         self.notices.update(other.notices)
+        self.limit_claims.update(other.limit_claims)
         self.dead_letters.update(other.dead_letters)
         self.forwarded += other.forwarded
         self.unknown_fields += other.unknown_fields
         self.event_time_us_max = max(self.event_time_us_max, other.event_time_us_max)
+
+
+_OTHERS = frozenset({RETURNED, EXPIRED, REDEEMED, RESTORED})
+
+
+def _answers(decision: Decision) -> list[tuple[str, str]]:
+    """(status, reason) of redemptions. Only the reasons of refusals are ours; others have no bound."""
+    changes = [change for change in decision.rewards if isinstance(change, RedemptionChange)]
+    return [(change.status, change.reason if change.status == REFUSED else "") for change in changes]
+
+
+def _count_answers(claims: Counter[tuple[str, str]], messages: tuple[Message, ...]) -> None:
+    for message in messages:
+        if isinstance(message, Answer):
+            claims[kind_of(message.from_member), "granted" if message.granted else "denied"] += 1
 
 
 def count_due(counts: Counts, answer: Decision | DeadLetter, time_us: int) -> None:

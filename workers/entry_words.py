@@ -36,7 +36,8 @@ def entry_words(entry: Entry, program: Program, money: str = "") -> Iterator[str
 
 def _step(step: Mapping[str, Any], program: Program, money: str) -> str:
     if "transaction_id" in step:
-        return f"back of {step['transaction_id']}: {_lines_back(step, money)}"
+        back = f": {_lines_back(step, money)}" if "returned" in step else ""
+        return f"back of {step['transaction_id']}{back}"
     if "returned" in step:
         return f"back without a purchase: {_lines_back(step, money)}"
     if "held_before" in step:
@@ -72,6 +73,12 @@ def _how(step: Mapping[str, Any], program: Program, money: str) -> Iterator[str]
         yield f"{name} x{_plain(factor)}"
     if "multipliers" in step or Fraction(str(step.get("exact", 0))).denominator != 1:
         yield f"exactly {_plain(step['exact'])}"
+    if "times" in step:
+        yield f"{step['times']} times {step['earned']}"
+    if "draw" in step:
+        yield f"drawn: {step['draw']}, {number(Fraction(step['share']) * 100)} of 100"
+    if "day" in step:
+        yield f"for {step['day']}"
     if "side" in step:
         yield f"for the {step['side']}"
 

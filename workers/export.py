@@ -13,14 +13,18 @@ from kafka import KafkaConsumer, TopicPartition
 
 from config.settings import Settings
 from config.topics import topic_name
-from loyalty.account import Head
+from loyalty.account import Head, Limit
+from loyalty.account import Record as StateRecord
 from schemas.state import decode_record
-from workers.accounts import account_lines
+from workers.accounts import account_lines, limit_lines
 from workers.cluster import ClusterError, consumer_client
 from workers.recorded import record_line
 from workers.records import Record, partition_of
-from workers.store.port import ACCOUNT_KEY
+from workers.store.port import ACCOUNT_KEY, LIMIT_KEY
 from workers.topic_words import ACCOUNTS, INPUTS, JOURNAL
+
+LIMITS: Final = "limits"
+"""Stands for the accounts of limits in the topic `accounts`."""
 
 RECORDED: Final = (JOURNAL, *INPUTS)
 """What a replay by journal needs. The journal comes first: what it names is in the inputs by then."""
@@ -36,16 +40,17 @@ Progress = Callable[[int, int], object]
 def export(settings: Settings, words: Sequence[str], directory: Path, progress: Progress) -> dict[str, int]:
     """Write one file for each topic word into `directory`; answers the number of lines in each.
 
-    `accounts` comes out as accounts, sorted by member; every other topic as a recording.
+    `accounts` comes out as accounts, sorted by member, and `limits`, which are in that topic too, sorted by id; every
+    other topic as a recording.
     A folder that is made is for its owner alone: it holds what members did.
     Raises ClusterError when a topic is missing or its records stop coming.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     counts: dict[str, int] = {}
     for word in words:
-        records = committed(settings, word, progress)
+        records = committed(settings, ACCOUNTS if word == LIMITS else word, progress)
         with (directory / f"{word}.ndjson").open("wb") as file:
-            lines = account_lines(heads(records)) if word == ACCOUNTS else map(record_line, records)
+            lines = _lines(word, records)
             counts[word] = 0
             for line in lines:
                 file.write(line)
@@ -53,16 +58,33 @@ def export(settings: Settings, words: Sequence[str], directory: Path, progress: 
     return counts
 
 
+def _lines(word: str, records: Iterator[Record]) -> Iterator[bytes]:
+    match word:
+        case "accounts":
+            return account_lines(heads(records))
+        case "limits":
+            return limit_lines(limits(records))
+        case _:
+            return map(record_line, records)
+
+
 def heads(records: Iterator[Record]) -> Iterator[Head]:
     """The accounts that these records of the changelog leave behind."""
+    return (found for found in _left_behind(records, ACCOUNT_KEY) if isinstance(found, Head))
+
+
+def limits(records: Iterator[Record]) -> Iterator[Limit]:
+    """The accounts of limits that these records of the changelog leave behind."""
+    return (found for found in _left_behind(records, LIMIT_KEY) if isinstance(found, Limit))
+
+
+def _left_behind(records: Iterator[Record], kind: bytes) -> Iterator[StateRecord]:
+    """The latest records of the keys that begin so."""
     latest: dict[bytes, bytes | None] = {}
     for record in records:
-        if record.key is not None and record.key.startswith(ACCOUNT_KEY):
+        if record.key is not None and record.key.startswith(kind):
             latest[record.key] = record.value
-    for value in latest.values():
-        found = None if value is None else decode_record(value)
-        if isinstance(found, Head):
-            yield found
+    return (decode_record(value) for value in latest.values() if value is not None)
 
 
 def committed(settings: Settings, word: str, progress: Progress, member: str = "") -> Iterator[Record]:

@@ -102,10 +102,38 @@ class Metrics:
             ["currency"],
             registry=registry,
         )
+        self._redemptions = Counter(
+            "loyalty_redemptions",
+            "Redemptions, by status and, of refused ones, reason. `insufficient` rising: a shop shows members an old "
+            "balance. `failed` rising: ask whoever delivers.",
+            ["status", "reason"],
+            registry=registry,
+        )
+        self._points_redeemed = Counter(
+            "loyalty_points_redeemed",
+            "Points spent, by reward and currency; pay_with_points: on sales. None for long although members have "
+            "points: is the catalogue worth it?",
+            ["reward", "currency"],
+            registry=registry,
+        )
+        self._points_restored = Counter(
+            "loyalty_points_restored",
+            "Points that were spent and came back, by reward and currency: cancelled, not delivered, or the goods that "
+            "they paid for came back. Near loyalty_points_redeemed_total for a reward: it cannot be delivered.",
+            ["reward", "currency"],
+            registry=registry,
+        )
         self._notices = Counter(
             "loyalty_notices",
             "Notices to members, by kind. None for days although points expire: does the program give notice?",
             ["kind"],
+            registry=registry,
+        )
+        self._limit_claims = Counter(
+            "loyalty_limit_claims",
+            "Claims on what all members share, by kind (stock, budget) and outcome (granted, denied). `denied` rises: "
+            "a stock or budget is used up; restock it with loyalty.stock.v1, or take the offer down.",
+            ["kind", "outcome"],
             registry=registry,
         )
         self._tier_changes = Counter(
@@ -253,13 +281,22 @@ class Metrics:
     def _count(self, counts: Counts) -> None:
         for (kind, outcome), count in counts.events.items():
             self._events.labels(self._types(kind), outcome).inc(count)
-        for counter, amounts in ((self._points, counts.points), (self._points_taken_back, counts.taken_back)):
+        for counter, amounts in (
+            (self._points, counts.points),
+            (self._points_taken_back, counts.taken_back),
+            (self._points_redeemed, counts.redeemed),
+            (self._points_restored, counts.restored),
+        ):
             for (rule, currency), amount in amounts.items():
                 counter.labels(self._rules(rule), self._currencies(currency)).inc(max(0, amount))
         _add(self._points_forfeited, counts.forfeited, self._rules)
         _add(self._points_expired, counts.expired, self._currencies)
+        for (status, reason), count in counts.redemptions.items():
+            self._redemptions.labels(status, reason).inc(count)
         for kind, count in counts.notices.items():
             self._notices.labels(kind).inc(count)
+        for (kind, outcome), count in counts.limit_claims.items():
+            self._limit_claims.labels(kind, outcome).inc(count)
         _add(self._tier_changes, counts.tier_changes, self._tiers)
         _add(self._dead_letters, counts.dead_letters, self._codes)
         self._forwarded.inc(counts.forwarded)

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from loyalty.account import Head
+from loyalty.account import Head, Limit
 from schemas.state import decode_record
 from workers.batch import Engine
 from workers.counts import Counts
@@ -139,22 +139,30 @@ class _Run:
         self._events = 0
         self._entries = 0
         self._heads: list[Head] = []
+        self._limits: list[Limit] = []
 
     def partition(
         self, partition: int, batches: Iterable[JournalRecord], waiting: Mapping[tuple[str, int], deque[Record]]
     ) -> None:
         """Decide the batches of one partition, from its first."""
-        state = MemoryStore(partition)
+        state, before = MemoryStore(partition), None
         for batch in batches:
             records = [record for run in batch.runs for record in _taken(waiting, partition, run)]
-            result = self._engine(partition, batch).decide_batch(partition, records, state, batch.now_us)
+            engine = self._engine(partition, batch)
+            if engine is not before:  # the worker was started anew, with other versions
+                state, before = state.anew(engine.start_after), engine
+            result = engine.decide_batch(partition, records, state, batch.now_us)
             state.apply(result.writes)
             self._events += len(records)
             for out in result.outputs:
                 self._write(out)
             self._counts.merge(result.counts)
         decoded = map(decode_record, state.accounts_held())
-        self._heads += [head for head in decoded if isinstance(head, Head)]
+        for record in decoded:
+            if isinstance(record, Head):
+                self._heads.append(record)
+            elif isinstance(record, Limit):
+                self._limits.append(record)
 
     def _engine(self, partition: int, batch: JournalRecord) -> Engine:
         """The engine that the batch was decided by: exactly its versions, since they also say how long to remember."""
@@ -184,7 +192,7 @@ class _Run:
             self._files.add(out.topic, out.value)
 
     def finish(self) -> Summary:
-        self._files.write_accounts(self._heads)
+        self._files.write_accounts(self._heads, self._limits)
         return summed_up(self._events, self._entries, self._counts, self._heads)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from kafka.partitioner.default import murmur2
 
+from loyalty.decisions import engine_failed
 from workers.topic_words import DEAD_LETTERS, INBOX
 
 FORWARDED_HEADER = "__loyalty.forwarded"
@@ -71,8 +72,8 @@ class DeadLetter(NamedTuple):
 
 def engine_fault(fault: Exception) -> DeadLetter:
     """The dead letter of an event on which the engine failed."""
-    message = f"the engine failed on this event ({type(fault).__name__}: {fault}): report it, then replay it"
-    return DeadLetter("decide", "engine_fault", message)
+    code, message = engine_failed(fault)
+    return DeadLetter("decide", code, message)
 
 
 def _kept(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:

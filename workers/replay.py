@@ -13,13 +13,13 @@ Not here: the decisions (loyalty), what is written (replay_files.py), reading jo
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol, TypeAlias
 
-from loyalty.account import Head, PurchaseRecord
+from loyalty.account import Head, Limit, head_key
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
@@ -111,6 +111,18 @@ class Replay:
         self._reset()
         self._files.restart()
 
+    def begin(self, heads: Iterable[Head]) -> None:
+        """Start from these accounts."""
+        for head in heads:
+            key = head_key(head.member)
+            self._overlay.write({key: head})
+            self._remind(key, head)
+        self._overlay.keep()
+
+    def record(self, key: str) -> StateRecord | None:
+        """The record under a state key, or None."""
+        return self._overlay.get(key)
+
     def take(self, lines: Sequence[Line], until_us: int | None = None) -> None:
         """Decide events, each at its own time and followed at once by the messages that it sends.
 
@@ -156,31 +168,30 @@ class Replay:
             self._pass_on(answer, None, taken, faults)
 
     def _remind(self, key: str, record: StateRecord | None) -> None:
-        due_us = None if record is None else record.due_us
+        due_us = self._engine.look_us(record)
         if due_us is not None and self._reminded.get(key) != due_us:
             self._reminded[key] = due_us
             self._due.add(key, due_us)
 
     def _due_of(self, key: str) -> int | None:
-        record = self._overlay.get(key)
-        return None if record is None else record.due_us
+        return self._engine.look_us(self._overlay.get(key))
 
     def _unpacked(self, key: str) -> StateRecord | None:
         packed = self._packed.get(key)
         return None if packed is None else decode_record(packed)
 
     def _keep(self) -> None:
-        """Make what was decided final. Purchases are packed: as objects they take three times the memory."""
+        """Make what was decided final. What belongs to one event is packed: objects take three times the memory."""
         changed = self._overlay.changed()
         self._overlay.keep()
         for key, record in changed.items():
-            if isinstance(record, PurchaseRecord):
-                self._packed[key] = encode_record(record)
-                self._overlay.forget(key)
-            elif record is None:
+            if record is None:
                 self._packed.pop(key, None)
                 self._overlay.forget(key)
                 self._reminded.pop(key, None)
+            elif not isinstance(record, Head | Limit):
+                self._packed[key] = encode_record(record)
+                self._overlay.forget(key)
 
     def _decide(self, line: Line, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         """Add what becomes of an event and its messages; `faults` says at which places not to try again."""
@@ -232,11 +243,15 @@ class Replay:
         """All accounts."""
         return (record for record in self._overlay.records() if isinstance(record, Head))
 
+    def limits(self) -> Iterator[Limit]:
+        """The accounts of all limits."""
+        return (record for record in self._overlay.records() if isinstance(record, Limit))
+
     def finish(self, until_us: int | None = None) -> Summary:
         """Decide what is due by `until_us`, write the accounts and sum up."""
         if until_us is not None:
             self.take((), until_us)
-        self._files.write_accounts(self.heads())
+        self._files.write_accounts(self.heads(), self.limits())
         return summed_up(self._events, self._entries, self.counts, list(self.heads()))
 
 

@@ -10,11 +10,11 @@ from typing import Protocol, Self
 
 import orjson
 
-from loyalty.account import Head
-from workers.accounts import account_lines
+from loyalty.account import Head, Limit
+from workers.accounts import account_lines, limit_lines
 from workers.records import DeadLetter
 
-STREAMS = ("ledger", "balances", "tiers", "notices", "dead-letters")
+STREAMS = ("ledger", "balances", "tiers", "rewards", "notices", "dead-letters")
 _FLUSH_LINES = 2_000
 
 
@@ -27,7 +27,7 @@ class Outputs(Protocol):
     def restart(self) -> None:
         """Forget every line."""
 
-    def write_accounts(self, heads: Iterable[Head]) -> None:
+    def write_accounts(self, heads: Iterable[Head], limits: Iterable[Limit]) -> None:
         """Take the accounts as they are at the end."""
 
 
@@ -70,10 +70,11 @@ class Files:
             file.seek(0)
             file.truncate()
 
-    def write_accounts(self, heads: Iterable[Head]) -> None:
-        """Write accounts.ndjson."""
-        with (self.directory / "accounts.ndjson").open("wb") as file:
-            file.writelines(account_lines(heads))
+    def write_accounts(self, heads: Iterable[Head], limits: Iterable[Limit]) -> None:
+        """Write accounts.ndjson, and limits.ndjson."""
+        for name, lines in (("accounts", account_lines(heads)), ("limits", limit_lines(limits))):
+            with (self.directory / f"{name}.ndjson").open("wb") as file:
+                file.writelines(lines)
 
     def _flush(self, name: str) -> None:
         lines = self._lines[name]

@@ -1,7 +1,7 @@
 """Runs the cases of a spec file through the engine, and says where what came is not what was expected.
 
-A case's events are bytes that are decoded and decided as in a replay: each at its own time, an award right after its
-cause. Cases share nothing: each begins with accounts of its own.
+A case is a replay of its steps: bytes that are decoded and decided, each at its own time, after what falls due before
+it, and a message right after its cause. Cases share nothing: each begins with accounts of its own.
 
 Invariants:
   C1 a case passes only if every figure that it names is met and exactly the refusals that it names came
@@ -11,28 +11,33 @@ Not here: reading spec files (schemas/spec_load.py).
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from loyalty.account import Head, head_key
+from typing_extensions import override
+
+from loyalty.account import Head, Limit, head_key
+from loyalty.decide import ACTIVITY
 from loyalty.decisions import Decision, Entry, Outcome
-from loyalty.facts import Fact, Purchase
+from loyalty.due import decide_due, is_due
+from loyalty.facts import Purchase
 from loyalty.plan import Programs
-from schemas.decode import Anonymous, Undecodable, decode
+from loyalty.program import Program
+from schemas.decode import Known, decode
 from schemas.program_source import Problem, TreePath, shown_path
 from schemas.program_words import number
-from schemas.spec import MEMBER, ThenMember
+from schemas.spec import MEMBER, TIME, ThenMember
 from schemas.spec_events import Told
 from schemas.spec_load import Spec, ToldCase, currency_of_rules
 from schemas.spec_values import DEFAULT
-from workers.batch import Engine, as_received
+from workers.batch import Engine
 from workers.entry_words import entry_words
-from workers.overlay import Overlay
 from workers.records import DeadLetter
+from workers.replay import Line, Replay, Taken
 
 
 class Failure(NamedTuple):
@@ -67,6 +72,8 @@ class _Came:
     """Event, code and message."""
     before: list[tuple[Told, str, str]] = field(default_factory=list)
     """The same of what happened before the case."""
+    notices: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Notices, by member and kind."""
     why: list[str] = field(default_factory=list)
 
     def book(self, entry: Entry) -> None:
@@ -83,72 +90,112 @@ class _Came:
 
 def run_spec(spec: Spec) -> SpecResult:
     """Run all cases of a file."""
-    programs = Programs(spec.programs)
-    failures = [failure for case in spec.cases if (failure := _Run(spec, programs, case).failure()) is not None]
+    drawing: dict[tuple[str, ...], Programs] = {}
+    failures = []
+    for case in spec.cases:
+        if case.lucky not in drawing:
+            drawing[case.lucky] = Programs([_drawing(program, case.lucky) for program in spec.programs])
+        failure = _Run(spec, drawing[case.lucky], case).failure()
+        if failure is not None:
+            failures.append(failure)
     return SpecResult(spec.file, len(spec.cases), tuple(failures))
 
 
-class _Run:
-    """One case, from its accounts to what came out."""
+def _drawing(program: Program, lucky: Sequence[str]) -> Program:
+    """The program, in which these surprises are always drawn, and no others ever: a case must not hang on luck."""
+    drawn = tuple(replace(rule, share=Fraction(1)) for rule in program.surprises if rule.id in lucky)
+    return replace(program, surprises=drawn)
+
+
+def as_of(programs: Programs, head: Head, begins_us: int) -> Head:
+    """An account as it is given, when the case begins: the member was there just then, and what was due is over."""
+    key = head_key(head.member)
+    given = later = replace(head, active=dict.fromkeys(ACTIVITY.values(), begins_us))
+    while is_due(programs, later, begins_us):
+        later = decide_due(programs, {key: later}, key, begins_us).writes[key]
+    return replace(given, kept=later.kept, timed_us=later.timed_us, due_us=later.due_us)
+
+
+class _Nowhere:
+    """A replay's outputs, for a run that looks at what was decided and keeps no files."""
+
+    def add(self, name: str, line: bytes) -> None:
+        """Drop it."""
+
+    def restart(self) -> None:
+        """Nothing to forget."""
+
+    def write_accounts(self, heads: Iterable[Head], limits: Iterable[Limit]) -> None:
+        """Drop them."""
+
+
+class _Run(Replay):
+    """One case, from its accounts to what came out: a replay of its steps, with what falls due between them."""
 
     def __init__(self, spec: Spec, programs: Programs, case: ToldCase) -> None:
+        super().__init__(Engine(programs, partitions=1), _Nowhere())
         self.spec = spec
         self.case = case
-        self.engine = Engine(programs, partitions=1)
         self.versions = {program.version: program for program in spec.programs}
-        given = {head_key(head.member): head for head in case.accounts}
-        self.overlay = Overlay(given.get)
         self.came = _Came()
-        for told in case.events:
-            self.take(told)
+        self.begin(as_of(programs, head, case.begins_us) for head in case.accounts)
+        for place, told in enumerate(case.events):
+            self.told, self.headed = told, False
+            if told.verb == TIME:
+                self.take((), told.time_us)
+            else:
+                self.take([Line(told.time_us, 0, 0, place, "", told.raw, decode(told.raw))])
 
-    def take(self, told: Told) -> None:
-        """Decide one event."""
-        self.say(told, "")
-        decoded = decode(told.raw)
-        if isinstance(decoded, Undecodable):
-            self.refuse(told, decoded.code, decoded.message)
-        elif isinstance(decoded, Anonymous):
+    @override
+    def write(self, taken: Taken, messages: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """Count and explain what became of a step, or of what fell due before it."""
+        told, line, answer = self.told, taken.line, taken.answer
+        if answer is None:
             raise TypeError("the events of a case name their member")
-        else:
-            self.decide(decoded.fact, told)
-
-    def decide(self, fact: Fact, told: Told) -> None:
-        """Decide a fact, and at once the messages that it sends."""
-        answer = self.engine.decide_fact(fact, self.overlay, fact.time_us)
+        if line is None:
+            if isinstance(answer, Decision) and not (answer.entries or answer.tiers or answer.notices):
+                return  # only looked at
+            self.head("in the meantime", taken.time_us)
+        elif not self.headed:
+            self.head(told.verb, told.time_us)
+            self.headed = True
         if isinstance(answer, DeadLetter):
-            self.refuse(told, answer.code, answer.message)
+            self.refuse(answer.code, answer.message)
             return
         if answer.outcome is Outcome.DUPLICATE:
-            self.say(told, "a duplicate of an earlier step: nothing is given twice")
-        self.book(answer, fact, told)
-        for message in answer.messages:
-            self.decide(as_received(message), told)
+            self.say("a duplicate of an earlier step: nothing is given twice")
+        fact = line.decoded.fact if line is not None and isinstance(line.decoded, Known) else None
+        self.book(answer, fact.currency if isinstance(fact, Purchase) else "")
 
-    def book(self, answer: Decision, fact: Fact, told: Told) -> None:
+    def book(self, answer: Decision, money: str) -> None:
         for entry in answer.entries:
-            if told.counted:
+            if self.told.counted:
                 self.came.book(entry)
             whose = "" if entry.member == MEMBER else f"{entry.member}, "
-            money = fact.currency if isinstance(fact, Purchase) else ""
             first, *others = entry_words(entry, self.versions[entry.version], money)
             for line in (whose + first, *others):
-                self.say(told, line)
+                self.say(line)
         for change in answer.tiers:
-            self.say(told, f"{change.member} is now in tier {change.to_tier}")
+            self.say(f"{change.member} is now in tier {change.to_tier}")
+        for notice in answer.notices:
+            if self.told.counted:
+                self.came.notices[notice.member, notice.kind] += 1
+            self.say(f"{notice.member} is told: {notice.kind}")
 
-    def refuse(self, told: Told, code: str, message: str) -> None:
+    def refuse(self, code: str, message: str) -> None:
+        told = self.told
         (self.came.refused if told.counted else self.came.before).append((told, str(code), message))
-        self.say(told, f"refused, {code}: {message}")
+        self.say(f"refused, {code}: {message}")
 
-    def say(self, told: Told, line: str) -> None:
-        """Keep a line of the explanation; an empty one begins an event."""
-        if line:
-            self.came.why.append(f"  {line}")
-            return
-        when = datetime.fromtimestamp(told.time_us // 1_000_000, ZoneInfo(told.zone))
-        before = "" if told.counted else "earlier "
-        self.came.why.append(f"{before}{told.verb}, {when:%a %Y-%m-%d %H:%M}")
+    def head(self, what: str, time_us: int) -> None:
+        """Begin the explanation of an event, or of something due."""
+        when = datetime.fromtimestamp(time_us // 1_000_000, ZoneInfo(self.told.zone))
+        before = "" if self.told.counted else "earlier "
+        self.came.why.append(f"{before}{what}, {when:%a %Y-%m-%d %H:%M}")
+
+    def say(self, line: str) -> None:
+        """Keep a line of the explanation."""
+        self.came.why.append(f"  {line}")
 
     def failure(self) -> Failure | None:
         """Compare; None when all is as expected."""
@@ -180,7 +227,7 @@ class _Run:
     def member(self, name: str, then: ThenMember, path: TreePath) -> Iterator[Problem]:
         program = self.spec.program
         first = program.currencies[0].id
-        head = self.overlay.get(head_key(name))
+        head = self.record(head_key(name))
         balances = head.balances if isinstance(head, Head) else {}
         balance = {currency: sum(amounts) for currency, amounts in balances.items()}
         points = {currency: amount for (who, currency), amount in self.came.points.items() if who == name}
@@ -193,6 +240,11 @@ class _Run:
         yield from self.figures(then.rules, rules, of_rule, (*path, "rules"))
         yield from self.figures(then.forfeited, in_all | cut, of_rule, (*path, "forfeited"))
         yield from self.figures(then.balance, {DEFAULT: balance.get(first, 0)} | balance, kinds, (*path, "balance"))
+        told = Counter({kind: times for (who, kind), times in self.came.notices.items() if who == name})
+        if then.notices is not None and told != Counter(then.notices):
+            shown = ", ".join(sorted(told.elements())) or "none"
+            wanted = ", ".join(then.notices) or "none"
+            yield self.problem((*path, "notices"), f"{wanted} was expected, {shown} came")
         tier = head.tier if isinstance(head, Head) else ""
         if then.tier is not None and then.tier != tier:
             yield self.problem((*path, "tier"), f"{then.tier} was expected, {tier or 'no tier'} came")

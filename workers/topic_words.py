@@ -25,7 +25,7 @@ JOURNAL: Final = "journal"
 DEAD_LETTERS: Final = "dead-letters"
 """What could not be decoded or was refused, with its original bytes."""
 
-OUTPUTS: Final = ("ledger", "balances", "tiers", "notices", DEAD_LETTERS, ACCOUNTS, JOURNAL)
+OUTPUTS: Final = ("ledger", "balances", "tiers", "rewards", "notices", DEAD_LETTERS, ACCOUNTS, JOURNAL)
 """What the worker writes besides the inbox."""
 
 REQUIRED: Final = (*INPUTS, *OUTPUTS)

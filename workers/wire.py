@@ -63,7 +63,7 @@ def wire(
     decider: Decider,
     clock: Clock = system_clock,
     registry: CollectorRegistry | None = None,
-    store: StoreFactory = MemoryStore,
+    store: StoreFactory | None = None,
     end: EndProcess = end_process,
     probe: Probe | None = None,
 ) -> Worker:
@@ -98,7 +98,7 @@ def wire(
             dead_letter_stop_share=settings.dead_letter_stop_share,
             probe=probe,
         ),
-        store=store,
+        store=store or (lambda partition: MemoryStore(partition, decider.start_after)),
         metrics=metrics,
         clock=clock,
         end_process=end,

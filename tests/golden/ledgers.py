@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from loyalty.account import Head
-from loyalty.decisions import Decision, Entry, Notice, Outcome, TierChange
+from loyalty.decisions import Decision, Entry, Notice, Outcome, RedemptionChange, RewardOrder, TierChange
 from loyalty.due import TYPE
 from loyalty.facts import Cause
 from loyalty.lots import parsed
@@ -64,6 +64,9 @@ def run(case: Case) -> Outcomes:
             rows += _rows(told.event_id, decoded.fact.member, decision, units, case.programs[-1])
             if decision.refusal is not None:
                 refused[told.event_id] = decision.refusal.code
+            for reward in decision.rewards:
+                if isinstance(reward, RedemptionChange) and reward.status == "refused":
+                    refused[told.event_id] = reward.reason
             for change in decision.balances:
                 by_event[_of(change.cause, told.event_id), change.currency] += change.delta
     refused |= {dead.fact.cause.id: dead.refusal.code for decision in books.decisions for dead in decision.dead}
@@ -103,7 +106,7 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units, program:
         yield (event_id, "duplicate")
     elif _waits(event_id, decision):
         yield (event_id, "waits")
-    elif not (decision.entries or decision.tiers):
+    elif not (decision.entries or decision.tiers or decision.rewards):
         yield (event_id, "nothing")
     for entry in decision.entries:
         of = _of(entry.cause, event_id)
@@ -111,8 +114,10 @@ def _rows(event_id: str, member: str, decision: Decision, units: Units, program:
             yield (of, *row) if entry.member == member else (of, *row, f"for {entry.member}")
     for change in decision.tiers:
         yield (event_id, "tier", _tier(change, program), *_whose(change.member, member))
+    for reward in decision.rewards:
+        yield (_of(reward.cause, event_id), *_reward(reward, program))
     for notice in decision.notices:
-        yield (event_id, "notice", notice.kind, _tier_notice(notice, program))
+        yield (event_id, "notice", notice.kind, _notice(notice, program, units), *_whose(notice.member, member))
     yield from _dead_rows(decision)
 
 
@@ -134,7 +139,8 @@ def _dead_rows(decision: Decision) -> Iterator[tuple[str, ...]]:
 
 def _is_due(decision: Decision) -> bool:
     """Whether time alone has decided it."""
-    parts: list[Entry | TierChange | Notice] = [*decision.entries, *decision.tiers, *decision.notices]
+    parts: list[Entry | TierChange | Notice | RedemptionChange | RewardOrder]
+    parts = [*decision.entries, *decision.tiers, *decision.notices, *decision.rewards]
     # What only moves the next look or drops a record says nothing.
     return decision.refusal is None and decision.outcome is Outcome.APPLIED and all(p.cause.type == TYPE for p in parts)
 
@@ -151,13 +157,18 @@ def _due_rows(decisions: Sequence[Decision], program: Program, units: Units) -> 
                         yield (day, *row, f"for {part.member}")
                 case TierChange():
                     yield (day, "tier", _tier(part, program), f"for {part.member}")
-                case Notice() if part.kind != "points_expiring":
-                    yield (day, "notice", part.kind, _tier_notice(part, program), f"for {part.member}")
                 case Notice():
-                    points = units.number(part.details["points"], part.details["currency"])
-                    ends = datetime.fromtimestamp(part.details["ends_us"] // 1_000_000, program.zone)
-                    said = f"{points:f} {part.details['currency']} end at {ends:%Y-%m-%d %H:%M}"
-                    yield (day, "notice", part.kind, said, f"for {part.member}")
+                    yield (day, "notice", part.kind, _notice(part, program, units), f"for {part.member}")
+
+
+def _reward(change: RedemptionChange | RewardOrder, program: Program) -> tuple[str, ...]:
+    if isinstance(change, RewardOrder):
+        return "order", change.status, f"{change.quantity} {change.reward}, {change.kind}"
+    said = [change.reason] if change.reason else []
+    if change.status == "accepted" and change.value_minor:
+        value = Decimal(change.value_minor).scaleb(-program.money_decimals)
+        said.append(f"worth {value} {change.money}")
+    return "redemption", change.status, *said
 
 
 def _tier(change: TierChange, program: Program) -> str:
@@ -169,11 +180,18 @@ def _tier(change: TierChange, program: Program) -> str:
     return f"{moved} until {datetime.fromtimestamp(change.valid_until_us // 1_000_000, program.zone):%Y-%m-%d}"
 
 
-def _tier_notice(notice: Notice, program: Program) -> str:
+def _notice(notice: Notice, program: Program, units: Units) -> str:
     said = notice.details
+    if "transfer_id" in said:
+        whom = f"to {said['to_member']}" if "to_member" in said else f"from {said['from_member']}"
+        return f"{said['points']} {said['currency']} {whom}" + (f": {said['reason']}" if "reason" in said else "")
+    ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone) if "ends_us" in said else None
+    if "points" in said:
+        points = f"{units.number(said['points'], said['currency']):f} {said['currency']}"
+        day = f" for {said['day']}" if "day" in said else ""
+        return f"{points}{day} end at {ends:%Y-%m-%d %H:%M}" if ends is not None else points + day
     if notice.kind == "tier_near":
         return f"{said['missing']} short of {said['next']}"
-    ends = datetime.fromtimestamp(said["ends_us"] // 1_000_000, program.zone)
     return f"{said['missing']} short of keeping {said['tier']} after {ends:%Y-%m-%d}"
 
 

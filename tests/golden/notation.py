@@ -9,6 +9,9 @@
     p1  m1  2026-03-02T10:00:00Z  purchase 19.99  A[food]*2=5.00  channel=app  pay:card/house=24.99  @table=terrace
     r1  m1  2026-03-05            return p1 A  B*0=1.00
     a1  m1  2026-03-05            engagement quiz
+r1  m1  2026-03-05            redeem mug  quantity=2  sale=p1
+r2  m1  2026-03-05            pay p2 of=20.00  amount=5.00  (or points=500, or neither: as much as can be)
+c1  m1  2026-03-05            cancelled r1  (or fulfilled, failed)
     p1  m1  2026-03-06            again
     t1  -   2026-12-31            time
     says                what the source of the case claims, written by hand, never by the test
@@ -41,6 +44,8 @@ _LINE = re.compile(
     r"(?P<sku>[^\[*=\s]+)(?:\[(?P<category>[^,\]]*)(?:,(?P<brand>[^\]]*))?\])?(?:\*(?P<quantity>[\d.]+))?"
 )
 _ADJUSTED = ("currency", "reference", "approved_by", "tier", "earned_at", "ends_at")
+_REPORTS = ("cancelled", "fulfilled", "failed")
+_WIRE_KINDS = {"transfer": "transfer.requested"}
 _KINDS = {"enroll": "enrolled", "update": "updated", "close": "closed"}
 
 
@@ -131,7 +136,9 @@ class _Story:
         source = options.pop("source", "/test")
         own = {name: _scalar(value) for name, value in (w[1:].split("=", 1) for w in rest if w[0] == "@")}
         plain = [word for word in rest if "=" not in word or not re.match(r"@|[a-z_]+=", word)]
-        wire_kind = "member" if kind in _KINDS else kind
+        wire_kind = "member" if kind in _KINDS else _WIRE_KINDS.get(kind, kind)
+        wire_kind = "redemption.requested" if kind in {"redeem", "pay"} else wire_kind
+        wire_kind = f"redemption.{kind}" if kind in _REPORTS else wire_kind
         data = self._data(kind, event_id, plain, options, own)
         raw = wire(wire_kind, event_id, None if member == "-" else member, time, data, source)
         self.bytes.setdefault(event_id, raw)
@@ -183,6 +190,14 @@ class _Story:
                     "operator": options.get("operator", "anna"),
                     **{name: _time(text) if name.endswith("_at") else text for name, text in named.items()},
                 }
+            case "redeem" | "pay":
+                return self._redemption(kind, event_id, plain[0], options)
+            case "cancelled" | "fulfilled" | "failed":
+                reason = {"reason": options.get("reason", "asked")} if kind == "failed" else {}
+                return {"redemption_id": plain[0], **reason}
+            case "transfer":
+                named = {name: options[name] for name in ("currency", "note") if name in options}
+                return {"transfer_id": event_id, "to_member": plain[0], "points": int(plain[1]), **named}
             case "enroll" | "update" | "close":
                 segments = {"segments": options["segments"].split(",")} if "segments" in options else {}
                 birthday = {"birthday": options["birthday"]} if "birthday" in options else {}
@@ -222,6 +237,17 @@ class _Story:
             **extras,
             **({"store_zone": options["zone"]} if "zone" in options else {}),
         }
+
+    def _redemption(self, kind: str, event_id: str, what: str, options: dict[str, str]) -> Json:
+        made: Json = {"redemption_id": options.get("redemption", event_id)}
+        if kind == "redeem":
+            made |= {"reward_id": what, "quantity": int(options.get("quantity", 1))}
+            return {**made, "transaction_id": options["sale"]} if "sale" in options else made
+        currency = options.get("currency", "USD")
+        payment: Json = {"basket_minor": _minor(options["of"], currency), "currency": currency}
+        payment |= {"amount_minor": _minor(options["amount"], currency)} if "amount" in options else {}
+        payment |= {"points": int(options["points"])} if "points" in options else {}
+        return {**made, "transaction_id": what, "payment": payment}
 
     def _return(self, event_id: str, plain: list[str], options: dict[str, str]) -> Json:
         of, *words = plain

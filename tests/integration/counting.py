@@ -26,6 +26,9 @@ class CountingDecider:
     def versions(self) -> Mapping[str, tuple[str, int]]:
         return self._versions
 
+    def start_after(self, _: int, /) -> int | None:
+        return None
+
     def decide_batch(self, partition: int, records: Sequence[Record], state: StateReader, now_us: int) -> BatchResult:
         result = BatchResult([], {}, Counts())
         for record in records:

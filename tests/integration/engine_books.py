@@ -16,7 +16,7 @@ from loyalty.plan import Programs
 from schemas.program_load import load_programs
 from tests.integration.engine_cluster import EngineCluster
 from workers.batch import Engine
-from workers.export import RECORDED, export
+from workers.export import LIMITS, RECORDED, export
 from workers.ndjson import Source
 from workers.recorded import recording_source, replay_journal
 from workers.records import ERRORS_HEADER, Record
@@ -74,7 +74,7 @@ def replayed_by_time(program: Path, events: Iterable[bytes], directory: Path) ->
 def check_journal_replay(cluster: EngineCluster) -> None:
     """`replay --journal` of the recordings gives accounts, ledger, balances, tiers and dead letters to the byte."""
     recorded, again = cluster.directory / "recorded", cluster.directory / "by-journal"
-    export(cluster.settings, [*RECORDED, ACCOUNTS], recorded, lambda *_: None)
+    export(cluster.settings, [*RECORDED, ACCOUNTS, LIMITS], recorded, lambda *_: None)
     programs = Programs(load_programs([cluster.program]))
     with Files(again) as files:
         replay_journal(
@@ -83,7 +83,8 @@ def check_journal_replay(cluster: EngineCluster) -> None:
             [recording_source(str(recorded / f"{word}.ndjson")) for word in INPUTS],
             files,
         )
-    same_lines("accounts", lines_of(recorded / "accounts.ndjson"), lines_of(again / "accounts.ndjson"))
+    for held in (ACCOUNTS, LIMITS):
+        same_lines(held, lines_of(recorded / f"{held}.ndjson"), lines_of(again / f"{held}.ndjson"))
     for stream in OUTPUT_STREAMS:
         same_lines(stream, cluster.values(stream), lines_of(again / f"{stream}.ndjson"))
     refused = [orjson.loads(line) for line in lines_of(again / "dead-letters.ndjson")]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from loyalty.account import Head
+from loyalty.account import Head, Limit
 from loyalty.facts import Fact
 from loyalty.plan import Programs
+from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record
 from tests.laws.worlds import World
 from tests.loyalty.events import fact
-from workers.accounts import account_lines
+from workers.accounts import account_lines, limit_lines
 from workers.batch import Engine
 from workers.positions import JournalRecord, Run
 from workers.recorded import record_line, recording_source, replay_journal
@@ -30,7 +31,7 @@ class Cluster:
     def __init__(self, world: World, partitions: int) -> None:
         self.partitions = partitions
         self.engine = Engine(Programs([world.program]), partitions=partitions)
-        self.state = [MemoryStore(number) for number in range(partitions)]
+        self.state = [MemoryStore(number, self.engine.start_after) for number in range(partitions)]
         self.written: list[set[bytes]] = [set() for _ in range(partitions)]
         self.waiting: list[list[Record]] = [[] for _ in range(partitions)]
         self.log: list[Record] = []
@@ -77,6 +78,10 @@ class Cluster:
     def accounts(self) -> bytes:
         heads = [decode_record(raw) for state in self.state for raw in state.accounts_held()]
         return b"".join(account_lines(head for head in heads if isinstance(head, Head)))
+
+    def limits(self) -> bytes:
+        held = [decode_record(raw) for state in self.state for raw in state.accounts_held()]
+        return b"".join(limit_lines(limit for limit in held if isinstance(limit, Limit)))
 
     def stream(self, topic: str) -> list[bytes]:
         return sorted(out.value or b"" for out in self.outputs if out.topic == topic)
@@ -135,11 +140,11 @@ def assert_replayed(cluster: Cluster, world: World) -> None:
                 [recording_source(str(log))],
                 files,
             )
-        for topic in ("ledger", "balances", "tiers", "notices"):
+        for topic in ("ledger", "balances", "tiers", "rewards", "notices"):
             assert sorted(Path(folder, "out", f"{topic}.ndjson").read_bytes().splitlines()) == cluster.stream(topic)
         assert Path(folder, "out", "accounts.ndjson").read_bytes() == cluster.accounts()
+        assert Path(folder, "out", "limits.ndjson").read_bytes() == cluster.limits()
 
 
 def _topic(told: Fact) -> str:
-    name = type(told).__name__.lower()
-    return {"memberupdate": "members", "return": "purchases"}.get(name, f"{name}s")
+    return TOPIC_OF_TYPE[told.cause.type]

@@ -35,7 +35,7 @@ def test_l1_a_member_has_what_purchases_still_hold_and_activities_gave(world: Wo
                 assert sum(record.held.values()) <= sum(record.granted.values())
                 expected[_currency(world, rule)] += held
         for entry in books.entries:
-            of_purchase = entry.kind == "earn" or (entry.kind == "return" and entry.reason != "review")
+            of_purchase = entry.kind == "earn" or (entry.kind == "return" and entry.reason == "return")
             if entry.member == head.member and not of_purchase:
                 for posting in entry.postings:
                     if posting.account in {EARNED, RETURNED}:

@@ -5,6 +5,7 @@ Programs are built compiled, events as bytes of the wire, so a failing example c
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeVar
@@ -13,6 +14,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from loyalty.budgets import LimitTerms
+from loyalty.catalogue import Payment, Reward, Season
+from loyalty.limits import STOCK, limit_id
 from loyalty.program import (
     ALL_LINES,
     ActivityRule,
@@ -26,8 +30,10 @@ from loyalty.program import (
     Level,
     LineFilter,
     Multiplier,
+    Occasion,
     Program,
     PurchaseRule,
+    Redemptions,
     ReferralRule,
     Returns,
     Stream,
@@ -36,12 +42,25 @@ from loyalty.program import (
     Tiers,
     When,
 )
-from tests.loyalty.events import Json, back, engagement, member_event, purchase, referral, review, share
+from tests.loyalty.events import (
+    Json,
+    back,
+    engagement,
+    member_event,
+    pay,
+    purchase,
+    redeem,
+    referral,
+    reported,
+    review,
+    share,
+)
 
 F = TypeVar("F", bound=Callable[..., None])
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 POINTS, STARS = "points", "stars"
+BIRTHDAYS = ("03-06", "1990-03-08", "03-09", "02-29", "01-01", "12-31")
 CATEGORIES = ("a", "a", "b", "b", "c", "gift_card")
 _START = datetime.fromisoformat("2026-03-06T20:00:00+00:00")  # two days before New York loses an hour
 
@@ -115,6 +134,7 @@ _REVIEWS = [
     TierReview(Duration(months=1), "year", Duration(months=1)),
     TierReview(to_end_of="membership_year"),
 ]
+_BOUGHT = frozenset({"purchase"})
 _TIER_NOTICES = [TierNotice(), TierNotice(10, Duration(days=3)), TierNotice(at_risk=Duration(days=3))]
 
 
@@ -212,7 +232,7 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
         ),
         excluded_lines=LineFilter(not_categories=frozenset({"gift_card"})),
         purchase_rules=tuple(rules),
-        activity_rules=tuple(_activity_rules(draw)),
+        activity_rules=(*_activity_rules(draw), *(occasion_rules(draw) if lives else ())),
         referral_rules=(
             (ReferralRule("friends", "", POINTS, 20, 10, "qualified", 200, Duration(days=2)),) if referrals else ()
         ),
@@ -221,6 +241,27 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
         tiers=ladder,
         returns=Returns(Duration(days=400), draw(_pick([False, False, True])), "allow"),
         stream=Stream(max_late=draw(_pick([None, Duration(days=20)])) if lives else None),
+    )
+
+
+_CATALOGUE = (
+    Reward("pen", "Pen", "product", POINTS, 3, When(), (Season("rush", 1, When(weekdays=frozenset({1, 2}))),)),
+    Reward("star", "Star", "sample", STARS, 2, When(), tiers=frozenset({"l1", "l2", ""})),
+    Reward("mug", "Mug", "gift_card", POINTS, 5, When(), limits=(Cap(2, "pieces", "day"),), face_value_minor=500),
+    Reward("seat", "Seat", "event", POINTS, 2, When()),
+)
+SEATS = 3
+
+
+def with_rewards(draw: Draw, program: Program) -> Program:
+    """The version with a catalogue, of which one reward has few places for all, and with points that pay."""
+    return replace(
+        program,
+        rewards=_CATALOGUE,
+        limits={limit_id(STOCK, "seat"): LimitTerms(SEATS)},
+        payment=Payment(POINTS, draw(_pick([Fraction(100), Fraction(7, 3)])), draw(_pick([1, 2])), 0, Fraction(1, 2)),
+        redemptions=Redemptions(grace=draw(_pick([None, Duration(days=2)]))),
+        returns=replace(program.returns, restore_spent=draw(_pick(["pro_rata", "pro_rata", "full_only"]))),
     )
 
 
@@ -234,6 +275,38 @@ def _activity_rules(draw: Draw) -> list[ActivityRule]:
         ActivityRule("quiz", "", "engagement", POINTS, 2, qualifies=True, caps=_activity_caps(draw, "activity")),
     ]
     return found[: draw(st.integers(0, 4))]
+
+
+def occasion_rules(draw: Draw) -> list[ActivityRule]:
+    """Rules on birthdays, anniversaries and silences, some of each: all on one kind agree on when."""
+    lead, late = draw(_pick([Duration(), Duration(days=2)])), draw(_pick([Duration(), Duration(days=5)]))
+    terms = {
+        "birthday": Occasion(lead, late, draw(_pick(["feb_28", "mar_1"]))),
+        "anniversary": Occasion(lead, late, from_year=draw(_pick([1, 1, 2]))),
+        "inactivity": Occasion(
+            late=late,
+            after=Duration(days=draw(_pick([1, 3, 40]))),
+            activities=draw(_pick([_BOUGHT, _BOUGHT | {"review"}])),
+        ),
+    }
+    return [
+        ActivityRule(
+            f"{on}{number}",
+            "",
+            on,
+            draw(_pick([POINTS, STARS])),
+            draw(_pick([3, 20])),
+            when=draw(_pick(_WHENS[:10])),
+            multiplied=draw(st.booleans()),
+            qualifies=draw(st.booleans()),
+            caps=draw(_pick([(), (), (Cap(1, "awards", "year"),), (Cap(30, per="lifetime"),)])),
+            ends_after=draw(_pick([None, Duration(days=4)])),
+            notice=draw(st.booleans()),
+            occasion=of,
+        )
+        for on, of in terms.items()
+        for number in range(draw(_pick([0, 1, 1, 2])))
+    ]
 
 
 def _activity_caps(draw: Draw, each: str) -> tuple[Cap, ...]:
@@ -328,6 +401,7 @@ class _Stream:
         self.draw = draw
         self.made: list[bytes] = []
         self.sales: list[tuple[str, str, list[Json]]] = []
+        self.redemptions: list[tuple[str, str]] = []
 
     def add(self, kind: str, event_id: str, member: str, when: str, *, again: bool) -> None:
         """One more event; what cannot be yet (a return without a sale) is left out."""
@@ -342,6 +416,18 @@ class _Stream:
                 self.sales.append((event_id, member, lines))
             case "return":
                 self._return(event_id, when, again=again)
+            case "redeem":
+                reward = draw(_pick(["pen", "star", "mug", "seat", "seat"]))
+                made.append(redeem(event_id, reward, member=member, time=when, quantity=draw(_pick([1, 1, 2]))))
+                self.redemptions.append((event_id, member))
+            case "pay":
+                self._paid_sale(event_id, member, when)
+            case "report":
+                known = [*self.redemptions, *self.redemptions, (f"{event_id}-new", member)]
+                redemption, owner = draw(_pick(known))
+                status = draw(_pick(["cancelled", "cancelled", "fulfilled", "failed"]))
+                made.append(reported(event_id, status, redemption, member=owner, time=when))
+                self.redemptions.append((redemption, owner))
             case "conflict":
                 of, owner, lines = draw(_pick(self.sales))
                 made.append(purchase(of, [{**lines[0], "amount_minor": 77}], member=owner, time=when))
@@ -351,10 +437,29 @@ class _Stream:
                 stage = draw(_pick(["signed_up", "qualified"]))
                 made.append(referral(event_id, draw(_pick(["m1", "friend"])), member=member, time=when, stage=stage))
             case "member":
-                fields = draw(_pick([{"segments": ["vip"]}, {"segments": []}, {"attributes": {"k": 1}}]))
+                fields = draw(
+                    _pick([{"segments": ["vip"]}, {"segments": []}, *[{"birthday": day} for day in BIRTHDAYS]])
+                )
                 made.append(member_event(event_id, member=member, time=when, **fields))
             case _:
                 made.append(self._activity(kind, event_id, member, when))
+
+    def _paid_sale(self, event_id: str, member: str, when: str) -> None:
+        """A sale and the request to pay for it with points, in either order; it says so in its tenders."""
+        draw = self.draw
+        lines = draw(baskets())
+        due = sum(line["amount_minor"] for line in lines)
+        asked = draw(_pick([{}, {"points": 2}, {"amount_minor": 150}]))
+        request = pay(event_id, f"{event_id}-sale", max(due, 1), member=member, time=when, **asked)
+        paid = due // 2
+        tenders = [
+            {"type": "points", "label": event_id, "amount_minor": paid},
+            {"type": "card", "amount_minor": due - paid},
+        ]
+        sale = purchase(f"{event_id}-sale", lines, member=member, time=when, tenders=tenders)
+        self.made += draw(st.permutations([request, sale]))
+        self.redemptions.append((event_id, member))
+        self.sales.append((f"{event_id}-sale", member, lines))
 
     def _activity(self, kind: str, event_id: str, member: str, when: str) -> bytes:
         value = self.draw(_pick(["v1", "v2"]))
@@ -386,14 +491,24 @@ class _Stream:
 _KINDS = [*["purchase"] * 6, *["return"] * 7, "review", "share", "quiz", "quiz", "member", "again", "conflict"]
 
 
+_SPENDING = [*["redeem"] * 5, *["pay"] * 4, *["report"] * 4]
+
+
 @st.composite
 def streams(
-    draw: Draw, *, members: int = 2, late: bool = True, referrals: bool = True, length: int = 10
+    draw: Draw,
+    *,
+    members: int = 2,
+    late: bool = True,
+    referrals: bool = True,
+    spends: bool = False,
+    length: int = 10,
 ) -> list[bytes]:
     """Events of all kinds, in order of arrival; a fifth of them late, with duplicates, conflicts and refused ones."""
     stream = _Stream(draw)
     minute = 0
     kinds = [*_KINDS, "referral", "referral"] if referrals else _KINDS
+    kinds = [*kinds, *_SPENDING] if spends else kinds
     for number in range(draw(_pick([length, length // 2, length * 3 // 4, 1]))):
         minute += draw(_pick([7, 1, 60, 361, 1441]))
         when = at(minute - draw(_pick([0, 0, 0, 0, 2880])) if late else minute)
@@ -410,7 +525,10 @@ class World(NamedTuple):
 
 
 @st.composite
-def worlds(draw: Draw, /, *, referrals: bool = True, lives: bool = False, **of_stream: Any) -> World:
-    """A random program and a random stream for it."""
+def worlds(
+    draw: Draw, /, *, referrals: bool = True, lives: bool = False, spends: bool = False, **of_stream: Any
+) -> World:
+    """A random program and a random stream for it; with `spends` members redeem points."""
     program = draw(programs(referrals=referrals, lives=lives))
-    return World(program, draw(streams(referrals=referrals, **of_stream)))
+    program = with_rewards(draw, program) if spends else program
+    return World(program, draw(streams(referrals=referrals, spends=spends, **of_stream)))

@@ -9,18 +9,38 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from loyalty.account import Head, PurchaseRecord, Record, State, head_key, purchase_key
-from loyalty.decide import decide, reads
-from loyalty.decisions import BalanceChange, Decision, Entry, Notice, Outcome, TierChange
-from loyalty.due import decide_due, is_due
+from typing_extensions import override
+
+from loyalty.account import (
+    Head,
+    PurchaseRecord,
+    Record,
+    RedemptionRecord,
+    State,
+    head_key,
+    purchase_key,
+    redemption_key,
+)
+from loyalty.decide import decide, fetched
+from loyalty.decisions import (
+    BalanceChange,
+    Decision,
+    Entry,
+    Notice,
+    Outcome,
+    RedemptionChange,
+    RewardOrder,
+    TierChange,
+)
+from loyalty.due import decide_due, look_us
 from loyalty.facts import Fact, Message
 from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
 from loyalty.program import Program
-from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_tier
+from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_reward, encode_tier
 from schemas.messages import encode_message
 from schemas.program_load import parse_program
-from schemas.state import decode_record, due_of, encode_record
+from schemas.state import decode_record, encode_record, look_of
 from tests.loyalty.events import fact
 from workers.batch import as_received
 
@@ -59,15 +79,19 @@ class Books:
         self.balances: list[BalanceChange] = []
         self.tiers: list[TierChange] = []
         self.notices: list[Notice] = []
+        self.rewards: list[RedemptionChange | RewardOrder] = []
         self.messages: list[Message] = []
         self.spent: Counter[tuple[str, str]] = Counter()
 
     def pass_time(self, until_us: int) -> list[Decision]:
         """Decide what falls due by that instant, in order, each at its own."""
         decisions = []
-        while due := [(record.due_us, key) for key, record in self.state.items() if is_due(record, until_us)]:
+        while due := [
+            (at_us, key)
+            for key, record in self.state.items()
+            if (at_us := look_us(self.programs, record)) is not None and at_us <= until_us
+        ]:
             due_us, key = min(due)
-            assert due_us is not None
             decision = self._decided(decide_due, {key: self.state[key]}, key, due_us)
             decisions.append(decision)
             self._pass_on(decision, due_us)
@@ -81,7 +105,7 @@ class Books:
         what = fact(event) if isinstance(event, bytes) else event
         now_us = what.time_us if now_us is None else now_us
         self.pass_time(now_us)
-        state = {key: self.state[key] for key in reads(what) if key in self.state}
+        state = fetched(what, self.state.get)
         decision = self._decided(decide, state, what, now_us)
         self._pass_on(decision, now_us)
         return decision
@@ -116,6 +140,7 @@ class Books:
         self.balances += decision.balances
         self.tiers += decision.tiers
         self.notices += decision.notices
+        self.rewards += decision.rewards
 
     def take_all(self, events: Iterable[bytes | Fact]) -> "Books":
         """Take events one after the other."""
@@ -128,7 +153,9 @@ class Books:
             assert decision == Decision(decision.outcome, refusal=decision.refusal), "a trace of what was not applied"
         for key, record in decision.writes.items():
             assert record is None or decode_record(encode_record(record)) == record, key
-            assert record is None or due_of(encode_record(record)) == record.due_us
+            assert record is None or look_of(encode_record(record), self.programs.start_after) == look_us(
+                self.programs, record
+            )
         for entry in decision.entries:
             sums: Counter[str] = Counter()
             for posting in entry.postings:
@@ -141,6 +168,8 @@ class Books:
             encode_tier(tier)
         for notice in decision.notices:
             encode_notice(notice)
+        for reward in decision.rewards:
+            encode_reward(reward)
         for message in decision.messages:
             encode_message(message)
         for dead in decision.dead:
@@ -157,6 +186,12 @@ class Books:
         """A purchase's record."""
         found = self.state[purchase_key(member, transaction_id)]
         assert isinstance(found, PurchaseRecord)
+        return found
+
+    def redemption(self, redemption_id: str, member: str = "m1") -> RedemptionRecord:
+        """A redemption's record."""
+        found = self.state[redemption_key(member, redemption_id)]
+        assert isinstance(found, RedemptionRecord)
         return found
 
     def heads(self) -> list[Head]:
@@ -198,6 +233,9 @@ class Books:
             assert [t.sequence for t in self.tiers if t.member == head.member] == list(
                 range(1, head.tiers_sequence + 1)
             )
+            assert [r.sequence for r in self.rewards if r.member == head.member] == list(
+                range(1, head.rewards_sequence + 1)
+            )
             assert head.ledger_sequence == len(mine)
             booked: Counter[str] = Counter()
             for (_, currency), amount in self.by_rule(head.member, entries=mine).items():
@@ -214,5 +252,29 @@ class Books:
             [change.change_id for change in self.balances],
             [tier.change_id for tier in self.tiers],
             [notice.notice_id for notice in self.notices],
+            [change.change_id for change in self.rewards],
         ):
             assert len(set(ids)) == len(ids), "two messages with one id"
+
+
+class SlowBooks(Books):
+    """Books whose messages wait until they are delivered, in any order."""
+
+    def __init__(self, *programs: Program, careful: bool = True) -> None:
+        super().__init__(*programs, careful=careful)
+        self.inbox: list[Message] = []
+
+    @override
+    def _pass_on(self, decision: Decision, now_us: int) -> None:
+        self.inbox += map(as_received, decision.messages)
+
+    def deliver(self, at: int = 0, now_us: int | None = None) -> Decision:
+        """Deliver a message that waits; the first unless said otherwise."""
+        message = self.inbox.pop(at)
+        self.messages.append(message)
+        return self.take(message, now_us)
+
+    def deliver_all(self) -> None:
+        """Deliver messages, and what follows from them, in their order."""
+        while self.inbox:
+            self.deliver()

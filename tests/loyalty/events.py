@@ -104,6 +104,41 @@ def adjustment(event_id: str, points: int, *, member: str = "m1", time: str = NO
     return wire("adjustment", event_id, member, time, {**data, **more})
 
 
+def redeem(event_id: str, reward_id: str, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
+    """A request for a reward; the redemption is called as the event."""
+    data = {"redemption_id": event_id, "reward_id": reward_id}
+    return wire("redemption.requested", event_id, member, time, {**data, **more})
+
+
+def pay(
+    event_id: str, sale: str, basket_minor: int, *, member: str = "m1", time: str = NOON, **payment: int | str
+) -> bytes:
+    """A request to pay for a sale with points; `payment` is amount_minor or points, or nothing for all there is."""
+    payment = {"basket_minor": basket_minor, "currency": "USD", **payment}
+    data = {"redemption_id": event_id, "transaction_id": sale, "payment": payment}
+    return wire("redemption.requested", event_id, member, time, data)
+
+
+def reported(
+    event_id: str, status: str, redemption_id: str, *, member: str = "m1", time: str = NOON, **more: Any
+) -> bytes:
+    """A redemption was cancelled, fulfilled or failed."""
+    reason = {"reason": "sold out"} if status == "failed" else {}
+    return wire(f"redemption.{status}", event_id, member, time, {"redemption_id": redemption_id, **reason, **more})
+
+
+def transfer(event_id: str, to: str, points: int, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
+    """`member` gives points to another."""
+    data = {"transfer_id": event_id, "to_member": to, "points": points}
+    return wire("transfer.requested", event_id, member, time, {**data, **more})
+
+
+def restock(event_id: str, units: int, *, limit: str = "stock:mug", time: str = NOON, **more: Any) -> bytes:
+    """Units that an operator adds to a limit."""
+    data = {"restock_id": event_id, "units": units, "reason": "delivered", "operator": "anna"}
+    return wire("stock", event_id, limit, time, {**data, **more})
+
+
 def member_event(event_id: str, status: str = "updated", *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
     """Master data."""
     return wire("member", event_id, member, time, {"status": status, **more})

@@ -102,6 +102,23 @@ def test_points_keep_the_end_of_the_version_that_they_were_earned_under() -> Non
     assert books.balance() == 0
 
 
+def test_points_may_be_called_as_a_notice_is() -> None:
+    """What an account remembers of notices of tiers stands apart from what it remembers of each kind of points."""
+    text = (
+        "points: {tier_at_risk: {name: A, expiry: {after: P70D, notice: P30D}}}\n" + BASE + "tiers:\n"
+        "  window: calendar_year\n  review: {after: P2M}\n  notice: {at_risk: P10D, near: 50}\n"
+        "  levels: [{id: basic, from: 0}, {id: silver, from: 100}]\n"
+    )
+    books = Books(program(text))
+    books.take(bought("p", "2025-11-15"))
+    books.pass_time(micros(at("2026-05-01")))
+    told = [(notice.kind, notice.time_us) for notice in books.notices]
+    assert told == [
+        ("points_expiring", micros("2025-12-26T00:00:00Z")),
+        ("tier_at_risk", micros("2026-01-06T00:00:00Z")),
+    ]
+
+
 def test_a_closed_account_is_told_nothing_and_rises_no_more() -> None:
     lives = "points: {points: {name: Points, pending: P30D, expiry: {after: P6M, notice: P30D}}}\n"
     books = Books(program(lives + BASE + TIERS))

@@ -85,6 +85,12 @@ SEEN_BY_DECODE_ALONE = {
     "an operator who approves the own adjustment",
     "an end that the calendar does not have",
     "an end before the earning",
+    "neither a reward nor a payment",
+    "a reward and a payment",
+    "a quantity of a payment",
+    "a payment for no sale",
+    "an amount beside points",
+    "units of nothing",
 }
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from loyalty.program import Cap, Duration, EveryYear, FieldTest, Hours, LineFilter, Program, Window
 from schemas.program_load import load_program, load_programs, parse_program
+from schemas.program_source import ProgramError
 from tests.schemas.program_texts import CLUB, PROGRAMS, SHIPPED, club
 
 
@@ -271,6 +272,25 @@ def test_versions_come_in_the_order_of_their_start(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a program")
     loaded: tuple[Program, ...] = load_programs([tmp_path, tmp_path / "a.yaml"])
     assert [program.version for program in loaded] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_good"), [("2026-01-01", "2027-01-01", True), ("2027-01-01", "2026-01-01", False)]
+)
+def test_a_later_version_keeps_the_tiers_of_an_earlier_one_whichever_file_comes_first(
+    tmp_path: Path, first: str, second: str, *, is_good: bool
+) -> None:
+    """The file that comes second has a tier more."""
+    more = club("{id: gold, from: 100}", "{id: gold, from: 100}\n    - {id: top, from: 900}")
+    (tmp_path / "a.yaml").write_text(club("2026-01-01", first))
+    (tmp_path / "b.yaml").write_text(more.replace("2026-01-01", second).replace('version: "1"', 'version: "2"'))
+    for order in (["a.yaml", "b.yaml"], ["b.yaml", "a.yaml"]):
+        paths = [tmp_path / name for name in order]
+        if is_good:
+            assert len(load_programs(paths)) == 2
+        else:
+            with pytest.raises(ProgramError, match=r"tier top of version 2 in .*b\.yaml is missing"):
+                load_programs(paths)
 
 
 def test_one_per_unit_is_nothing_else() -> None:

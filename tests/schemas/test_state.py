@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.account import Head, PurchaseRecord, ReferralLink, TierRise
+from loyalty.account import AwardRecord, GivenPart, Head, Paid, PurchaseRecord, ReferralLink, TierRise
 from loyalty.facts import Line, Tender
 from loyalty.tiers import Sums
-from schemas.state import UnknownFormat, decode_record, encode_record
+from schemas.state import UnknownFormat, decode_record, encode_record, look_of
 from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books, program
 from tests.loyalty.events import purchase
@@ -18,6 +18,7 @@ SCALARS = st.dictionaries(TEXT, st.one_of(TEXT, st.integers(-(2**53), 2**53), st
 AMOUNTS = st.dictionaries(TEXT, WHOLE, max_size=3)
 PAIRS = st.dictionaries(TEXT, st.tuples(st.integers(-(2**53), 2**53), WHOLE), max_size=3)
 
+PARTS = st.one_of(st.none(), st.builds(GivenPart, TEXT, TEXT, WHOLE, TEXT, WHOLE))
 HEADS = st.builds(
     Head,
     member=TEXT,
@@ -41,8 +42,7 @@ HEADS = st.builds(
             referral_id=TEXT,
             referrer=TEXT,
             linked_us=WHOLE,
-            paid=st.lists(TEXT, max_size=2).map(tuple),
-            transaction_id=TEXT,
+            paid=st.lists(st.builds(Paid, TEXT, TEXT, WHOLE, TEXT, WHOLE, PARTS, TEXT), max_size=2).map(tuple),
             code=TEXT,
             attributes=SCALARS,
         ),
@@ -53,7 +53,11 @@ HEADS = st.builds(
     tiers_sequence=WHOLE,
     tier_until_us=st.one_of(st.none(), WHOLE),
     tier_review_us=st.one_of(st.none(), WHOLE),
-    tier_rise=st.one_of(st.none(), st.builds(TierRise, TEXT, TEXT, WHOLE, WHOLE)),
+    timed_us=st.integers(-1, 2**60),
+    active=st.dictionaries(TEXT, WHOLE, max_size=3),
+    birthday_us=WHOLE,
+    kept=st.dictionaries(TEXT, WHOLE, max_size=3),
+    tier_rises=st.lists(st.builds(TierRise, TEXT, TEXT, WHOLE, WHOLE), max_size=2).map(tuple),
 )
 PURCHASES = st.builds(
     PurchaseRecord,
@@ -99,6 +103,13 @@ def test_a_purchase_is_read_as_it_was_written(record: PurchaseRecord) -> None:
     raw = encode_record(record)
     assert decode_record(raw) == record
     assert encode_record(decode_record(raw)) == raw
+
+
+@given(st.builds(AwardRecord, TEXT, WHOLE, TEXT, PARTS, st.booleans(), st.one_of(st.none(), WHOLE)))
+def test_an_award_is_read_as_it_was_written(record: AwardRecord) -> None:
+    raw = encode_record(record)
+    assert decode_record(raw) == record
+    assert look_of(raw) == record.due_us
 
 
 @given(worlds())

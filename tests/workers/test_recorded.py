@@ -8,6 +8,7 @@ import pytest
 from loyalty.plan import Programs
 from loyalty.program import Program
 from schemas.program_load import parse_program
+from tests.loyalty.events import micros
 from workers.batch import Engine
 from workers.ndjson import Source
 from workers.positions import JournalRecord, Run
@@ -39,10 +40,13 @@ RECORDS = [
 ]
 
 
-def batch(sequence: int, runs: Sequence[Run], versions: Sequence[Program]) -> bytes:
+LATER_US = 1_800_000_000_000_000
+
+
+def batch(sequence: int, runs: Sequence[Run], versions: Sequence[Program], now_us: int = LATER_US) -> bytes:
     """A batch in the recording of the journal."""
     digests = {version.version: version.digest for version in versions}
-    record = JournalRecord(sequence=sequence, now_us=1_800_000_000_000_000, runs=runs, programs=digests, partitions=1)
+    record = JournalRecord(sequence=sequence, now_us=now_us, runs=runs, programs=digests, partitions=1)
     return record_line(Record("journal", 0, sequence, 0, None, record.encode()))
 
 
@@ -68,6 +72,16 @@ def test_each_batch_is_decided_under_the_versions_that_it_names(tmp_path: Path) 
     """A version that was added later: the batches before it knew nothing of it."""
     journal = [batch(1, [Run("purchases", 0, 1, 1)], [OLD]), batch(2, [Run("purchases", 1, 2, 1)], [OLD, NEW])]
     assert replayed(tmp_path, journal, RECORDS, [OLD, NEW]).points == {"points": 1 + 10}
+
+
+def test_a_version_that_was_added_reaches_those_who_are_silent(tmp_path: Path) -> None:
+    """The worker was started anew with it: its accounts were looked at when the version began."""
+    back = "  - {id: back, on: inactivity, give: {points: 7}, after: P45D}\n"
+    text = "program: club\nversion: '3'\neffective_from: 2026-03-01\nzone: UTC\nmoney: USD\n"
+    new = parse_program(f"{text}points: {{points: {{name: Points}}}}\nearn:\n{back}stream: {{max_late: none}}\n")
+    first_us = micros("2026-02-01T12:00:00Z")
+    journal = [batch(1, [Run("purchases", 0, 1, 1)], [OLD], first_us), batch(2, [], [OLD, new])]
+    assert replayed(tmp_path, journal, RECORDS, [OLD, new]).points == {"points": 1 + 7}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from workers.publish import NOT_PUBLIC
 
 DOCS = reference.ROOT / "docs"
 PAGES = {str(path.relative_to(DOCS)): path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md"))}
-ENGINE_CODES = {"engine_fault", "wrong_partition"}
+ENGINE_CODES = {"wrong_partition"}
 """Codes that stand in workers/batch.py and records.py and in no enumeration."""
 
 

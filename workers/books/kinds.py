@@ -7,7 +7,19 @@ named after it.
 from typing import Final, NamedTuple
 
 from loyalty.decisions import Entry, Posting
-from loyalty.postings import ADJUSTED, EARNED, EXPIRED, OPENING, RETURNED
+from loyalty.postings import (
+    ADJUSTED,
+    EARNED,
+    EXPIRED,
+    FEES,
+    FORGIVEN,
+    HELD,
+    OPENING,
+    REDEEMED,
+    RESTORED,
+    RETURNED,
+    TRANSFERRED,
+)
 
 MEMBER: Final = "member:"
 """What the accounts of members begin with: member:<id>:available, member:<id>:pending."""
@@ -26,11 +38,15 @@ class Column(NamedTuple):
 
 COLUMNS: Final = {
     EARNED: Column("issued", "given", "no longer given"),
-    "program:redeemed": Column("redeemed", "put back by a cancelled redemption", "redeemed"),
+    REDEEMED: Column("redeemed", "no longer redeemed", "redeemed"),
+    HELD: Column("held", "no longer held", "held for a redemption", always=False),
+    RESTORED: Column("restored", "put back", "no longer put back", always=False),
     EXPIRED: Column("expired", "put back after expiry", "expired"),
     RETURNED: Column("taken back", "given back", "taken back"),
     ADJUSTED: Column("adjusted", "added by an adjustment", "removed by an adjustment"),
-    "program:transferred": Column("transferred", "received by a transfer", "sent by a transfer", always=False),
+    TRANSFERRED: Column("transferred", "received by a transfer", "sent by a transfer", always=False),
+    FEES: Column("fees", "given back as a fee", "paid as a fee", always=False),
+    FORGIVEN: Column("forgiven", "forgiven with the account", "owed again", always=False),
     OPENING: Column("brought in", "brought in from an older system", "corrected at opening", always=False),
 }
 """Account -> column, in the order of reports."""

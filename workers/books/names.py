@@ -29,9 +29,10 @@ class Names:
         self._currency_of: dict[str, str] = {}
         self._names: dict[str, str] = {}
         for each in versions:
-            for named in (each.purchase_rules, each.activity_rules, each.referral_rules, each.multipliers):
+            giving = (each.purchase_rules, each.activity_rules, each.referral_rules, each.surprises, each.rewards)
+            for named in (*giving, each.multipliers):
                 self._names |= {item.id: item.name for item in named if item.name}
-            for rules in (each.purchase_rules, each.activity_rules, each.referral_rules):
+            for rules in giving:
                 self._currency_of |= {rule.id: rule.currency for rule in rules}
 
     def points(self, amount: int | Fraction, currency: str) -> str:

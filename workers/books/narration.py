@@ -17,6 +17,7 @@ from loyalty.postings import DEBT
 from schemas.encode import instant_text
 from workers.books.kinds import is_members, moved, pot_of, what_happened
 from workers.books.names import Names, number
+from workers.books.redemptions import redemption_title, redemption_words, step_keys
 from workers.books.trace import Followed
 
 _ROUNDING: Final = {
@@ -81,9 +82,22 @@ def how(entry: Entry, names: Names) -> list[str]:
     return lines + [f"{_IN}{line}" for line in _places(entry, names)]
 
 
+_BECAME = {"expiry": "ended", "maturity": "can be used from here on", "closing": "ended with the account"}
+"""What became of a lot, by the reason."""
+
+
 def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]:
     left = dict(step)
     match step:
+        case {"rule": str(rule), "redemption_id": str(redemption)}:
+            _drop(left, *step_keys(step))
+            yield f"{redemption_title(rule, redemption, names)}: {redemption_words(step, currency, names)}"
+        case {"rule": str(rule), "side": str(_), "held_before": int(before), "transaction_id": str(transaction)}:
+            _drop(left, "rule", "side", "referee", "transaction_id", "held_before", "held_after", "not_recouped")
+            yield (
+                f"{names.called(rule)}{_side(step)}: purchase {transaction} came back, so "
+                f"{names.points(before, currency)} went back{_let_go(step, currency, names)}"
+            )
         case {"rule": str(rule), "held_before": int(before), "held_after": int(after)}:
             _drop(left, "rule", "held_before", "held_after", "not_recouped")
             yield f"{names.called(rule)}: {_again(before, after, currency, names)}{_let_go(step, currency, names)}"
@@ -93,17 +107,24 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             measured = _measured(step, str(step.get("kind")), amount, Fraction(rate), currency, names)
             yield f"{names.called(rule)}: {measured}{_times(step, names)} = {names.points(Fraction(exact), currency)}"
             yield from _whole(step, currency, names)
+        case {"rule": str(rule), "draw": str(draw), "share": str(share), "points": int(points)}:
+            _drop(left, "rule", "kind", "points", "draw", "share", "of", "budget", "fixed", "times", "earned")
+            _drop(left, "granted", "forfeited", "period")
+            yield f"{names.called(rule)}: {_prize(step, points, currency, names)}"
+            yield f"{_IN}drawn: {_drawn(step)}, {draw}, is among the lowest {number(Fraction(share) * 100)} of 100"
+            yield from _whole(step, currency, names, exact=True)
+            yield f"{_IN}out of {step.get('budget')}, which all members share"
         case {"rule": str(rule), "fixed": int(fixed), "points": int(points)}:
             _drop(left, "rule", "kind", "fixed", "points", "multipliers", "exact", "granted", "forfeited")
-            _drop(left, "side", "referee")
+            _drop(left, "side", "referee", "day")
             exact = f" = {names.points(Fraction(step['exact']), currency)}" if "exact" in step else ""
             given = f"{names.points(fixed, currency)} fixed{_times(step, names)}{exact}"
             yield f"{names.called(rule)}: {given}{_side(step)}"
             yield from _whole(step, currency, names, exact=points == fixed)
         case {"currency": str(of), "exact": str(exact), "rounding": str(rounding), "points": int(points)}:
             _drop(left, "currency", "exact", "rounding", "points")
-            sum_of = names.points(Fraction(exact), of)
-            yield f"Together {sum_of} {of}, {_rounded(rounding)} once to {names.points(points, of)} and shared out"
+            together = f"Together {names.points(Fraction(exact), of)} {of}, {_rounded(rounding)} once to"
+            yield f"{together} {names.points(points, of)} and shared out"
         case {
             "rule": str(rule),
             "lot": str(lot),
@@ -112,8 +133,13 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             "earned_us": int(earned_us),
         }:
             _drop(left, "rule", "lot", "currency", "points", "earned_us")
-            became = {"expiry": "ended", "maturity": "can be used from here on"}.get(rule, rule)
-            yield f"{names.points(points, of)} {of} of lot {lot}, earned {instant_text(earned_us)}: {became}"
+            yield (
+                f"{names.points(points, of)} {of} of lot {lot}, "
+                f"earned {instant_text(earned_us)}: {_BECAME.get(rule, rule)}"
+            )
+        case {"transfer_id": str(transfer), "points": int(points)}:
+            _drop(left, "rule", "transfer_id", "to_member", "from_member", "points", "fee", "came_back")
+            yield f"Transfer {transfer}: {_gift(step, points, currency, names)}"
         case {"transaction_id": str(transaction)}:
             _drop(left, "transaction_id", "returned")
             came_back = _returned(step.get("returned") or {}, names)
@@ -188,6 +214,21 @@ def _by_line(lines: Mapping[str, int], currency: str, names: Names) -> str:
     return ", ".join(f"line {line}: {names.points(lines[line], currency)}" for line in ordered)
 
 
+def _prize(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
+    if "times" not in step:
+        return f"{names.points(points, currency)} fixed, by surprise"
+    earned = names.points(step.get("earned", 0), currency)
+    times = number(Fraction(step["times"]))
+    return f"{times} times the {earned} that the purchase holds, by surprise: {names.points(points, currency)} more"
+
+
+def _drawn(step: Mapping[str, Any]) -> str:
+    if step.get("of") == "event":
+        return "the checksum of the event"
+    since = step.get("period")
+    return f"the member's checksum for the period from {since} on" if since else "the member's checksum"
+
+
 def _side(step: Mapping[str, Any]) -> str:
     match step:
         case {"side": "referrer", "referee": str(referee)}:
@@ -196,6 +237,8 @@ def _side(step: Mapping[str, Any]) -> str:
             return ", for having been referred"
         case {"side": side}:
             return f", as {side}"
+        case {"day": str(day)}:
+            return f", for {day}"
         case _:
             return ""
 
@@ -208,6 +251,16 @@ def _again(before: int, after: int, currency: str, names: Names) -> str:
         return f"held {gave}; what is left of the basket is worth {gives}, so {back} went back"
     came = names.points(after - before, currency)
     return f"held {gave}; of what is left of the basket {gives} fall to it, so {came} came from the other rules"
+
+
+def _gift(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
+    fee = f", and a fee of {names.points(step['fee'], currency)}" if "fee" in step else ""
+    amount = f"{names.points(points, currency)}{fee}"
+    if "from_member" in step:
+        return f"{amount} from member {step['from_member']}"
+    if "came_back" in step:
+        return f"{amount} came back, since member {step['to_member']} could not take them"
+    return f"{amount} to member {step['to_member']}"
 
 
 def _let_go(step: Mapping[str, Any], currency: str, names: Names) -> str:

@@ -8,15 +8,18 @@ Invariants:
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+
+import orjson
 
 from config.settings import Settings
 from loyalty.account import Head, PurchaseRecord, head_key, purchase_key
 from loyalty.decisions import Entry, TierChange
 from schemas.readback import NotWrittenByUs, read_entry, read_tier_change
 from schemas.state import decode_record
+from workers.accounts import limit_fields
 from workers.books.trace import text_of
-from workers.export import Progress, committed
+from workers.export import LIMITS, Progress, committed, limits
 from workers.ndjson import InputError, Line, Source
 from workers.topic_words import ACCOUNTS
 
@@ -41,6 +44,10 @@ class Books(Protocol):
 
     def tier_now(self, member: str) -> tuple[str, int] | None:
         """The tier of the member's account and since when; None when the source has no more than changes of tier."""
+        ...
+
+    def limits(self) -> list[dict[str, Any]]:
+        """The accounts of limits over many members, by id, as `limit_fields` says them."""
         ...
 
     @property
@@ -74,6 +81,10 @@ class Folder:
     def tier_now(self, member: str) -> None:  # noqa: ARG002
         """None: a replay keeps every change of tier."""
         return
+
+    def limits(self) -> list[dict[str, Any]]:
+        """What the replay wrote. Raises InputError."""
+        return [orjson.loads(line.raw) for line in self.records(LIMITS)]
 
 
 class Topics:
@@ -115,6 +126,11 @@ class Topics:
                 value = record.value
         found = None if value is None else decode_record(value)
         return (found.tier, found.tier_since_us) if isinstance(found, Head) else None
+
+    def limits(self) -> list[dict[str, Any]]:
+        """What the changelog leaves behind."""
+        records = committed(self._settings, ACCOUNTS, self._progress)
+        return [limit_fields(limit) for limit in sorted(limits(records), key=lambda each: each.limit)]
 
 
 def entries(books: Books, member: str = "", *, wanted: Callable[[bytes], bool] | None = None) -> Iterator[Entry]:

@@ -48,6 +48,15 @@ def opened(
     folder: Path | None, servers: str | None, prefix: str | None, programs: list[Path] | None
 ) -> "Iterator[tuple[Books, Names]]":
     """The books, and the words of the program that they are of, if it is known."""
+    from config.settings import load_settings
+
+    with reading(folder, servers, prefix) as books:
+        yield books, _names(books, load_settings(), programs)
+
+
+@contextlib.contextmanager
+def reading(folder: Path | None, servers: str | None, prefix: str | None) -> "Iterator[Books]":
+    """The books in a folder, or in the topics of a live system."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -71,7 +80,7 @@ def opened(
             if folder is not None
             else Topics(settings, lambda passed, total: bar.update(task, completed=passed, total=total))
         )
-        yield books, _names(books, settings, programs)
+        yield books
 
 
 def _names(books: "Books", settings: "Settings", programs: list[Path] | None) -> "Names":

@@ -5,17 +5,19 @@ from typing import final
 
 from typing_extensions import override
 
-from schemas.state import due_of
+from schemas.state import StartAfter, look_of, one_version
 from workers.store.due_index import DueIndex
-from workers.store.port import ACCOUNT_KEY, TIMED_KEYS, PartitionStore
+from workers.store.port import ACCOUNT_KEY, LIMIT_KEY, TIMED_KEYS, PartitionStore
 
 
 @final
 class MemoryStore(PartitionStore):
     """The state of one partition number as a dict."""
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, start_after: StartAfter = one_version) -> None:
+        """`start_after` says from when another version of the program times accounts."""
         self.partition = partition
+        self._start_after = start_after
         self._records: dict[bytes, bytes] = {}
         self._accounts = 0
         self._due = DueIndex(self._due_of)
@@ -33,9 +35,15 @@ class MemoryStore(PartitionStore):
     def get(self, key: bytes) -> bytes | None:
         return self._records.get(key)
 
+    def anew(self, start_after: StartAfter) -> "MemoryStore":
+        """The same records, as a worker restores them that has other versions of the program."""
+        store = MemoryStore(self.partition, start_after)
+        store.apply(self._records)
+        return store
+
     def accounts_held(self) -> Iterator[bytes]:
-        """The heads of all members."""
-        return (record for key, record in self._records.items() if key.startswith(ACCOUNT_KEY))
+        """The heads of all members, and the accounts of limits."""
+        return (record for key, record in self._records.items() if key.startswith((ACCOUNT_KEY, LIMIT_KEY)))
 
     @override
     def due(self, now_us: int, at_most: int) -> Sequence[tuple[int, bytes]]:
@@ -54,8 +62,8 @@ class MemoryStore(PartitionStore):
                 records.pop(key, None)
             else:
                 records[key] = value
-                due_us = due_of(value) if key.startswith(TIMED_KEYS) else None
-                if due_us is not None and (before is None or due_us != due_of(before)):
+                due_us = look_of(value, self._start_after) if key.startswith(TIMED_KEYS) else None
+                if due_us is not None and (before is None or due_us != look_of(before, self._start_after)):
                     self._due.add(key, due_us)
             if (before is None) == (value is not None) and key.startswith(ACCOUNT_KEY):
                 self._accounts += -1 if value is None else 1
@@ -68,4 +76,4 @@ class MemoryStore(PartitionStore):
 
     def _due_of(self, key: bytes) -> int | None:
         raw = self._records.get(key)
-        return None if raw is None else due_of(raw)
+        return None if raw is None else look_of(raw, self._start_after)

@@ -9,11 +9,15 @@ Invariants:
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-TIMED_KEYS = (b"m|", b"p|")
+TIMED_KEYS = (b"m|", b"p|", b"c|", b"r|")
 """How the keys of records start that may have to be looked at when time passes."""
 
 ACCOUNT_KEY = b"m|"
 """How the key of a member's head starts: what `accounts` counts."""
+
+
+LIMIT_KEY = b"l|"
+"""How the key of the account of a limit over many members starts."""
 
 
 class PartitionStore(Protocol):

@@ -1,0 +1,44 @@
+"""What all members share, as a program says it: limits, and the surprises that are paid from a budget.
+
+Not here: how a limit is kept (limits.py), who is surprised (surprises.py).
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from loyalty.program import Cap, When
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTerms:
+    """So many units for all members together, in each local `per`: day, week, month, year or lifetime."""
+
+    capacity: int
+    per: str = "lifetime"
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """Points for a `share` of events (`on`: purchase, review, share, engagement) or of members, within a budget.
+
+    `draw` is event or member: each event draws for itself, or each member once in a local `per` (day, week, month,
+    year, lifetime), given with the first event then. `seed` begins the text that is drawn by. `points` are fixed;
+    with `times` it is so many times what the purchase earned, of which it has one already. `budget` is the limit's id.
+    """
+
+    id: str
+    name: str
+    on: str
+    currency: str
+    share: Fraction
+    seed: str
+    budget: str
+    points: int = 0
+    times: Fraction | None = None
+    draw: str = "event"  # event | member
+    per: str = ""
+    when: When = field(default_factory=When)
+    min_spend_minor: int = 0
+    caps: tuple[Cap, ...] = ()
+    returns: str = "take_back"  # take_back | keep
+    refill: bool = False

@@ -1,0 +1,98 @@
+"""LAW: what members give each other is neither made nor lost, whatever the order of messages and batches."""
+
+from collections import Counter
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loyalty.account import CLOSED, Head
+from loyalty.lots import parsed
+from loyalty.postings import TRANSFERRED
+from schemas.state import decode_record
+from tests.laws.between import between_worlds
+from tests.laws.cluster import Cluster, assert_replayed, worked, worked_as_time_passes
+from tests.laws.worlds import World, examples
+from tests.loyalty.books import Books, SlowBooks
+
+
+@given(between_worlds())
+@examples(150)
+def test_l9_all_that_left_has_arrived(world: World) -> None:
+    books = Books(world.program).take_all(world.events)
+    books.check_books()
+    _holds(books)
+
+
+@given(between_worlds(), st.data())
+@examples(100)
+def test_l9_in_whatever_order_the_messages_come(world: World, data: st.DataObject) -> None:
+    """Also between the events; those of one sender to one receiver keep their order."""
+    books = SlowBooks(world.program)
+    for event in world.events:
+        books.take(event)
+        for _ in range(data.draw(st.integers(0, len(books.inbox)))):
+            _deliver_one(books, data)
+    while books.inbox:
+        _deliver_one(books, data)
+    books.check_books()
+    _holds(books)
+
+
+def _deliver_one(books: SlowBooks, data: st.DataObject) -> None:
+    ways = [(message.from_member, message.member) for message in books.inbox]
+    firsts = [at for at, way in enumerate(ways) if way not in ways[:at]]
+    books.deliver(data.draw(st.sampled_from(firsts)))
+
+
+def _holds(books: Books) -> None:
+    sums: Counter[tuple[str, str]] = Counter()
+    for posting in (posting for entry in books.entries for posting in entry.postings):
+        whose = "held" if posting.account.startswith("member:") else posting.account
+        sums[whose, posting.currency] += posting.amount
+    for (account, currency), amount in sums.items():
+        if account == TRANSFERRED:
+            assert not amount, "something is still on its way"
+        if account == "held":
+            assert amount == sum(sum(head.balances.get(currency, (0, 0))) for head in books.heads())
+    for head in books.heads():
+        if head.status == CLOSED and books.programs.plans[0].program.closing == "expire":
+            assert not head.lots
+            assert not head.debts
+            assert not any(map(any, head.balances.values()))
+
+
+@given(between_worlds(lives=True))
+@examples(100)
+def test_l9_no_point_lives_longer_by_being_given_away(world: World) -> None:
+    """The ends of all lots that anybody holds are ends that lots of purchases and activities were given."""
+    books = Books(world.program, careful=False).take_all(world.events)
+    for head in books.heads():
+        for currency, held in head.lots.items():
+            expiry = next(terms for terms in world.program.currencies if terms.id == currency).expiry
+            for lot in parsed(held):
+                if expiry is not None and not expiry.restart_on:
+                    assert lot.ends_us is not None
+
+
+@given(between_worlds(lives=True), st.data())
+@examples(80)
+def test_l9_a_replay_of_the_journal_gives_the_same_bytes(world: World, data: st.DataObject) -> None:
+    cluster = data.draw(st.sampled_from([worked, worked_as_time_passes]))(world, data)
+    assert_replayed(cluster, world)
+    _nothing_is_on_its_way(cluster)
+
+
+def _nothing_is_on_its_way(cluster: Cluster) -> None:
+    sums: Counter[str] = Counter()
+    for raw in cluster.stream("ledger"):
+        for posting in orjson.loads(raw)["data"]["postings"]:
+            if posting["account"] == TRANSFERRED:
+                sums[posting["currency"]] += posting["amount"]
+    assert not any(sums.values())
+    for state in cluster.state:
+        for head in map(decode_record, state.accounts_held()):
+            if isinstance(head, Head):
+                for currency, (available, _) in head.balances.items():
+                    left = sum(lot.left for lot in parsed(head.lots.get(currency, "")))
+                    assert available == left - head.debts.get(currency, 0)

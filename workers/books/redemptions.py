@@ -1,0 +1,60 @@
+"""A redemption in plain words: the price and its season, what points paid, and why they came back.
+
+Not here: which lots they came out of, which every entry says alike (narration.py).
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Final
+
+from loyalty.catalogue import PAYMENT
+from workers.books.names import Names, number
+
+_SPENT: Final = ("rule", "redemption_id", "quantity", "price", "season", "usual_price", "points")
+_PAID: Final = ("rule", "redemption_id", "transaction_id", "worth", "value_minor", "money", "points")
+_GRANTED: Final = ("rule", "redemption_id", "granted", "points")
+_RESTORED: Final = ("rule", "redemption_id", "spent", "restored", "because", "said")
+_BECAUSE: Final = {
+    "cancelled": "it was cancelled",
+    "failed": "it could not be delivered",
+    "returned": "goods that it paid for came back",
+    "out_of_stock": "there was not enough in stock",
+    "closed": "the account was closed meanwhile",
+}
+
+
+def step_keys(step: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a step the words say; the rest is to be said as it stands."""
+    if "restored" in step:
+        return _RESTORED
+    if "granted" in step:
+        return _GRANTED
+    return _PAID if "worth" in step else _SPENT
+
+
+def redemption_title(rule: str, redemption_id: str, names: Names) -> str:
+    """What was redeemed."""
+    what = "Paid with points" if rule == PAYMENT else names.called(rule)
+    return f"{what}, redemption {redemption_id}"
+
+
+def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> str:
+    """What a redemption took, or what of it came back."""
+    if "restored" in step:
+        return _restored(step, currency, names)
+    points = names.points(step.get("points", 0), currency)
+    if "granted" in step:
+        return f"the stock granted {step['granted']}, so {points} {currency} that were held are spent"
+    if "worth" in step:
+        value = f"{step['value_minor']:,} minor units of {step['money']}"
+        per_point = f"{number(Fraction(step['worth']))} for the smallest unit of points"
+        return f"{points} {currency} paid {value} of sale {step['transaction_id']}, at {per_point}"
+    price = names.points(step["price"], currency)
+    season = f" ({step['season']}, else {names.points(step['usual_price'], currency)})" if "season" in step else ""
+    return f"{step['quantity']} at {price} {currency}{season} took {points}"
+
+
+def _restored(step: Mapping[str, Any], currency: str, names: Names) -> str:
+    spent, back = (names.points(step[key], currency) for key in ("spent", "restored"))
+    said = f" ({step['said']})" if "said" in step else ""
+    return f"{back} of {spent} {currency} came back, because {_BECAUSE.get(step['because'], step['because'])}{said}"
