@@ -81,10 +81,6 @@ def reads(fact: Fact) -> Sequence[str]:
         case Purchase() if fact.tenders:
             sale = purchase_key(fact.member, fact.transaction_id)
             return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
-        case Claim() | Release() | Restock():
-            return limits.reads(fact)
-        case Answer():
-            return head_key(fact.member), *answers.reads(fact)
         case Purchase() | Return() | Referral() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
         case Redemption() if fact.transaction_id:
@@ -92,6 +88,10 @@ def reads(fact: Fact) -> Sequence[str]:
             return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
         case Redemption() | RedemptionReport():
             return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
+        case Claim() | Release() | Restock():
+            return limits.reads(fact)
+        case Answer():
+            return head_key(fact.member), *answers.reads(fact)
         case Award():
             return head_key(fact.member), award_key(fact.member, fact.message_id)
         case Recoup():

@@ -16,6 +16,7 @@ from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
     MESSAGES,
     Adjustment,
+    Answer,
     Engagement,
     Fact,
     MemberUpdate,
@@ -148,8 +149,9 @@ def remembered(
     chars = _chars(head)
     if chars <= ACCOUNT_CHARS_MAX:
         return None
-    # Returns and closing go on for a while, and what becomes of redemptions: points must still go where they belong.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport) or closes(fact)):
+    # Returns and closing go on for a while, and what becomes of redemptions and of claims: points must still go where
+    # they belong.
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport | Answer) or closes(fact)):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,

@@ -25,7 +25,7 @@ from loyalty.plan import Plan, Programs
 from loyalty.postings import HELD, REDEEMED, RESTORED
 from loyalty.purchases import KIND as EARN
 from loyalty.restoring import put_back_last, restored_step
-from loyalty.reward_news import OPEN, Status, order, tell
+from loyalty.reward_news import GIFT, OPEN, Status, order, tell
 from loyalty.spending import spend
 
 KIND = "redeem"
@@ -145,12 +145,13 @@ def answered(_: Programs, work: Work, state: State, fact: Answer) -> None:
         return
     if fact.granted and work.head.status == ACTIVE:
         rule, currency, points = record.reward, record.currency, record.points
-        work.postings += [Posting(HELD, currency, -points, rule, ""), Posting(REDEEMED, currency, points, rule, "")]
+        if points:
+            work.postings += [Posting(HELD, currency, -points, rule, ""), Posting(REDEEMED, currency, points, rule, "")]
         granted = {"rule": rule, "redemption_id": record.redemption_id, "granted": fact.units, "points": points}
         work.book(KIND, KIND, [granted])
         record = record._replace(status=Status.ACCEPTED)
         work.writes[key] = record
-        tell(work, record, Status.ACCEPTED)
+        tell(work, record, Status.ACCEPTED, "" if points else GIFT)
         order(work, record, work.plan.rewards.get(record.reward))
         return
     reason, message = str(Reason.OUT_OF_STOCK), f"there are not {fact.units} left of {record.reward}"
@@ -234,7 +235,7 @@ def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -
 
 def _free_limits(work: Work, plan: Plan, record: RedemptionRecord) -> None:
     reward = plan.rewards.get(record.reward)
-    if reward is not None and reward.limits:
+    if reward is not None and reward.limits and record.points:  # a gift used none of them
         local = local_time(record.time_us, plan.program.zone)
         caps.freed(work.head.counters, limits_id(reward.id), reward.limits, record.quantity, 1, local, record)
 

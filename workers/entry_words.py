@@ -35,6 +35,9 @@ def entry_words(entry: Entry, program: Program, money: str = "") -> Iterator[str
 
 
 def _step(step: Mapping[str, Any], program: Program, money: str) -> str:
+    if "reward" in step:
+        given = f"{step['reward']} as a gift" if "redemption_id" in step else f"no {step['reward']}, over the limit"
+        return f"{step['rule']}: {given}, for {step['day']}"
     if "transaction_id" in step:
         back = f": {_lines_back(step, money)}" if "returned" in step else ""
         return f"back of {step['transaction_id']}{back}"

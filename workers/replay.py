@@ -164,7 +164,8 @@ class Replay:
             due_us, key = first
             answer = self._engine.decide_due(key, self._overlay, due_us, faults.get(len(taken)))
             taken.append(Taken(None, DUE_TYPE, due_us, answer, key))
-            self._remind(key, self._overlay.get(key))
+            for each in answer.writes if isinstance(answer, Decision) else (key,):
+                self._remind(each, self._overlay.get(each))
             self._pass_on(answer, None, taken, faults)
 
     def _remind(self, key: str, record: StateRecord | None) -> None:
