@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 
 from loyalty.account import Head
 from loyalty.plan import Programs
+from loyalty.postings import TRANSFERRED
 from schemas.state import decode_record
 from tests.simulation.log import Entry, SimulatedLog, Transaction
 from tests.simulation.worker import PREFIX
@@ -22,7 +23,7 @@ from workers.batch import Engine
 from workers.positions import POSITIONS_KEY, JournalRecord, Positions, Run
 from workers.records import Record
 from workers.store.memory import MemoryStore
-from workers.topic_words import ACCOUNTS, DEAD_LETTERS, INBOX, INPUTS, JOURNAL
+from workers.topic_words import ACCOUNTS, INBOX, INPUTS, JOURNAL, OUTPUTS
 
 STREAMS = {"ledger": "member_sequence", "balances": "sequence", "tiers": "sequence", "notices": "sequence"}
 
@@ -49,6 +50,8 @@ class Auditor:
         self._sequences: Counter[tuple[str, str]] = Counter()
         self._balances: Counter[tuple[str, str]] = Counter()
         self._booked: Counter[tuple[str, str]] = Counter()
+        self._under_way = 0
+        """Points that have left one member for another."""
         self._homes: dict[str, int] = {}
         self.causes: Counter[str] = Counter()
         """How many ledger entries an event has caused."""
@@ -94,6 +97,8 @@ class Auditor:
         sums: Counter[str] = Counter()
         for posting in data["postings"]:
             sums[posting["currency"]] += posting["amount"]
+            if posting["account"] == TRANSFERRED:
+                self._under_way += posting["amount"]
             if posting["account"].startswith(f"member:{member}:"):
                 self._booked[member, posting["currency"]] += posting["amount"]
         if any(sums.values()):
@@ -158,7 +163,7 @@ class Auditor:
                         sent[partition, out.partition].append((out.key, out.value, out.headers))
                     else:
                         expected[out.topic].append((out.key, out.value, out.headers))
-            for word in (*STREAMS, DEAD_LETTERS):
+            for word in (each for each in OUTPUTS if each not in {ACCOUNTS, JOURNAL}):
                 found = [(entry.key, entry.value, entry.headers) for entry in _seen(log, word, partition)]
                 _same(f"{word}-{partition}", found, expected[word])
             changelog = {entry.key: entry.value for entry in _seen(log, ACCOUNTS, partition)}
@@ -179,6 +184,8 @@ class Auditor:
             _same(f"inbox-{partition}", sorted(found, key=repr), sorted(messages, key=repr))
         if +held != +self._booked or -held != -self._booked:
             raise Violation("the accounts do not hold what the ledger says")
+        if self._under_way and not self.retained:
+            raise Violation(f"{self._under_way} points have left members and come to none")
 
     def _all_taken(self, log: SimulatedLog, partition: int) -> None:
         stored = self.stored.get(partition)

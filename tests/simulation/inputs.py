@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from loyalty.plan import Programs
 from tests.loyalty.books import program
-from tests.loyalty.events import adjustment, back, instant, member_event, purchase, referral, review
+from tests.loyalty.events import adjustment, back, instant, member_event, purchase, referral, review, transfer
 from workers.records import partition_of
 
 START_US = 1_767_225_600_000_000
@@ -20,6 +20,7 @@ earn:
   - {id: friends, on: referral, give: {referrer: 300, referee: 150}, when: {stage: signed_up}}
 returns: {keep: P400D, negative: allow, blind: refuse}
 adjustments: {negative: allow}
+transfers: {kinds: [points]}
 """
 PLAIN = Programs([program(EARN)])
 TIMED = Programs([program("points: {points: {name: Points, pending: PT4H, expiry: {after: P1D}}}\n" + EARN)])
@@ -69,6 +70,9 @@ def _event(random: Random, name: str, member: str, members: list[str], time: str
         return Sent("reviews", 0, key, review(name, member=member, time=time), name)
     if draw < 0.88:
         return Sent("members", 0, key, member_event(name, "enrolled", member=member, time=time), "")
-    if draw < 0.96:
+    if draw < 0.93:
+        gift = transfer(name, random.choice(members), random.randint(1, 30), member=member, time=time)
+        return Sent("commands", 0, key, gift, "")
+    if draw < 0.97:
         return Sent("commands", 0, key, adjustment(name, random.randint(1, 50), member=member, time=time), name)
     return Sent("purchases", 0, key, b'{"specversion":', "")

@@ -36,7 +36,7 @@ APP = "engine"
 TOPICS = {word: f"{PREFIX}{word}" for word in INPUTS}
 METRICS = Metrics(CollectorRegistry())
 TRANSACTION_SECONDS = 10.0
-HELD_US_MAX = 3 * 3_600_000_000
+HELD_US_MAX = 60 * 3_600_000_000
 
 
 class Gone(BaseException):

@@ -26,9 +26,9 @@ from workers.topic_words import REQUIRED
 if TYPE_CHECKING:
     import asyncio
 
-HOUR_US = 3_600_000_000
+TIMED_US = 3 * 3_600_000_000
 MINUTE_US = 60_000_000
-"""How much of the members' lives a second of a run is: an hour when points shall mature and end within it, else so
+"""How much of the members' lives a second of a run is: hours when points shall mature and end within it, else so
 little that the clocks of two workers may be seconds apart."""
 
 
@@ -167,7 +167,7 @@ class World:
 
     def now_us(self, skew_us: int = 0) -> int:
         """What a clock says that goes wrong by so much."""
-        return START_US + int(self.loop.time() * (HOUR_US if self.plan.timed else MINUTE_US)) + skew_us
+        return START_US + int(self.loop.time() * (TIMED_US if self.plan.timed else MINUTE_US)) + skew_us
 
     def bury(self, worker: SimulatedWorker) -> None:
         """The process is gone: the group hears of it late, a supervisor starts another one."""
