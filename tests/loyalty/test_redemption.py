@@ -9,7 +9,7 @@ import pytest
 from loyalty.decisions import Code, Outcome, RedemptionChange, RewardOrder
 from loyalty.lots import parsed
 from tests.loyalty.books import BASE, Books, program
-from tests.loyalty.events import adjustment, back, line, member_event, micros, pay, purchase, redeem, reported
+from tests.loyalty.events import adjustment, back, line, member_event, micros, pay, purchase, redeem, referral, reported
 
 CATALOGUE = (
     BASE
@@ -188,6 +188,22 @@ def test_points_earned_by_a_sale_do_not_pay_for_it(*, asks_first: bool) -> None:
     assert (answers(world), world.balance()) == ([("refused", "insufficient")], 200)
     world.take(pay("r2", "s2", 20_000, points=200))
     assert (answers(world)[-1], world.balance()) == (("accepted", ""), 0)
+
+
+def test_neither_do_points_by_surprise_or_for_a_referral_that_it_qualified() -> None:
+    lucky = """
+surprises: [{id: lucky, on: purchase, percent: 100, give: {points: 50}, budget: {points: 1000}}]
+"""
+    friends = """
+  - {id: friends, on: referral, give: {referee: 70}, qualifying_purchase: {within: P9D}}
+"""
+    text = lucky + CATALOGUE.replace(
+        BASE, f'earn:\n  - {{id: base, on: purchase, give: {{points: 1, per: "1.00"}}}}{friends}'
+    )
+    world = books(text).take_all([referral("f", "m9"), purchase("s1", 10_000)])
+    assert world.balance() == 100 + 50 + 70
+    world.take_all([pay("r1", "s1", 100_000, points=60), pay("r2", "s2", 100_000, points=210)])
+    assert answers(world) == [("refused", "insufficient"), ("accepted", "")]
 
 
 def test_a_reward_used_in_a_sale_is_not_paid_with_its_points_either() -> None:
