@@ -89,6 +89,9 @@ _BECAME = {"expiry": "ended", "maturity": "can be used from here on", "closing":
 def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]:
     left = dict(step)
     match step:
+        case {"rule": str(rule), "reward": str(reward), "day": str(day)} if "redemption_id" not in step:
+            _drop(left, "rule", "reward", "day")
+            yield f"{names.called(rule)}: a limit of the rule left no {names.called(reward)}, for {day}"
         case {"rule": str(rule), "redemption_id": str(redemption)}:
             _drop(left, *step_keys(step))
             yield f"{redemption_title(rule, redemption, names)}: {redemption_words(step, currency, names)}"
