@@ -6,6 +6,7 @@ referrer's account, under the cause's time and version.
 Invariants:
   R1 a rule pays once; what was taken back may be earned again, by a later purchase within its time
   R2 the link knows what each rule paid, so that exactly that can be taken back
+  R3 nobody is paid for having referred themselves, also when referrer and referee have become one account
 
 Not here: taking rewards back when the qualifying purchase is returned (referral_returns.py).
 """
@@ -36,7 +37,7 @@ def decide_referral(
 
     `came_back` says whether the purchase that the event names has come back, by what a rule asks of it.
     """
-    if fact.referrer_id == fact.member:
+    if _is_oneself(work, fact.referrer_id):
         return Refusal(
             Code.SELF_REFERRAL, "referrer_id is the referee, who is the event's subject: send the referrer's id"
         )
@@ -93,7 +94,7 @@ def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> N
     """Book the referee's part and send the referrer's, once for each rule."""
     head = work.head
     link = head.referral
-    if link is None or any(paid.rule == rule.id for paid in link.paid):
+    if link is None or _is_oneself(work, link.referrer) or any(paid.rule == rule.id for paid in link.paid):
         return
     award_id, version = "", work.plan.program.version
     if rule.referrer_points:
@@ -103,6 +104,11 @@ def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> N
     minimum = rule.qualifying_spend_minor or 0
     paid = Paid(rule.id, version, work.time_us, transaction_id, minimum, part, award_id)
     head.referral = replace(link, paid=(*link.paid, paid))
+
+
+def _is_oneself(work: Work, referrer: str) -> bool:
+    """Whether the referrer is the member, under this id or under one that was merged into it."""
+    return referrer == work.head.member or referrer in work.head.absorbed
 
 
 def decide_award(work: Work, fact: Award) -> Refusal | GivenPart | None:
