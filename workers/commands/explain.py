@@ -52,8 +52,11 @@ def explain(
             of = f" of member {member}" if member else ""
             fail(
                 f"no entry{of} has the id {wanted}, and none has it as its cause, in {books.place}\n"
-                "hint: an event that gave nothing has no entry; one that was refused is in dead-letters"
+                "hint: an event that gave nothing has no entry; one that was refused is in dead-letters, "
+                "a redemption that was refused on the topic rewards, a transfer or merge on notices"
             )
+        if trace.needs_look_back:
+            trace.look_back(entries(books, member, wanted=trace.may_have_moved))
         _show(trace, names, as_json=as_json)
 
 

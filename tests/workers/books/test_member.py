@@ -177,6 +177,18 @@ def test_kinds_that_are_not_booked_yet_are_told_by_their_accounts(wanted: str, s
             {"rule": "base", "held_before": 2, "held_after": 3},
             "base: held 2; of what is left of the basket 3 fall to it, so 1 came from the other rules",
         ),
+        ({"returned": {"1": [2_000_000, 500]}}, "Goods without a purchase came back: line 1 (2 for 500 minor units)"),
+        (
+            {"rule": "review", "review_id": "r-1", "held_before": 5, "held_after": 0, "not_recouped": 1},
+            "review: review r-1 was removed, so 5 went back, of which 1 could not be had",
+        ),
+        (
+            {"rule": "merge", "merge_id": "m", "into": "m2"},
+            "Merge m: this account ended, and what it had went to member m2",
+        ),
+        ({"rule": "merge", "into": "m2"}, "After the merge: what came back went on to member m2"),
+        ({"rule": "merge", "merge_id": "m", "from_member": "m2", "points": 80}, "Merge m: 80 came from member m2"),
+        ({"rule": "merge", "merge_id": "", "from_member": "m2", "points": 8}, "After the merge: 8 came from member m2"),
     ],
 )
 def test_a_step_is_told_whole_whether_it_is_known_or_not(step: Mapping[str, object], said: str) -> None:
@@ -184,6 +196,30 @@ def test_a_step_is_told_whole_whether_it_is_known_or_not(step: Mapping[str, obje
     trace = Trace(made.entry_id)
     trace.take(made)
     assert said in "\n".join(told(trace.found[0], Names()))
+
+
+def test_what_is_left_counts_what_moved_a_lot_before_its_points_came_back() -> None:
+    life = [
+        entry("earn", [("program:earned", -50, ""), ("available", 50, "L1")]),
+        entry("redeem", [("program:redeemed", 30, ""), ("available", -30, "L1")]),
+        entry("restore", [("program:restored", -20, ""), ("available", 20, "L1")]),
+        entry("expire", [("program:expired", 15, ""), ("available", -15, "L1")]),
+    ]
+    trace = Trace("restore@2026-03-02T12:00:00Z")
+    trace.take_all(life)
+    assert trace.needs_look_back
+    assert trace.may_have_moved(b'{"lot":"L1"}')
+    assert not trace.may_have_moved(b'{"lot":"L2"}')
+    trace.look_back(life)
+    said = "\n".join(told(trace.found[0], Names()))
+    assert "-15 points expired" in said
+    assert "Left in lot L1: 25 points available" in said
+
+
+def test_what_was_earned_needs_no_look_back() -> None:
+    trace = Trace("earn@2026-01-05T12:00:00Z")
+    trace.take_all(LIFE)
+    assert not trace.needs_look_back
 
 
 def test_many_entries_of_one_cause_are_counted_and_not_all_kept() -> None:
