@@ -202,6 +202,11 @@ def decide_report(programs: Programs, work: Work, state: State, fact: Redemption
             Code.REDEMPTION_TOO_OLD,
             f"redemption {fact.redemption_id!r} is older than `redemptions.keep`: correct the points by hand",
         )
+    if record.status == Status.HELD and fact.status != Status.CANCELLED:
+        return Refusal(
+            Code.UNKNOWN_REDEMPTION,
+            f"the stock is still being asked for redemption {fact.redemption_id!r}: send the report when it is ordered",
+        )
     if record.status not in REPORTABLE[fact.status]:
         return Refusal(
             Code.REDEMPTION_OVER,
