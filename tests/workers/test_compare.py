@@ -107,10 +107,10 @@ def test_it_is_said_in_words(found: Comparison) -> None:
         "6 events of 3 members, under test 1 and under test 2.",
         (
             "Points: 80 become 140, +60 (+75.0%), that is 0.40 USD and 0.70 USD, +0.30 USD. "
-            "2 members gain, 1 lose, 0 stay."
+            "Members: 2 gain, 1 lose, 0 stay."
         ),
-        "1 members end in another tier.",
-        "1 events are refused by one program only, or for another reason.",
+        "Members who end in another tier: 1.",
+        "Events that one program alone refuses, or for another reason: 1.",
     ]
     assert {grid.caption: len(grid.lines) for grid in grids(found)} == {
         "Points by rule": 3,
