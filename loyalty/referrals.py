@@ -36,7 +36,7 @@ def decide_referral(
 
     `came_back` says whether the purchase that the event names has come back, by what a rule asks of it.
     """
-    if fact.referrer_id == fact.member:
+    if fact.referrer_id in {fact.member, *work.head.absorbed}:
         return Refusal(
             Code.SELF_REFERRAL, "referrer_id is the referee, who is the event's subject: send the referrer's id"
         )
