@@ -19,7 +19,9 @@ from tests.loyalty.events import (
     merge,
     micros,
     purchase,
+    redeem,
     referral,
+    reported,
     review,
     transfer,
 )
@@ -363,4 +365,16 @@ def test_a_gift_to_an_account_that_is_full_comes_back(monkeypatch: pytest.Monkey
     monkeypatch.setattr(identity, "ACCOUNT_CHARS_MAX", 100)
     books.deliver_all()
     assert (books.balance("a"), books.balance("b")) == (10, 10)
+    _ties_out(books)
+
+
+def test_a_redemption_of_the_ended_account_can_be_cancelled() -> None:
+    books = _two(EARN + "rewards: [{id: mug, kind: product, price: 30}]\n")
+    lots = books.head("a").lots
+    books.take(redeem("r1", "mug", member="a"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    assert books.balance("b") == 170
+    books.take(reported("c", "cancelled", "r1", member="a", time=LATER))
+    assert books.balance("b") == 200
+    assert {lot for lot in parsed(lots["points"]) if lot in parsed(books.head("b").lots["points"])}
     _ties_out(books)
