@@ -389,19 +389,8 @@ one twice is harmless.
 MESSAGES = (Award, Claim, Release, Answer, Recoup, Transfer)
 """The members of the union, to ask at run time."""
 
-Fact: TypeAlias = (
-    Purchase
-    | Return
-    | Review
-    | Share
-    | Referral
-    | MemberUpdate
-    | Engagement
-    | Adjustment
-    | Message
-    | Restock
-    | Redemption
-    | RedemptionReport
-    | TransferRequest
-)
+Command: TypeAlias = Adjustment | Restock | Redemption | RedemptionReport | TransferRequest
+"""What somebody asks for, or reports of what was asked for."""
+
+Fact: TypeAlias = Purchase | Return | Review | Share | Referral | MemberUpdate | Engagement | Command | Message
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""
