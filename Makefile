@@ -6,7 +6,7 @@ ROOMS := loyalty schemas workers config tests benchmarks
 GENERATORS := schemas.jsonschema schemas.program_schema workers.reference
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-kafka laws lint format generate bench compiled plain lock clean
+.PHONY: help setup demo test test-fast test-kafka laws simulate lint format generate bench compiled plain lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ laws: setup ## the laws on many random streams: 300 examples each, 12,000 in all
 
 test-kafka: setup ## the slow tests and those on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
 	$(BIN)/pytest -m "kafka or slow" $(ARGS)
+
+simulate: setup ## workers on a simulated log under seeds (make simulate ARGS="--seeds 100000", or "--seed N" for one)
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 lint: setup ## style, types, and whether what is made from the code is fresh
 	$(BIN)/ruff check

@@ -6,14 +6,13 @@ ones that are not about lines of a basket.
 Not here: referrals (referrals.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import date
 
 from loyalty import caps
-from loyalty.account import GivenPart
 from loyalty.apportion import Exact, whole_by_currency
 from loyalty.calendar import Local, end_of_us, local_time, notice_us
-from loyalty.circumstances import Circumstances
+from loyalty.circumstances import Circumstances, Predicate
 from loyalty.contexts import event_context
 from loyalty.explanation import reduced
 from loyalty.facts import Engagement, MemberUpdate, Review, Share
@@ -22,11 +21,12 @@ from loyalty.members import decide_member
 from loyalty.plan import Factors, Plan
 from loyalty.program import ALL_LINES, ActivityRule
 from loyalty.standing import counts, qualify, raise_tier
+from loyalty.ties import GivenPart
 
 ENROLLMENT = "enrollment"
 PUBLISHED = "published"
 
-_NOTICES = {ENROLLMENT: "welcome", "inactivity": "win_back"}
+NOTICES = {ENROLLMENT: "welcome", "inactivity": "win_back"}
 """What members call it; the others go by their kind."""
 
 NO_LINES = (0,)
@@ -54,20 +54,18 @@ def give(
     work: Work,
     fact: object,
     on: str,
-    asks: Callable[[ActivityRule], bool] | None = None,
+    asked: Sequence[tuple[ActivityRule, Predicate | None]] | None = None,
     *,
     reason: str = "",
     day: int = 0,
 ) -> list[GivenPart]:
-    """Book what the rules `on` something give, or those of them that `asks` names; answers what each rule gave.
+    """Book what the rules `on` something give, or those that are `asked`; answers what each rule gave.
 
     `reason` keeps what is given at one time apart. `day` is the local day that an occasion is about: what lives its
     own time lives from then, if that is to come.
     """
     plan, head = work.plan, work.head
-    rules = plan.activities.get(on, ())
-    if asks is not None:
-        rules = tuple((rule, holds) for rule, holds in rules if asks(rule))
+    rules = plan.activities.get(on, ()) if asked is None else asked
     if not rules:
         return []
     local = local_time(work.time_us, plan.program.zone)
@@ -99,7 +97,7 @@ def give(
             if rule.notice:
                 ends = {} if ends_us is None else {"ends_us": ends_us}
                 said = {"rule": rule.id, "currency": rule.currency, "points": grant, **ends, **about}
-                work.notify(_NOTICES.get(on, on), said)
+                work.notify(NOTICES.get(on, on), said)
                 if ends_us is not None:
                     _told_of_end(work, rule.currency, ends_us)
     work.book(on, reason or on, steps)

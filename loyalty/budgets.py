@@ -5,8 +5,18 @@ Not here: how a limit is kept (limits.py), who is surprised (surprises.py).
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 
 from loyalty.program import Cap, When
+
+DRAW_BYTES = 8
+"""So many bytes of a checksum count in a draw."""
+
+
+def draw_bound(share: Fraction) -> bytes:
+    """The lowest checksum that is not drawn: as many lie below it as the share says. Empty when all are drawn."""
+    bound = ceil(share * (1 << 8 * DRAW_BYTES))
+    return bound.to_bytes(DRAW_BYTES, "big") if share < 1 else b""
 
 
 @dataclass(frozen=True, slots=True)

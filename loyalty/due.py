@@ -94,13 +94,13 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
     # By the version that times the account: what an older one does not tell would stay due for ever.
     tell_at_risk(work, timing)
     _give_notice(work, timing)
-    keep(work, timing)
+    keep(programs, work, timing)
     if programs.remembered_us is not None:
         # A return that is in time may come late.
         oldest_us = at_us - programs.returnable_us - programs.remembered_us
         draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
     draft.due_us = min(_instants(draft, timing), default=None)
-    return work.decision({key: None if _only_waited(draft) else draft}, dead)
+    return work.decision({key: None if _only_waited(draft) else draft, **work.writes}, dead)
 
 
 def put_off(programs: "Programs", record: Record, now_us: int) -> Record:

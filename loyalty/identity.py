@@ -11,11 +11,13 @@ from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
+from loyalty.between import MergeRequest, TransferRequest
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
     MESSAGES,
     Adjustment,
+    Answer,
     Engagement,
     Fact,
     MemberUpdate,
@@ -27,7 +29,6 @@ from loyalty.facts import (
     Return,
     Review,
     Share,
-    TransferRequest,
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -56,8 +57,9 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     match fact:
         case Purchase() | MemberUpdate():
             return event, None
-        case TransferRequest():
-            return event, key_digest("transfer", fact.transfer_id)
+        case TransferRequest() | MergeRequest():
+            asked = ("transfer", fact.transfer_id) if isinstance(fact, TransferRequest) else ("merge", fact.merge_id)
+            return event, key_digest(*asked)
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():
@@ -148,8 +150,9 @@ def remembered(
     chars = _chars(head)
     if chars <= ACCOUNT_CHARS_MAX:
         return None
-    # Returns and closing go on for a while, and what becomes of redemptions: points must still go where they belong.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport) or closes(fact)):
+    # Returns and closing go on for a while, and what becomes of redemptions and of claims: points must still go where
+    # they belong.
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport | Answer) or closes(fact)):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,

@@ -119,22 +119,21 @@ def _claimed(programs: "Programs", state: State, limit: Limit, fact: Claim, now_
         return DUPLICATE if before.content == fact.content else conflict(f"claim {fact.message_id!r}")
     plan = programs.named(fact.version)
     terms = None if plan is None else plan.program.limits.get(fact.member)
-    if plan is None or terms is None:
-        return _unknown(fact.member, f"version {fact.version!r} of the program")
-    local = local_time(fact.time_us, plan.program.zone)
-    period = period_key(terms.per, local)
-    capacity = _capacity(programs, plan, terms, fact, period, now_us)
-    room = capacity + limit.added.get(period, 0) - limit.taken.get(period, 0)
-    granted = fact.units <= room and not _is_closed(limit, period)
-    if granted:
-        limit = limit._replace(taken={**limit.taken, period: limit.taken.get(period, 0) + fact.units})
-    limit = _tidied(limit._replace(capacity=terms.capacity, per=terms.per, period=period))
+    writes: dict[str, Limit | ClaimRecord] = {}
+    granted, period = False, ""
+    # A worker that does not know the claim's version denies it: who asked must not wait for an answer for ever.
+    if plan is not None and terms is not None:
+        period = period_key(terms.per, local_time(fact.time_us, plan.program.zone))
+        capacity = _capacity(programs, plan, terms, fact, period, now_us)
+        room = capacity + limit.added.get(period, 0) - limit.taken.get(period, 0)
+        granted = fact.units <= room and not _is_closed(limit, period)
+        if granted:
+            limit = limit._replace(taken={**limit.taken, period: limit.taken.get(period, 0) + fact.units})
+        writes[limit_key(fact.member)] = _tidied(limit._replace(capacity=terms.capacity, per=terms.per, period=period))
     kept_us = programs.kept_until_us(fact.time_us, now_us)
     due_us = None if kept_us is None else max(kept_us, fact.time_us + CLAIM_KEPT_US)
-    record = ClaimRecord(fact.content, fact.from_member, period, fact.units if granted else 0, due_us)
-    return Decision(
-        Outcome.APPLIED, {limit_key(fact.member): limit, key: record}, messages=(_answer(fact, granted=granted),)
-    )
+    writes[key] = ClaimRecord(fact.content, fact.from_member, period, fact.units if granted else 0, due_us)
+    return Decision(Outcome.APPLIED, writes, messages=(_answer(fact, granted=granted),))
 
 
 def _capacity(programs: "Programs", plan: "Plan", terms: "LimitTerms", fact: Claim, period: str, now_us: int) -> int:

@@ -12,16 +12,19 @@ Invariants:
 Not here: when an account is looked at (due.py), what rules give (activities.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from loyalty import caps
 from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head
-from loyalty.activities import give
+from loyalty.activities import NOTICES, event_circumstances, give
 from loyalty.calendar import day_start_us, end_of_us, local_time, shifted_date
+from loyalty.circumstances import Predicate
+from loyalty.gifts import give_reward
 from loyalty.ledger import Work
-from loyalty.plan import Plan
+from loyalty.plan import Plan, Programs
 from loyalty.program import ActivityRule, Duration, Occasion
 
 BIRTHDAY = "birthday"
@@ -66,7 +69,7 @@ def moments(head: Head, plan: Plan) -> Iterator[Moment]:
     yield from silences(head, plan)
 
 
-def keep(work: Work, timing: Plan) -> None:
+def keep(programs: Programs, work: Work, timing: Plan) -> None:
     """Decide the occasions whose moment has come; `timing` is the version that times the account."""
     for moment in list(moments(work.head, timing)):
         if moment.at_us > work.time_us:
@@ -74,7 +77,26 @@ def keep(work: Work, timing: Plan) -> None:
         work.head.kept = {**work.head.kept, moment.key: moment.number}
         years = moment.number if moment.on == ANNIVERSARY else 0
         kept = Kept(date.fromordinal(moment.day).isoformat(), years)
-        give(work, kept, moment.on, _asks(moment), reason=moment.key, day=moment.day)
+        rules = [(rule, holds) for rule, holds in work.plan.activities[moment.on] if _asks(moment, rule)]
+        give(work, kept, moment.on, [one for one in rules if not one[0].reward], reason=moment.key, day=moment.day)
+        _give_rewards(programs, work, kept, moment, [one for one in rules if one[0].reward])
+
+
+def _give_rewards(
+    programs: Programs, work: Work, kept: Kept, moment: Moment, rules: Sequence[tuple[ActivityRule, Predicate | None]]
+) -> None:
+    """Order the rewards that rules give, one of each, as far as their limits leave it."""
+    local = local_time(work.time_us, work.plan.program.zone)
+    circumstances = event_circumstances(work, kept, local)
+    for rule, holds in rules:
+        if holds is not None and not holds(circumstances):
+            continue
+        step: dict[str, Any] = {"rule": rule.id, "reward": rule.reward, "day": kept.day}
+        if caps.granted(work.head.counters, rule.id, rule.caps, 1, local, kept):
+            step["redemption_id"] = give_reward(programs, work, work.plan.rewards[rule.reward], rule.id)
+            if rule.notice:
+                work.notify(NOTICES.get(moment.on, moment.on), step)
+        work.book(moment.on, f"{moment.key}:{rule.id}", [step])
 
 
 def watch(work: Work, timing: Plan) -> None:
@@ -88,24 +110,18 @@ def note_activity(work: Work, kind: str, time_us: int, timing: Plan) -> None:
     head = work.head
     if time_us > head.active.get(kind, -1):
         head.active = {**head.active, kind: time_us}
-        if INACTIVITY in timing.activities:
+        least_us = timing.silence_us
+        # Nearly always the account is looked at before any silence from now on can be over.
+        if least_us is not None and (head.due_us is None or head.due_us > time_us + least_us):
             for moment in silences(head, timing):
                 work.is_due(moment.at_us)
 
 
-def _asks(moment: Moment) -> Callable[[ActivityRule], bool]:
-    """Which rules of its kind a moment is about."""
-
-    def asked(rule: ActivityRule) -> bool:
-        match moment.on:
-            case "anniversary":
-                return rule.occasion is not None and moment.number >= rule.occasion.from_year
-            case "inactivity":
-                return moment.key == _silence_key(rule)
-            case _:
-                return True
-
-    return asked
+def _asks(moment: Moment, rule: ActivityRule) -> bool:
+    """Whether a moment is about a rule of its kind."""
+    if moment.on == ANNIVERSARY:
+        return rule.occasion is not None and moment.number >= rule.occasion.from_year
+    return moment.on != INACTIVITY or moment.key == _silence_key(rule)
 
 
 def _terms(plan: Plan, on: str) -> Occasion:

@@ -14,7 +14,7 @@ from math import prod
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
-from loyalty.budgets import Surprise
+from loyalty.budgets import Surprise, draw_bound
 from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.facts import Line
@@ -214,12 +214,18 @@ class Plan:
             for kind in {kind for c in program.currencies if c.expiry is not None for kind in c.expiry.restart_on}
         }
         """Kind of activity -> the points whose end it moves."""
-        self.surprises: dict[str, tuple[tuple[Surprise, Predicate | None], ...]] = {
-            on: tuple((rule, predicate(rule.when)) for rule in program.surprises if rule.on == on)
+        self.surprises: dict[str, tuple[tuple[Surprise, Predicate | None, bytes], ...]] = {
+            on: tuple(
+                (rule, predicate(rule.when), draw_bound(rule.share)) for rule in program.surprises if rule.on == on
+            )
             for on in {rule.on for rule in program.surprises}
         }
         self.surprise_caps = {rule.id: _surprise_caps(rule) for rule in program.surprises}
-        self.has_occasions = any(rule.occasion is not None for rule in program.activity_rules)
+        occasions = [rule.occasion for rule in program.activity_rules if rule.occasion is not None]
+        self.has_occasions = bool(occasions)
+        waits = [terms.after.months * 28 + terms.after.days for terms in occasions if terms.activities]
+        self.silence_us = min(waits) * DAY_US - DAY_US // 12 if waits else None
+        """No silence that a rule waits for is over sooner: so many local days, of which one may lack an hour or two."""
         stream = program.stream
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
         self.max_future_us = length_us(stream.max_future)

@@ -191,7 +191,7 @@ class ActivityRule:
     """Fixed points for a review, share, engagement or enrollment (`on`), or on an occasion.
 
     `ends_after` is a life of their own, from their day to the end of the local day then; None: that of their kind.
-    With `notice` the member is told of them.
+    With `notice` the member is told of them. `reward` is given in place of points, as an order that costs nothing.
     """
 
     id: str
@@ -205,6 +205,7 @@ class ActivityRule:
     caps: tuple[Cap, ...] = ()
     ends_after: Duration | None = None
     notice: bool = False
+    reward: str = ""
     occasion: Occasion | None = None
 
 

@@ -27,7 +27,7 @@ from loyalty.purchases import KIND as EARN
 from loyalty.referrals import KIND as REFERRAL
 from loyalty.restoring import put_back_last, restore_spent, restored_step
 from loyalty.returns import remaining
-from loyalty.reward_news import OPEN, Status, order, tell
+from loyalty.reward_news import GIFT, OPEN, Status, order, tell
 from loyalty.spending import spend
 from loyalty.surprises import KIND as SURPRISE
 
@@ -143,7 +143,7 @@ def _available(work: Work, currency: str, own_lots: frozenset[str]) -> int:
 
 def _accepted(programs: Programs, work: Work, state: State, record: RedemptionRecord) -> None:
     """Say so. What has come back already of the sale that it pays for brings its part of the points back."""
-    tell(work, record, Status.ACCEPTED)
+    tell(work, record, Status.ACCEPTED, "" if record.points else GIFT)
     order(work, record, work.plan.rewards.get(record.reward))
     sale = state.get(purchase_key(work.head.member, record.transaction_id)) if record.transaction_id else None
     if not isinstance(sale, PurchaseRecord) or not sale.returned:
@@ -165,7 +165,8 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None
         return
     if fact.granted and work.head.status == ACTIVE:
         rule, currency, points = record.reward, record.currency, record.points
-        work.postings += [Posting(HELD, currency, -points, rule, ""), Posting(REDEEMED, currency, points, rule, "")]
+        if points:
+            work.postings += [Posting(HELD, currency, -points, rule, ""), Posting(REDEEMED, currency, points, rule, "")]
         granted = {"rule": rule, "redemption_id": record.redemption_id, "granted": fact.units, "points": points}
         work.book(KIND, KIND, [granted])
         record = record._replace(status=Status.ACCEPTED)
@@ -253,7 +254,7 @@ def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -
 
 def _free_limits(work: Work, plan: Plan, record: RedemptionRecord) -> None:
     reward = plan.rewards.get(record.reward)
-    if reward is not None and reward.limits:
+    if reward is not None and reward.limits and record.points:  # a gift used none of them
         local = local_time(record.time_us, plan.program.zone)
         caps.freed(work.head.counters, limits_id(reward.id), reward.limits, record.quantity, 1, local, record)
 

@@ -33,6 +33,9 @@ class Status(StrEnum):
     HELD = "held"
 
 
+GIFT = "gift"
+"""Why a redemption that cost nothing was accepted."""
+
 OPEN = frozenset({Status.ACCEPTED, Status.FULFILLED})
 """While a redemption stands so, its points are spent and may still come back."""
 

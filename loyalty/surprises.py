@@ -19,11 +19,12 @@ from datetime import date
 from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from loyalty import caps
 from loyalty.account import ACTIVE, PurchaseRecord, State, Surprised, purchase_key
 from loyalty.activities import event_circumstances
-from loyalty.budgets import Surprise
+from loyalty.budgets import DRAW_BYTES, Surprise, draw_bound
 from loyalty.calendar import Local, local_time, shifted_us
 from loyalty.circumstances import Circumstances
 from loyalty.decisions import Code, Refusal
@@ -46,8 +47,6 @@ PURPOSE = "surprise"
 
 SURPRISED_MAX = 100
 
-_BITS = 64
-
 
 class Draw(NamedTuple):
     """A draw: the text, the first 16 hex digits of its sha256, and whether they lie below the share."""
@@ -57,12 +56,21 @@ class Draw(NamedTuple):
     wins: bool
 
 
-def drawn(rule: Surprise, cause: Cause, member: str, local: Local) -> Draw:
-    """Draw for an event, or for the member in the event's period."""
-    said = (cause.source, cause.id) if rule.draw == "event" else (member, _period(rule.per, local))
-    text = "\n".join((rule.seed, *said))
-    digits = sha256(text.encode()).hexdigest()[: _BITS // 4]
-    return Draw(text, digits, int(digits, 16) * rule.share.denominator < rule.share.numerator << _BITS)
+def drawn(rule: Surprise, cause: Cause, member: str, time_us: int, zone: ZoneInfo) -> Draw:
+    """Draw for an event, or for the member in the period of the time."""
+    text = _text(rule, cause, member, time_us, zone)
+    checksum, bound = _checksum(text), draw_bound(rule.share)
+    return Draw(text, checksum.hex(), not bound or checksum < bound)
+
+
+def _text(rule: Surprise, cause: Cause, member: str, time_us: int, zone: ZoneInfo) -> str:
+    if rule.draw == "event":
+        return f"{rule.seed}\n{cause.source}\n{cause.id}"
+    return f"{rule.seed}\n{member}\n{_period(rule.per, local_time(time_us, zone))}"
+
+
+def _checksum(text: str) -> bytes:
+    return sha256(text.encode()).digest()[:DRAW_BYTES]
 
 
 def _period(per: str, local: Local) -> str:
@@ -90,10 +98,16 @@ def draw_surprises(work: Work, fact: Purchase | Review | Share | Engagement, on:
     if not rules:
         return
     plan, head = work.plan, work.head
-    local = local_time(fact.time_us, plan.program.zone)
-    winning = [(rule, holds) for rule, holds in rules if drawn(rule, fact.cause, head.member, local).wins]
+    zone = plan.program.zone
+    # First the draw: it is cheap, and few win.
+    winning = [
+        (rule, holds)
+        for rule, holds, bound in rules
+        if not bound or _checksum(_text(rule, fact.cause, head.member, fact.time_us, zone)) < bound
+    ]
     if not winning:
         return
+    local = local_time(fact.time_us, zone)
     record = work.writes.get(purchase_key(head.member, fact.transaction_id)) if isinstance(fact, Purchase) else None
     circumstances = _circumstances(work, fact, record, local)
     for rule, holds in winning:
@@ -208,7 +222,7 @@ def _step(
         step["fixed"] = rule.points
     elif record is not None:
         step |= {"times": str(rule.times), "earned": _earned(plan, rule, record)}
-    draw = drawn(rule, fact.cause, fact.member, local)
+    draw = drawn(rule, fact.cause, fact.member, fact.time_us, plan.program.zone)
     step |= {"draw": draw.digits, "of": rule.draw, "share": str(rule.share), "budget": rule.budget}
     if rule.draw == "member":
         step["period"] = _period(rule.per, local)

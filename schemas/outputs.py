@@ -157,10 +157,17 @@ class NoticeData(TypedDict):
             "points_expiring",
             "tier_near",
             "tier_at_risk",
+            "welcome",
+            "birthday",
+            "anniversary",
+            "win_back",
             "transfer_sent",
             "transfer_received",
             "transfer_refused",
             "transfer_returned",
+            "merge_done",
+            "merge_received",
+            "merge_refused",
         ],
         Field(description="What it is about."),
     ]
@@ -169,7 +176,9 @@ class NoticeData(TypedDict):
         Field(
             description="points_expiring: currency, points and ends_at, the first instant they cannot be used. "
             "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing. "
-            "transfer_...: transfer_id, to_member or from_member, currency, points; a fee, a note, a reason why not."
+            "transfer_...: transfer_id, to_member or from_member, currency, points; a fee, a note, a reason why not. "
+            "welcome, birthday, anniversary, win_back: rule, currency, points, ends_at if they have an end of their "
+            "own, and day, but for a welcome; for a reward as a gift reward and redemption_id in place of points."
         ),
     ]
     cause: Annotated[CauseData, Field(description="What it follows from.")]

@@ -260,9 +260,18 @@ class EnrollmentRule(GiftRule):
     on: Literal["enrollment"]
 
 
+class OccasionGive(Give):
+    """What an occasion gives: {points: 100}, or {reward: cake}."""
+
+    points: Exact = "0"
+    reward: Id | None = None
+    """In place of points: a reward of the catalogue, as a gift. An order goes out that costs nothing."""
+
+
 class OccasionRule(GiftRule):
     """What rules share that time alone fulfils."""
 
+    give: OccasionGive
     late: Period | None = None
     """For how long after the day it still reaches who could not be reached before: who has just joined, or told it."""
 

@@ -30,7 +30,35 @@ def gift(rule: model.GiftRule, currency: str, scope: Scope, path: TreePath) -> d
                 (*path, "ends_after"), f"{rule.ends_after} came, more than the time that {currency} wait was expected"
             )
     occasion = _occasion(rule, scope, path) if isinstance(rule, model.OccasionRule) else None
-    return {"ends_after": ends_after, "notice": rule.notice, "occasion": occasion}
+    reward = rule.give.reward if isinstance(rule, model.OccasionRule) else None
+    if reward is not None:
+        _check_reward(rule, reward, scope, path)
+    return {"ends_after": ends_after, "notice": rule.notice, "occasion": occasion, "reward": reward or ""}
+
+
+def activity_points(rule: model.ActivityRule, currency: str, scope: Scope, path: TreePath) -> int:
+    """The points that a rule gives; 0 where it gives a reward."""
+    if isinstance(rule, model.OccasionRule) and rule.give.reward is not None and rule.give.points == "0":
+        return 0
+    return scope.points(rule.give.points, currency, (*path, "give", "points"))
+
+
+def _check_reward(rule: model.GiftRule, reward: str, scope: Scope, path: TreePath) -> None:
+    """A reward is there, and nothing is said of it that is about points."""
+    scope.known_name(reward, scope.rewards, (*path, "give", "reward"), "reward")
+    if rule.give.points != "0":
+        scope.report(
+            (*path, "give", "points"), "points and a reward cannot stand together", "write two rules", at_key=True
+        )
+    said = {"in": rule.give.kind_of_points, "multiplied": rule.multiplied, "qualifies": rule.qualifies}
+    for key, value in {**said, "ends_after": rule.ends_after}.items():
+        if value:
+            where = (*path, "give", key) if key == "in" else (*path, key)
+            scope.report(where, f"{key} is about points, and a reward is given", "leave it out", at_key=True)
+    for index, cap in enumerate(rule.at_most):
+        if cap.points is not None:
+            place = (*scope.item_path((*path, "at_most"), index), "points")
+            scope.report(place, "a reward is given whole", "limit awards")
 
 
 def _occasion(rule: model.OccasionRule, scope: Scope, path: TreePath) -> Occasion:

@@ -24,7 +24,7 @@ from loyalty.program import (
     Window,
 )
 from schemas import program_earn as model
-from schemas.program_occasions import OCCASIONS, check_agreement, gift
+from schemas.program_occasions import OCCASIONS, activity_points, check_agreement, gift
 from schemas.program_scope import Scope, purchase_rule_multiplied
 from schemas.program_source import TreePath
 from schemas.program_values import (
@@ -148,7 +148,7 @@ class Rules:
             name=rule.name or rule.id,
             on=rule.on,
             currency=currency,
-            points=self.scope.points(rule.give.points, currency, (*path, "give", "points")),
+            points=activity_points(rule, currency, self.scope, path),
             when=self.when(rule.when, (*path, "when"), rule.on, fields=_field_tests(rule.when)),
             multiplied=rule.multiplied,
             qualifies=rule.qualifies,

@@ -30,6 +30,7 @@ class Scope:
     money: str
     zone: str
     decimals: Mapping[str, int]
+    rewards: frozenset[str]
     pending: Mapping[str, Duration]
     """How long points wait, of the kinds that do."""
     default_points: str
@@ -49,6 +50,7 @@ class Scope:
             money=file.money,
             zone=file.zone,
             decimals={key: points.decimals for key, points in file.points.items()},
+            rewards=frozenset(_ids(_items(tree, "rewards"))),
             pending={key: period(points.pending) for key, points in file.points.items() if points.pending is not None},
             default_points=next(iter(file.points)),
             tiers=None if levels is None else frozenset(_ids(levels)),

@@ -190,7 +190,8 @@ class _Words:
         return ["counts for tiers"] if qualifies else ["does not count for tiers"]
 
     def activity_rule(self, rule: ActivityRule) -> str:
-        given = f"{self.points(rule.points, rule.currency)} for {_ACTIVITIES.get(rule.on) or given_for(rule)}"
+        what = f"a gift, {rule.reward}," if rule.reward else self.points(rule.points, rule.currency)
+        given = f"{what} for {_ACTIVITIES.get(rule.on) or given_for(rule)}"
         multiplied = ["multiplied"] if rule.multiplied else []
         notes = [*multiplied, *self.tier_note(rule.qualifies, expected=False), *gift_notes(rule)]
         return self.sentence(rule.id, rule.name, given, circumstances(rule.when), rule.caps, rule.currency, notes)

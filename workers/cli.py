@@ -7,8 +7,10 @@ import zoneinfo
 import typer
 
 from workers.commands import (
+    audit,
     check,
     compare,
+    dead_letters,
     demo,
     explain,
     importer,
@@ -23,7 +25,23 @@ from workers.commands import (
 )
 from workers.compiled import StaleBuildError, engine
 
-COMMANDS = (demo, worker, replay, check, compare, publish, explain, member, report, stock, topics, kafka, importer)
+COMMANDS = (
+    demo,
+    worker,
+    replay,
+    check,
+    compare,
+    publish,
+    explain,
+    member,
+    report,
+    stock,
+    audit,
+    dead_letters,
+    topics,
+    kafka,
+    importer,
+)
 """In the order of --help. Importing them is cheap: each imports what it needs when it runs."""
 
 

@@ -37,6 +37,9 @@ def entry_words(entry: Entry, program: Program, money: str = "") -> Iterator[str
 
 
 def _step(step: Mapping[str, Any], program: Program, money: str) -> str:
+    if "reward" in step:
+        given = f"{step['reward']} as a gift" if "redemption_id" in step else f"no {step['reward']}, over the limit"
+        return f"{step['rule']}: {given}, for {step['day']}"
     if "redemption_id" in step:
         names = Names([program])
         words = redemption_words(step, names.currency_of(step["rule"]), names)

@@ -29,7 +29,7 @@ LIMITS: Final = "limits"
 RECORDED: Final = (JOURNAL, *INPUTS)
 """What a replay by journal needs. The journal comes first: what it names is in the inputs by then."""
 
-_FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
+FETCH_BYTES_MAX: Final = 8 * 1024 * 1024
 _POLL_MS: Final = 500
 _STALLED_POLLS_MAX: Final = 60
 
@@ -92,7 +92,7 @@ def committed(settings: Settings, word: str, progress: Progress, member: str = "
 
     Raises ClusterError when no broker answers, the topic is missing, or its records stop coming.
     """
-    with consumer_client(settings, max_partition_fetch_bytes=_FETCH_BYTES_MAX) as consumer:
+    with consumer_client(settings, max_partition_fetch_bytes=FETCH_BYTES_MAX) as consumer:
         name = topic_name(settings.prefix, word)
         numbers = consumer.partitions_for_topic(name)
         if not numbers:
@@ -105,14 +105,17 @@ def committed(settings: Settings, word: str, progress: Progress, member: str = "
         for partition in partitions:
             consumer.assign([partition])
             consumer.seek(partition, starts[partition])
-            for record in _up_to(consumer, partition, ends[partition]):
+            for record in up_to(consumer, partition, ends[partition]):
                 passed += 1
                 progress(passed, total)
                 yield _record(word, record)
 
 
-def _up_to(consumer: KafkaConsumer, partition: TopicPartition, end: int) -> Iterator[Any]:
-    """The records of one partition before offset `end`; the position also passes transaction markers."""
+def up_to(consumer: KafkaConsumer, partition: TopicPartition, end: int) -> Iterator[Any]:
+    """The records of the one assigned partition before offset `end`; the position also passes transaction markers.
+
+    Waits for transactions that are open before `end`. Raises ClusterError when one does not end.
+    """
     stalled = 0
     while consumer.position(partition) < end:
         before = consumer.position(partition)

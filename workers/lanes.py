@@ -45,6 +45,26 @@ class Poll(NamedTuple):
     """The consumer's records, at least one."""
 
 
+class Stamps:
+    """Where each topic-partition's next poll starts. Used in the consumer's thread alone, in the step of the pop."""
+
+    def __init__(self) -> None:
+        self.seek_number = 0
+        """Of the latest seek."""
+        self._starts: dict[Any, int] = {}
+
+    def sought(self, positions: Mapping[Any, int]) -> None:
+        """A seek: what is popped from now on starts there."""
+        self.seek_number += 1
+        self._starts.update(positions)
+
+    def poll(self, tp: Any, records: Sequence[Any], *, end: int, behind: int) -> Poll:
+        """What was popped just now, when the consumer's position has come to `end`."""
+        made = Poll(self.seek_number, self._starts.get(tp, -1), end, behind, records)
+        self._starts[tp] = end
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a lane gave for one batch."""

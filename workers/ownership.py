@@ -17,16 +17,16 @@ from faust.types import TP
 
 from config.topics import topic_name
 from workers.checkpoint import Clock, Protocol
-from workers.connection import Connection
+from workers.clients import Clients
 from workers.fatal import EndProcess, Refusal
 from workers.lanes import Lanes, Taken
 from workers.metrics import Metrics
 from workers.partition import Partition
 from workers.producer import TransactionalProducer
 from workers.programs_check import check_programs
-from workers.restore import Lost, check_state, locate, reader, refuse_lost, restore
+from workers.restore import Lost, check_counts, check_state, locate, reader, refuse_lost, restore
 from workers.store.port import StoreFactory
-from workers.topic_words import ACCOUNTS
+from workers.topic_words import ACCOUNTS, JOURNAL
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class Ownership:
     def __init__(
         self,
         terms: Terms,
-        connection: Connection,
+        clients: Clients,
         lanes: Lanes,
         protocol: Protocol,
         *,
@@ -65,7 +65,7 @@ class Ownership:
         end_process: EndProcess,
     ) -> None:
         self._terms = terms
-        self._connection = connection
+        self._clients = clients
         self._lanes = lanes
         self._protocol = protocol
         self._store = store
@@ -141,6 +141,8 @@ class Ownership:
 
     async def _take_over(self, numbers: list[int]) -> None:
         started = perf_counter()
+        # A revocation came before, but not always after the last taking over: it may have overtaken that.
+        await self._lanes.close()
         for number in [number for number in self._partitions if number not in numbers]:
             await self._partitions.pop(number).release()
         partitions = [self._held(number) for number in numbers]
@@ -172,7 +174,7 @@ class Ownership:
     async def _fence(self, partition: Partition) -> None:
         await partition.release()
         partition.producer = TransactionalProducer(
-            self._connection,
+            self._clients,
             # Of the prefix, whatever the app: who writes to these topics under another app id is fenced, too.
             transactional_id=topic_name(self._terms.prefix, f"partition-{partition.number}"),
             prefix=self._terms.prefix,
@@ -183,9 +185,12 @@ class Ownership:
     async def _restore(self, partitions: list[Partition]) -> int:
         terms = self._terms
         now_us = self._clock()
-        async with reader(self._connection) as consumer:
+        async with reader(self._clients) as consumer:
             changelog = topic_name(terms.prefix, ACCOUNTS)
             count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=terms.held_max_us)
+            if any(partition.positions is None for partition in partitions):
+                journal = topic_name(terms.prefix, JOURNAL)
+                await check_counts(consumer, journal, partition_count=terms.partition_count)
             lost: list[Lost] = []
             for partition in partitions:
                 check_state(

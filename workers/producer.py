@@ -10,21 +10,13 @@ Invariants:
 
 from asyncio import Future
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-import aiokafka.producer.sender
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from config.topics import topic_name
-from workers.connection import Connection
+from workers.clients import BatchClient, Clients, ProducerClient
 from workers.records import Out
-
-_BATCH_BYTES: Final = 900 * 1024
-"""Of one record batch: below what a topic takes by default (1 MiB). A larger record travels alone."""
-
-_MARKERS_WAIT_SECONDS: Final = 0.002
-"""Between tries to begin while the last transaction's markers are written. aiokafka waits 20 ms."""
 
 
 class Target(NamedTuple):
@@ -41,25 +33,18 @@ class TransactionalProducer:
     """
 
     def __init__(
-        self, connection: Connection, *, transactional_id: str, prefix: str, transaction_timeout_seconds: float
+        self, clients: Clients, *, transactional_id: str, prefix: str, transaction_timeout_seconds: float
     ) -> None:
         self.transactional_id = transactional_id
-        self._connection = connection
+        self._clients = clients
         self._prefix = prefix
         self._transaction_timeout_seconds = transaction_timeout_seconds
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: ProducerClient | None = None
 
     async def start(self) -> None:
         """Connect and fence. Raises KafkaError."""
-        # A module variable is the only way to it.
-        aiokafka.producer.sender.BACKOFF_OVERRIDE = _MARKERS_WAIT_SECONDS
-        self._producer = AIOKafkaProducer(
-            **self._connection.aiokafka(),
-            client_id=self.transactional_id,
-            transactional_id=self.transactional_id,
-            transaction_timeout_ms=int(self._transaction_timeout_seconds * 1000),
-            acks="all",
-            max_batch_size=_BATCH_BYTES,
+        self._producer = self._clients.producer(
+            self.transactional_id, transaction_timeout_seconds=self._transaction_timeout_seconds
         )
         await self._producer.start()
 
@@ -72,9 +57,7 @@ class TransactionalProducer:
     @property
     def healthy(self) -> bool:
         """False when not started, and once a write has failed for good."""
-        if self._producer is None:
-            return False
-        return not self._producer._txn_manager.is_fatal_error()  # noqa: SLF001
+        return self._producer is not None and not self._producer.failed_for_good
 
     async def begin(self) -> None:
         """Begin a transaction. Raises KafkaError."""
@@ -104,12 +87,12 @@ class TransactionalProducer:
         await self._started.commit_transaction()
 
     @property
-    def _started(self) -> AIOKafkaProducer:
+    def _started(self) -> ProducerClient:
         if self._producer is None:
             raise KafkaError(f"the producer {self.transactional_id} is not started")
         return self._producer
 
     @staticmethod
-    def _append(batch: Any, record: Out, timestamp_ms: int) -> bool:
+    def _append(batch: BatchClient, record: Out, timestamp_ms: int) -> bool:
         headers = [*record.headers]
         return batch.append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is not None

@@ -14,34 +14,26 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from workers.connection import Connection
+from workers.clients import Clients, ConsumerClient
 from workers.fatal import Refusal
 from workers.partition import Partition
-from workers.positions import POSITIONS_KEY, Gap, Positions
-
-_PARTITION_FETCH_BYTES = 8 << 20
-_FETCH_BYTES = 64 << 20
+from workers.positions import POSITIONS_KEY, Gap, JournalRecord, Positions
 
 CLOCK_AHEAD_US_MAX: Final = 5 * 60 * 1_000_000
 """How far the state may be ahead of this machine's clock."""
+
+_LOOK_BACK_OFFSETS: Final = 16
+"""Behind these many a topic's latest record is looked for first."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 @asynccontextmanager
-async def reader(connection: Connection) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group that reads committed records and never resets a position."""
-    consumer = AIOKafkaConsumer(
-        **connection.aiokafka(),
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="none",
-        max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-        fetch_max_bytes=_FETCH_BYTES,
-        fetch_max_wait_ms=50,
-    )
+async def reader(clients: Clients) -> AsyncIterator[ConsumerClient]:
+    """A consumer that is started, and stopped at the end."""
+    consumer = clients.consumer()
     try:
         await consumer.start()
         yield consumer
@@ -50,7 +42,7 @@ async def reader(connection: Connection) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def restore(
-    consumer: AIOKafkaConsumer, changelog: str, partitions: Sequence[Partition], *, now_us: int, held_max_us: int
+    consumer: ConsumerClient, changelog: str, partitions: Sequence[Partition], *, now_us: int, held_max_us: int
 ) -> int:
     """Bring the state of the partitions up to date, and return how many records were read.
 
@@ -104,7 +96,7 @@ class Lost(NamedTuple):
 
 
 async def locate(
-    consumer: AIOKafkaConsumer,
+    consumer: ConsumerClient,
     partition: Partition,
     *,
     topics: Mapping[str, str],
@@ -112,7 +104,7 @@ async def locate(
     app: str,
     accept_missing_range: Collection[str],
 ) -> list[Lost]:
-    """Settle where each input goes on, and keep it in `partition.positions`.
+    """Settle where each input goes on, and keep it in `partition.positions`, unless something is lost.
 
     `topics` maps topic words to full names, in their order. A topic that the state does not know starts at its
     earliest record. Where a log does not hold a stored position any more, it goes on behind the gap: it notes those
@@ -137,6 +129,9 @@ async def locate(
             else:
                 lost.append(Lost(gap.named(tp.partition), _missing_sentence(tp, gap)))
         positions[word] = position
+    if lost:
+        # The positions stay: a revocation may come before the refusal does, and then the gap has to be found again.
+        return lost
     partition.positions = Positions(
         next=positions,
         now_us=stored.now_us if stored else 0,
@@ -167,11 +162,7 @@ def check_state(stored: Positions | None, *, partition_count: int, app: str, now
     """
     if stored is None:
         return
-    if stored.partitions != partition_count:
-        raise Refusal(
-            f"the state was written with {stored.partitions} partitions a topic, now there are {partition_count}",
-            hint="members would move to other partitions: go back to the old number, or start under a new prefix",
-        )
+    _check_count(stored.partitions, partition_count)
     if stored.app not in {"", app}:
         raise Refusal(
             f"the state under this prefix belongs to the app {stored.app}, this worker is of the app {app}",
@@ -181,6 +172,47 @@ def check_state(stored: Positions | None, *, partition_count: int, app: str, now
         raise Refusal(
             f"the state was written {(stored.now_us - now_us) // 1_000_000} s ahead of this machine's clock",
             hint="set the clocks of all workers by the same time server; if another one was wrong, wait until then",
+        )
+
+
+async def check_counts(consumer: ConsumerClient, journal: str, *, partition_count: int) -> None:
+    """Raises Refusal when a batch of any partition, owned or not, was written with another number of partitions.
+
+    To be asked for a partition that has no state. It may be new because the topics have grown: then its members have
+    their accounts elsewhere.
+    """
+    tps = [TopicPartition(journal, number) for number in range(partition_count)]
+    consumer.assign(tps)
+    first = await consumer.beginning_offsets(tps)
+    end = await consumer.end_offsets(tps)
+    for tp in tps:
+        latest = await _latest(consumer, tp, first[tp], end[tp])
+        if latest is not None:
+            _check_count(JournalRecord.decode(latest).partitions, partition_count)
+    consumer.unsubscribe()
+
+
+async def _latest(consumer: ConsumerClient, tp: TopicPartition, first: int, end: int) -> bytes | None:
+    """The value of the latest record; None when there is none."""
+    back = _LOOK_BACK_OFFSETS
+    while first < end:
+        start = max(first, end - back)
+        consumer.seek(tp, start)
+        latest: bytes | None = None
+        while await consumer.position(tp) < end:
+            for records in (await consumer.getmany(tp, timeout_ms=200)).values():
+                latest = records[-1].value
+        if latest is not None or start == first:
+            return latest
+        back *= _LOOK_BACK_OFFSETS  # Nothing but markers and what was aborted.
+    return None
+
+
+def _check_count(stored: int, partition_count: int) -> None:
+    if stored != partition_count:
+        raise Refusal(
+            f"the state was written with {stored} partitions a topic, now there are {partition_count}",
+            hint="members would move to other partitions: go back to the old number, or start under a new prefix",
         )
 
 

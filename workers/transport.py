@@ -14,6 +14,7 @@ Invariants:
   T5 the group's own commits are for lag monitors only, and a failing one harms nothing
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NoReturn, Protocol, cast
 
@@ -23,7 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT
 from typing_extensions import override
 
-from workers.lanes import NO_SEEK, Poll
+from workers.lanes import NO_SEEK, Poll, Stamps
 from workers.tolerant_records import read_any_header_name
 
 _FULL_WAIT_SECONDS = 0.01
@@ -63,8 +64,7 @@ class PollThread(driver.AIOKafkaConsumerThread):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.seek_number = 0
-        self._starts: dict[TP, int] = {}
+        self.stamps = Stamps()
 
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
@@ -75,8 +75,7 @@ class PollThread(driver.AIOKafkaConsumerThread):
 
     @override
     async def _seek_wait(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
-        self.seek_number += 1
-        self._starts.update(partitions)
+        self.stamps.sought(partitions)
         await super()._seek_wait(consumer, partitions)
 
     @override
@@ -88,8 +87,7 @@ class PollThread(driver.AIOKafkaConsumerThread):
             state = consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001
             end = state.position
             behind = max(0, (end if state.lso is None else state.lso) - end)
-            polls[tp] = Poll(self.seek_number, self._starts.get(tp, -1), end, behind, records)
-            self._starts[tp] = end
+            polls[tp] = self.stamps.poll(tp, records, end=end, behind=behind)
         return polls
 
     @override
@@ -110,6 +108,11 @@ class PollConsumer(driver.Consumer):
     """Hands out one message for each topic-partition and poll; its value is a Poll."""
 
     _thread: PollThread  # type: ignore[mutable-override]  # Made by `_new_consumer_thread`, never set again.
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seeking = asyncio.Lock()
+        """Held from the moment that a seek is asked for until the lanes have been told of it."""
 
     @override
     def _new_consumer_thread(self) -> PollThread:
@@ -156,7 +159,11 @@ class PollConsumer(driver.Consumer):
             # dropping it would be a hole. One that popped before the seek is stale: its records are read again.
             if not self.flow_active:
                 await self.wait_first(self.can_resume_flow.wait())
-            if self._stopped.is_set() or poll.seek != self._thread.seek_number:
+            # One rebalance on the heels of another may leave the flow active during the second's seek. What popped
+            # behind that seek is good as soon as the lanes know of it; before, they would take it for stale.
+            async with self._seeking:
+                pass
+            if self._stopped.is_set() or poll.seek != self._thread.stamps.seek_number:
                 return
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
@@ -169,10 +176,11 @@ class PollConsumer(driver.Consumer):
     @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
         intake = self._intake
-        wanted = {tp: position for tp in self.assignment() if (position := intake.position(tp)) is not None}
-        if wanted:
-            await self.seek_wait(wanted)
-            intake.seek = self._thread.seek_number
+        async with self._seeking:
+            wanted = {tp: position for tp in self.assignment() if (position := intake.position(tp)) is not None}
+            if wanted:
+                await self.seek_wait(wanted)
+                intake.seek = self._thread.stamps.seek_number
         return wanted
 
     @override

@@ -16,6 +16,7 @@ from config.topics import load_topics, topic_name
 from workers.app import FaustTerms, build_app, run_process
 from workers.batch import Decider
 from workers.checkpoint import Clock, Probe, Protocol
+from workers.clients import KafkaClients
 from workers.compiled import engine
 from workers.connection import Connection
 from workers.fatal import EndProcess, Refusal, end_process
@@ -88,7 +89,7 @@ def wire(
             accept_program_change=settings.accept_program_change,
             held_max_us=_held_max_us(),
         ),
-        connection,
+        KafkaClients(connection),
         lanes,
         Protocol(
             decider=decider,

@@ -10,7 +10,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
+
+import orjson
+from pydantic import TypeAdapter
 
 from loyalty.account import Head
 from loyalty.decisions import Decision, Entry, Notice, Outcome, RedemptionChange, RewardOrder, TierChange
@@ -19,8 +23,10 @@ from loyalty.facts import Cause
 from loyalty.lots import parsed
 from loyalty.program import Program
 from schemas.decode import Anonymous, Known, decode
+from schemas.jsonschema import OUTPUTS
 from tests.golden.notation import Case
 from tests.loyalty.books import Books
+from workers.batch import messages_of
 
 RETURN_TYPE = "loyalty.return.v1"
 
@@ -71,12 +77,24 @@ def run(case: Case) -> Outcomes:
                 by_event[_of(change.cause, told.event_id), change.currency] += change.delta
     refused |= {dead.fact.cause.id: dead.refusal.code for decision in books.decisions for dead in decision.dead}
     books.check_books()
+    _keep_the_contract(books)
     rows += [row for head in books.heads() for row in _account(head, units)]
     by_member = Counter(
         {(head.member, currency): sum(held) for head in books.heads() for currency, held in head.balances.items()}
     )
     tiers = {head.member: head.tier for head in books.heads()}
     return Outcomes(_aligned(rows), units.of(by_event), units.of(by_member), refused, tiers)
+
+
+def _keep_the_contract(books: Books) -> None:
+    """What came out can be read by those who go by the models."""
+    for topic, _, value in (message for decision in books.decisions for message in messages_of(decision)):
+        assert _contract(orjson.loads(value)["type"]).validate_json(value) is not None, topic
+
+
+@cache
+def _contract(event_type: str) -> TypeAdapter[Any]:
+    return TypeAdapter(OUTPUTS[event_type])
 
 
 class Units:
@@ -190,6 +208,8 @@ def _notice(notice: Notice, program: Program, units: Units) -> str:
         points = f"{units.number(said['points'], said['currency']):f} {said['currency']}"
         day = f" for {said['day']}" if "day" in said else ""
         return f"{points}{day} end at {ends:%Y-%m-%d %H:%M}" if ends is not None else points + day
+    if "reward" in said:
+        return f"{said['reward']} for {said['day']}"
     if notice.kind == "tier_near":
         return f"{said['missing']} short of {said['next']}"
     return f"{said['missing']} short of keeping {said['tier']} after {ends:%Y-%m-%d}"
@@ -220,6 +240,7 @@ def _entry(entry: Entry, units: Units) -> Iterator[tuple[str, ...]]:
             continue
         mine = [(currency, amount) for (name, currency), amount in given.items() if name == rule]
         words = [f"{units.number(amount, currency):+f} {currency}" for currency, amount in mine] or ["0"]
+        words = [step["reward"] if "redemption_id" in step else "0"] if "reward" in step else words
         words += [f"x{factor} {name}" for name, factor in step.get("multipliers", {}).items()]
         for name in ("forfeited", "not_recouped"):
             if name in step:

@@ -12,7 +12,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.account import ClaimRecord, Head, Limit, claim_key, limit_key
+from loyalty.account import ClaimRecord, Head, Limit, PurchaseRecord, claim_key, limit_key
 from loyalty.budgets import LimitTerms
 from loyalty.calendar import DAY_US, local_time, period_key
 from loyalty.decisions import Decision, Outcome
@@ -23,8 +23,9 @@ from loyalty.plan import Programs
 from schemas.decode import Known, decode
 from schemas.state import decode_record, encode_record
 from tests.laws.cluster import Cluster, assert_replayed
-from tests.laws.worlds import World, examples, streams
-from tests.loyalty.books import program
+from tests.laws.worlds import Part, World, examples, streams
+from tests.loyalty.books import Books, program
+from tests.loyalty.events import back as back_all
 from tests.loyalty.events import fact, instant, member_event, micros, restock
 from workers.records import partition_of
 from workers.topic_words import INBOX
@@ -122,7 +123,9 @@ def test_l7_a_limit_never_grants_more_than_there_is(first: LimitTerms, second: L
 
 # ------------------------------------------------------------------ members who win
 
+LIVES = "points: {points: {name: Points, pending: P1D, expiry: {after: P4D, notice: P1D}}}"
 SURPRISES = """
+%(points)s
 earn: [{id: base, on: purchase, give: {points: 1, per: "1.00"}}]
 surprises:
   - {id: lucky, on: purchase, percent: 70, give: {points: 10}, budget: {points: %(lucky)s, refill: %(refill)s}}
@@ -135,9 +138,10 @@ RULES = ("lucky", "triple", "thanks", "kept")
 
 
 @st.composite
-def luck(draw: st.DrawFn) -> World:
+def luck(draw: st.DrawFn, *, lives: bool = True, again: bool = True) -> World:
     """Members who buy, review and return, with restocks of budgets and members who leave."""
     text = SURPRISES % {
+        "points": LIVES if lives and draw(st.booleans()) else "",
         "lucky": draw(st.sampled_from([5, 10, 25, 1000])),
         "refill": draw(st.sampled_from(["true", "false"])),
     }
@@ -148,7 +152,7 @@ def luck(draw: st.DrawFn) -> World:
         limit = f"budget:{draw(st.sampled_from(RULES))}"
         more = restock(f"s{number}", draw(st.sampled_from([-12, 5, 30])), limit=limit, time=instant(last_us))
         events.insert(place, more)
-    if draw(st.booleans()):
+    if again and draw(st.booleans()):
         events.insert(draw(st.integers(0, len(events))), member_event("bye", "closed", time=instant(last_us)))
     return World(program(text), events)
 
@@ -207,6 +211,44 @@ def test_l7_members_of_all_partitions_share_what_there_is(world: World, data: st
     for head in (record for record in records if isinstance(record, Head)):
         assert len(head.surprised) <= len(asked_for)
     assert_replayed(cluster, world)
+
+
+@given(luck(), st.integers(0, 9))
+@examples(150)
+def test_l7_the_books_hold_with_surprises(world: World, days: int) -> None:
+    """Whatever is won and taken back, matures and ends: each step is checked, and all of it in the end."""
+    books = Books(world.program).take_all(world.events)
+    books.pass_time(max(fact(event).time_us for event in world.events) + days * DAY_US)
+    books.check_books()
+    for message in books.messages:
+        assert books.take(message).outcome is Outcome.DUPLICATE
+
+
+@given(luck(lives=False, again=False))
+@examples(150)
+def test_l7_nothing_is_left_of_what_came_back(world: World) -> None:
+    """When all of every purchase has come back, so have its surprises, and a budget that is refilled is whole."""
+    books = Books(world.program, careful=False).take_all(world.events)
+    last = instant(max(fact(event).time_us for event in world.events))
+    sales = [(key, record) for key, record in books.state.items() if isinstance(record, PurchaseRecord)]
+    for number, (key, sale) in enumerate(sales):
+        member = key.split("|")[1]
+        parts = [(line, line.quantity_micro, line.amount_minor) for line in sale.lines]
+        left = [
+            Part(line.line_id, quantity - back[0], amount - back[1]).returned
+            for line, quantity, amount in parts
+            if (back := sale.returned.get(line.line_id, (0, 0))) != (quantity, amount) or not quantity
+        ]
+        if left:
+            books.take(back_all(f"all-{number}", sale.transaction_id, left, member=member, time=last))
+    for head in books.heads():
+        for rule in ("lucky", "triple"):
+            assert books.by_rule(head.member)[rule, "points"] == 0
+        assert not [one for one in head.surprised if one.on == "purchase"]
+    limits = {record.limit: record for record in books.state.values() if isinstance(record, Limit)}
+    triple = limits.get("budget:triple")
+    assert triple is None or not sum(triple.taken.values())
+    books.check_books()
 
 
 def records_of(cluster: Cluster, limit: str) -> dict[bytes, bytes | None]:

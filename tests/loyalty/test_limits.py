@@ -241,13 +241,19 @@ def test_a_limit_that_is_withdrawn_serves_what_happened_before() -> None:
     shelf = two(LimitTerms(3), None)
     assert [shelf.claim("late", 2, now_us=JULY_US), shelf.claim("new", at_us=JULY_US, of="2")] == [
         "granted",
-        "unknown_limit",
+        "denied",
     ]
     assert shelf.restock("r", 1, at_us=JULY_US) == "unknown_limit"
 
 
-def test_another_version_that_is_not_loaded() -> None:
-    assert Shelf(five()).claim("a", of="7") == "unknown_limit"
+def test_who_asks_under_a_version_that_is_not_loaded_is_answered_and_gets_nothing() -> None:
+    shelf = Shelf(five())
+    assert [shelf.claim("a", of="7"), shelf.claim("a", of="7"), shelf.release("a")] == [
+        "denied",
+        "duplicate",
+        "duplicate",
+    ]
+    assert limit_key(MUGS) not in shelf.state
 
 
 # ------------------------------------------------------------------ restocks are events like others

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from loyalty.decisions import Decision
+from loyalty.decisions import Decision, RedemptionChange, RewardOrder
 from loyalty.program import Program
 from schemas.program_source import ProgramError
 from tests.loyalty.books import Books, program
-from tests.loyalty.events import back, engagement, member_event, micros, purchase, review
+from tests.loyalty.events import back, engagement, member_event, micros, purchase, review, wire
 
 Row = tuple[str, str]
 """Local day and hour, and points, of one entry that time made."""
@@ -434,6 +434,9 @@ def test_a_welcome_comes_once_however_a_member_joins(fields: dict[str, Any]) -> 
         assert books.balance() == 5
 
 
+_REWARD = "rewards: [{id: cake, kind: product, price: 400}]\n"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -447,12 +450,75 @@ def test_a_welcome_comes_once_however_a_member_joins(fields: dict[str, Any]) -> 
             "earn: [{id: a, on: birthday, give: {points: 1}, at_most: {awards: 1, per: day, each: sku}}]",
             "cannot be counted",
         ),
+        ("earn: [{id: a, on: birthday, give: {reward: cake}}]", "there is no reward cake"),
+        ("earn: [{id: a, on: birthday, give: {}}]", "0 came, a number of points above 0"),
+        (f"{_REWARD}earn: [{{id: a, on: birthday, give: {{reward: cake, points: 5}}}}]", "cannot stand together"),
+        (f"{_REWARD}earn: [{{id: a, on: birthday, give: {{reward: cake}}, ends_after: P1D}}]", "is about points"),
+        (
+            f"{_REWARD}earn: [{{id: a, on: birthday, give: {{reward: cake}}, at_most: {{points: 1, per: day}}}}]",
+            "given whole",
+        ),
         ("earn: [{id: a, on: birthday, give: {points: 1}, when: {if: event.sku == 'A'}}]", "no field sku"),
     ],
 )
 def test_what_cannot_be_is_refused(text: str, problem: str) -> None:
     with pytest.raises(ProgramError, match=problem):
         program(text + "\n")
+
+
+CAKE = (
+    "rewards:\n"
+    "- {id: cake, kind: product, price: 400, sku: CAKE, when: {tiers: [gold]}, at_most: {number: 1, per: lifetime}}\n"
+    "tiers: {levels: [{id: basic, from: 0}, {id: gold, from: 900}]}\n"
+    "earn:\n- {id: bd, on: birthday, give: {reward: cake}, notice: true, at_most: {awards: 2, per: lifetime}}\n"
+    "- {id: points, on: birthday, give: {points: 5}}\n"
+)
+
+
+def test_a_reward_as_a_gift_is_an_order_that_costs_nothing() -> None:
+    """Its own limits count and those of the catalogue do not; what it leaves behind is like any redemption."""
+    books = lived(program(CAKE), [joins("2026-01-05", birthday="07-10")], "2026-07-11")
+    (order,) = [one for one in books.rewards if isinstance(one, RewardOrder)]
+    assert (order.reward, order.sku, order.quantity, order.status) == ("cake", "CAKE", 1, "ordered")
+    record = books.redemption(order.redemption_id)
+    assert (record.points, record.status, record.reward) == (0, "accepted", "cake")
+    assert [(notice.kind, notice.details["reward"]) for notice in books.notices] == [("birthday", "cake")]
+    assert came(books) == [("2026-07-10 00", 5), ("2026-07-10 00", 0)]
+    books.pass_time(micros(_noon("2029-12-31")))
+    assert sum(isinstance(one, RewardOrder) for one in books.rewards) == 2, "two in all, says the rule"
+    assert books.balance() == 20
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "fulfilled"])
+def test_what_becomes_of_a_gift_moves_no_points(status: str) -> None:
+    books = lived(program(CAKE), [joins("2026-01-05", birthday="07-10")], "2026-07-11")
+    (order,) = [one for one in books.rewards if isinstance(one, RewardOrder)]
+    data = {"redemption_id": order.redemption_id, **({"reason": "broken"} if status == "failed" else {})}
+    books.take(wire(f"redemption.{status}", "x", "m1", _noon("2026-07-12"), data))
+    assert books.redemption(order.redemption_id).status == status
+    assert (books.balance(), books.head().counters) == (5, {"bd|awards|l|": 1})
+    books.check_books()
+
+
+def test_gifts_of_what_is_limited_are_never_more_than_there_are() -> None:
+    """Two have their birthday on one day, one cake is left: the stock decides, and a failed order gives it back."""
+    text = (
+        "rewards: [{id: cake, kind: product, price: 400, stock: 1}]\n"
+        "earn: [{id: bd, on: birthday, give: {reward: cake}}]\n"
+    )
+    books = Books(program(text))
+    for member in ("m1", "m2"):
+        books.take(member_event(f"e-{member}", "enrolled", member=member, time=_noon("2026-01-05"), birthday="07-10"))
+    books.pass_time(micros(_noon("2026-07-10")))
+    changes = [one for one in books.rewards if isinstance(one, RedemptionChange)]
+    assert sorted((one.status, one.reason) for one in changes) == [("accepted", "gift"), ("refused", "out_of_stock")]
+    (order,) = [one for one in books.rewards if isinstance(one, RewardOrder)]
+    data = {"redemption_id": order.redemption_id, "reason": "broken"}
+    books.take(wire("redemption.failed", "x", order.member, _noon("2026-07-11"), data))
+    books.pass_time(micros(_noon("2027-07-10")))
+    assert sum(isinstance(one, RewardOrder) and one.status == "ordered" for one in books.rewards) == 2
+    assert [books.balance(member) for member in ("m1", "m2")] == [0, 0]
+    books.check_books()
 
 
 def test_what_is_asked_is_answered_as_a_decision() -> None:

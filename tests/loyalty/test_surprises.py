@@ -2,21 +2,25 @@
 
 import hashlib
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 import pytest
 from typing_extensions import override
 
-from loyalty.account import Limit, limit_key
-from loyalty.calendar import local_time
+from loyalty.account import Limit, head_key, limit_key
+from loyalty.calendar import DAY_US
 from loyalty.decisions import Decision, Outcome
 from loyalty.facts import Answer, Cause, Claim, Release
+from loyalty.identity import ACCOUNT_CHARS_MAX
+from loyalty.memory import RECORD_BYTES
 from loyalty.program import Program
 from loyalty.surprises import SURPRISED_MAX, drawn
 from tests.loyalty.books import Books, program
-from tests.loyalty.events import back, engagement, line, member_event, micros, purchase, restock, review, share
+from tests.loyalty.events import NOON, back, engagement, line, member_event, micros, purchase, restock, review, share
 from workers.batch import as_received
 
 ALL = "percent: 100"
+UTC = ZoneInfo("UTC")
 NEXT_DAY = "2026-03-03T12:00:00Z"
 NEXT_WEEK = "2026-03-09T12:00:00Z"
 
@@ -47,8 +51,7 @@ def won(books: Books, rule: str = "lucky", member: str = "m1") -> int:
 
 def test_anybody_can_do_the_draw_again() -> None:
     (rule,) = surprises(lucky(share="percent: 25, seed: spring")).surprises
-    local = local_time(micros(NEXT_DAY), surprises(lucky()).zone)
-    draw = drawn(rule, Cause("/pos/store-12", "12-3-000123", "loyalty.purchase.v1"), "m1", local)
+    draw = drawn(rule, Cause("/pos/store-12", "12-3-000123", "loyalty.purchase.v1"), "m1", micros(NEXT_DAY), UTC)
     assert draw.text == "spring\n/pos/store-12\n12-3-000123"
     assert draw.digits == hashlib.sha256(draw.text.encode()).hexdigest()[:16]
     assert draw.wins == (Fraction(int(draw.digits, 16), 1 << 64) < Fraction(1, 4))
@@ -57,8 +60,9 @@ def test_anybody_can_do_the_draw_again() -> None:
 @pytest.mark.parametrize(("percent", "least", "most"), [("2", 10, 32), ("50", 450, 550), ("100", 1000, 1000)])
 def test_the_share_is_what_it_says(percent: str, least: int, most: int) -> None:
     (rule,) = surprises(lucky(share=f'percent: "{percent}"')).surprises
-    local = local_time(micros(NEXT_DAY), surprises(lucky()).zone)
-    wins = sum(drawn(rule, Cause("/pos/1", f"e{number}", "t"), "m1", local).wins for number in range(1000))
+    wins = sum(
+        drawn(rule, Cause("/pos/1", f"e{number}", "t"), "m1", micros(NEXT_DAY), UTC).wins for number in range(1000)
+    )
     assert least <= wins <= most
 
 
@@ -66,9 +70,11 @@ def test_another_seed_draws_others() -> None:
     one, other = surprises(
         lucky(share="percent: 50, seed: a"), lucky(share="percent: 50, seed: b").replace("lucky", "other")
     ).surprises
-    local = local_time(micros(NEXT_DAY), surprises(lucky()).zone)
     causes = [Cause("/pos/1", f"e{number}", "t") for number in range(200)]
-    both = [drawn(one, cause, "m1", local).wins == drawn(other, cause, "m1", local).wins for cause in causes]
+    both = [
+        drawn(one, cause, "m1", micros(NEXT_DAY), UTC).wins == drawn(other, cause, "m1", micros(NEXT_DAY), UTC).wins
+        for cause in causes
+    ]
     assert 60 < sum(both) < 140
 
 
@@ -81,11 +87,10 @@ def test_members_are_drawn_once_a_period() -> None:
     weeks = {entry.time_us // (7 * 86_400_000_000) for entry in books.entries if entry.kind == "surprise"}
     gifts = [entry for entry in books.entries if entry.kind == "surprise"]
     (compiled,) = surprises(rule).surprises
-    zone = surprises(rule).zone
     drawn_weeks = {
         (micros(time) - micros(days[0])) // (7 * 86_400_000_000)
         for time in days
-        if drawn(compiled, Cause("", "", ""), "m1", local_time(micros(time), zone)).wins
+        if drawn(compiled, Cause("", "", ""), "m1", micros(time), UTC).wins
     }
     assert len(gifts) == len(weeks) == len(drawn_weeks)
     assert 0 < len(gifts) < 7  # this member, these weeks
@@ -300,3 +305,25 @@ def test_messages_that_come_again_change_nothing() -> None:
     for message in list(books.messages):
         assert books.take(message).outcome is Outcome.DUPLICATE
     assert books.state == state
+
+
+def test_an_account_that_is_too_full_still_hears_what_it_has_won() -> None:
+    books = Between(surprises(lucky()))
+    books.take(purchase("p", 500))
+    full = books.head().draft()
+    full.seen = b"\0" * (ACCOUNT_CHARS_MAX // RECORD_BYTES * RECORD_BYTES)
+    books.state[head_key("m1")] = full
+    assert books.take(purchase("q", 500)).refusal is not None
+    books.deliver()
+    assert won(books) == 10
+
+
+def test_claims_are_forgotten_when_nothing_can_come_back_any_more() -> None:
+    books = Books(surprises(lucky(), more="stream: {max_late: P10D}\n"))
+    books.take_all(purchase(f"p{number}", 100) for number in range(3))
+    assert sum(key.startswith("c|") for key in books.state) == 3
+    books.pass_time(micros(NOON) + 411 * DAY_US)
+    assert sum(key.startswith("c|") for key in books.state) == 3
+    books.pass_time(micros(NOON) + 413 * DAY_US)
+    assert not [key for key in books.state if key.startswith("c|")]
+    assert taken(books) == 30

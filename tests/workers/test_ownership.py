@@ -12,6 +12,7 @@ from tests.loyalty.books import program
 from tests.loyalty.events import NOON, micros, purchase
 from workers.batch import Engine
 from workers.checkpoint import Protocol
+from workers.clients import KafkaClients
 from workers.connection import Connection
 from workers.fatal import Refusal
 from workers.lanes import Lanes, Taken
@@ -56,7 +57,7 @@ def ownership(lanes: Lanes) -> Ownership:
             accept_program_change=False,
             held_max_us=0,
         ),
-        Connection(bootstrap_servers=("127.0.0.1:1",)),
+        KafkaClients(Connection(bootstrap_servers=("127.0.0.1:1",))),
         lanes,
         protocol(),
         store=MemoryStore,

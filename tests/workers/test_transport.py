@@ -6,6 +6,7 @@ None of it is public, so each part is named here. If one of these fails, read th
 import asyncio
 import inspect
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import aiokafka
@@ -19,7 +20,9 @@ from aiokafka.producer.transaction_manager import TransactionManager
 from faust.transport import consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from typing_extensions import override
 
+from workers.lanes import Poll, Stamps
 from workers.transport import PollConsumer, PollThread, PollTransport
 
 
@@ -131,3 +134,58 @@ def test_only_a_position_that_is_lost_ends_the_process(
     polled = asyncio.run(PollConsumer._getmany(object.__new__(PollConsumer), {TP("purchases", 0)}, 1.0))
     assert bool(intake.failures) is ends
     assert ends or polled == {}
+
+
+def test_a_poll_from_behind_a_seek_waits_until_the_lanes_know_of_the_seek() -> None:
+    """The flow may be active during the seek when one rebalance follows on the heels of another."""
+    tp = TP("purchases", 0)
+    said: list[str] = []
+
+    class Lanes(_Intake):
+        def position(self, _: TP) -> int | None:
+            return 5
+
+        @override
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "seek":
+                said.append(f"the lanes know of seek {value}")
+            super().__setattr__(name, value)
+
+    async def scenario() -> None:
+        lanes, stamps, sought = Lanes(), Stamps(), asyncio.Event()
+        made: Any = object.__new__(PollConsumer)
+        made._seeking = asyncio.Lock()
+        made._thread = SimpleNamespace(stamps=stamps)
+        made._transport_intake = lanes
+        made.assignment = lambda: {tp}
+        made.flow_active = True
+        made._stopped = asyncio.Event()
+        made.should_stop = False
+
+        async def seek_wait(_: object) -> None:
+            stamps.sought({tp: 5})  # In the thread; its answer takes a while.
+            await sought.wait()
+
+        async def popped(_: float) -> tuple[dict[TP, Poll], set[TP]]:
+            return {tp: stamps.poll(tp, [SimpleNamespace(offset=5)], end=6, behind=0)}, {tp}
+
+        made.seek_wait, made._wait_next_records = seek_wait, popped
+        made._to_message = lambda *_: SimpleNamespace()
+        seeking = asyncio.create_task(PollConsumer.seek_to_committed(made))
+        await asyncio.sleep(0)
+
+        async def hand_out() -> None:
+            async for _, message in PollConsumer.getmany(made, 1.0):
+                said.append(f"a poll of seek {message.value.seek}")
+
+        handing = asyncio.create_task(hand_out())
+        await asyncio.sleep(0.01)
+        said.append("the seek is done")
+        sought.set()
+        await asyncio.gather(seeking, handing)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PollConsumer, "_intake", property(lambda self: self._transport_intake))
+        patch.setattr(PollConsumer, "should_stop", False)
+        asyncio.run(scenario())
+    assert said == ["the seek is done", "the lanes know of seek 1", "a poll of seek 1"]

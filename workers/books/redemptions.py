@@ -13,6 +13,7 @@ from workers.books.names import Names
 _SPENT: Final = ("rule", "redemption_id", "quantity", "price", "season", "usual_price", "points")
 _PAID: Final = ("rule", "redemption_id", "transaction_id", "worth", "value_minor", "money", "points")
 _GRANTED: Final = ("rule", "redemption_id", "granted", "points")
+_GIVEN: Final = ("rule", "redemption_id", "reward", "day")
 _RESTORED: Final = ("rule", "redemption_id", "spent", "restored", "because", "said")
 _BECAUSE: Final = {
     "cancelled": "it was cancelled",
@@ -29,6 +30,8 @@ def step_keys(step: Mapping[str, Any]) -> tuple[str, ...]:
         return _RESTORED
     if "granted" in step:
         return _GRANTED
+    if "reward" in step:
+        return _GIVEN
     return _PAID if "worth" in step else _SPENT
 
 
@@ -41,6 +44,8 @@ def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> st
     """What a redemption took, or what of it came back."""
     if "restored" in step:
         return _restored(step, currency, names)
+    if "reward" in step:
+        return f"{names.called(step['reward'])} as a gift, for {step['day']}"
     points = names.points(step.get("points", 0), currency)
     if "granted" in step:
         return f"the stock granted {step['granted']}, so {points} {currency} that were held are spent"

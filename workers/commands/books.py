@@ -60,18 +60,11 @@ def reading(folder: Path | None, servers: str | None, prefix: str | None) -> "It
     from rich.console import Console
     from rich.progress import Progress
 
-    from config.settings import load_settings
     from workers.books.sources import Folder, Topics
 
     if folder is not None and (servers is not None or prefix is not None):
         raise typer.BadParameter("--from reads a folder, --bootstrap-servers and --prefix topics: give one of them")
-    settings = load_settings()
-    update: dict[str, object] = {} if prefix is None else {"prefix": prefix}
-    if servers is not None:
-        update["bootstrap_servers"] = tuple(part.strip() for part in servers.split(",") if part.strip())
-        if not update["bootstrap_servers"]:
-            raise typer.BadParameter("--bootstrap-servers is empty: write host:port")
-    settings = settings.model_copy(update=update)
+    settings = reached(servers, prefix)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading")
@@ -81,6 +74,18 @@ def reading(folder: Path | None, servers: str | None, prefix: str | None) -> "It
             else Topics(settings, lambda passed, total: bar.update(task, completed=passed, total=total))
         )
         yield books
+
+
+def reached(servers: str | None, prefix: str | None) -> "Settings":
+    """The settings, with the cluster and the prefix that were named instead."""
+    from config.settings import load_settings
+
+    update: dict[str, object] = {} if prefix is None else {"prefix": prefix}
+    if servers is not None:
+        update["bootstrap_servers"] = tuple(part.strip() for part in servers.split(",") if part.strip())
+        if not update["bootstrap_servers"]:
+            raise typer.BadParameter("--bootstrap-servers is empty: write host:port")
+    return load_settings().model_copy(update=update)
 
 
 def _names(books: "Books", settings: "Settings", programs: list[Path] | None) -> "Names":

@@ -1,0 +1,78 @@
+"""State that a worker kept while others owned the partition: used only when nothing can have gone unseen."""
+
+from random import Random
+from typing import NamedTuple
+
+import pytest
+from aiokafka import TopicPartition
+
+from tests.simulation.clients import Faults, Network, SimulatedClients
+from tests.simulation.log import New, SimulatedLog
+from tests.simulation.loop import VirtualLoop
+from workers.partition import Partition
+from workers.positions import POSITIONS_KEY, Positions
+from workers.restore import reader, restore
+from workers.store.memory import MemoryStore
+
+TP = TopicPartition("accounts", 0)
+HELD_US_MAX = 1_000
+
+
+class Restored(NamedTuple):
+    """What a second restore found."""
+
+    read: int
+    keys: set[bytes]
+    sequence: int
+
+
+def positions(sequence: int) -> New:
+    stored = Positions(next={}, now_us=0, sequence=sequence, programs={}, partitions=1)
+    return New(0, POSITIONS_KEY, stored.encode())
+
+
+def twice(*, later_us: int, cleaned: bool = False, anew: bool = False, cut: bool = False) -> Restored:
+    """Restore, let others delete one record and write another, and restore again.
+
+    `cleaned`: the log cleaner has removed the deletion and what it deleted. `anew`: the topic was made anew, and is
+    shorter. `cut`: the log begins behind what was held.
+    """
+    loop = VirtualLoop(Random(1))
+    log = SimulatedLog(lambda do: do(), loop.time)
+    log.create(TP.topic, 1)
+    log.append(TP, [New(0, b"a", b"1"), New(0, b"b", b"1"), positions(1)])
+    partition = Partition(0, MemoryStore(0))
+    network = Network(log, Random(1), Faults())
+
+    async def again(now_us: int) -> int:
+        async with reader(SimulatedClients(network)) as consumer:
+            return await restore(consumer, TP.topic, [partition], now_us=now_us, held_max_us=HELD_US_MAX)
+
+    assert loop.run(again(5), seconds=60) == 3
+    log.append(TP, [New(0, b"a", None), New(0, b"c", b"1"), positions(2)])
+    changelog = log.partitions[TP]
+    if cleaned:
+        changelog.entries = [entry for entry in changelog.entries if entry.key != b"a"]
+    if anew:
+        changelog.entries, changelog.next = [], 0
+        log.append(TP, [positions(1)])
+    if cut:
+        changelog.drop_before(4)
+    read = loop.run(again(5 + later_us), seconds=60)
+    held = {key for key in (b"a", b"b", b"c") if partition.store.get(key) is not None}
+    return Restored(read, held, partition.owned().sequence)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (twice(later_us=HELD_US_MAX), Restored(3, {b"b", b"c"}, 2)),
+        (twice(later_us=HELD_US_MAX + 1), Restored(6, {b"b", b"c"}, 2)),
+        (twice(later_us=HELD_US_MAX + 1, cleaned=True), Restored(4, {b"b", b"c"}, 2)),
+        (twice(later_us=1, anew=True), Restored(1, set(), 1)),
+        (twice(later_us=1, cut=True), Restored(2, {b"c"}, 2)),
+    ],
+    ids=["young: only what is new", "too old: all of it", "a deletion gone unseen", "made anew", "begins behind it"],
+)
+def test_held_state_is_used_only_when_nothing_can_have_gone_unseen(found: Restored, expected: Restored) -> None:
+    assert found == expected
