@@ -95,7 +95,7 @@ def is_about(entry: Entry, wanted: Collection[str]) -> bool:
 
 
 def _lots_filled(entry: Entry) -> dict[str, str]:
-    """Lot -> currency of those that an entry made. What it only puts back belongs to the entry that had made the lot."""
+    """Lot -> currency of those that an entry made. What it puts back belongs to the entry that had made the lot."""
     if any(posting.account in _PUT_BACK and posting.amount < 0 for posting in entry.postings):
         return {}
     sums: Counter[tuple[str, str]] = Counter()
