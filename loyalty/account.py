@@ -91,7 +91,7 @@ class Head:
     alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
     expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
     wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
-    -> the latest one that was decided (occasions.py).
+    -> the latest one that was decided (occasions.py). birthday_us: event time at which the birthday was told.
     """
 
     member: str
@@ -135,7 +135,6 @@ class Head:
     """The purchases that hold the tier, each raising it further; what else raises a tier ends them all."""
     rewards_sequence: int = 0
     birthday_us: int = 0
-    """Event time at which the member told the birthday."""
     kept: Mapping[str, int] = field(default_factory=dict)
     merged_into: str = ""
     """The account that has taken over all that this one had (merging.py); "" while it stands on its own."""

@@ -75,10 +75,10 @@ def check_journal_replay(cluster: EngineCluster) -> None:
     """`replay --journal` of the recordings gives accounts, ledger, balances, tiers and dead letters to the byte."""
     recorded, again = cluster.directory / "recorded", cluster.directory / "by-journal"
     export(cluster.settings, [*RECORDED, ACCOUNTS, LIMITS], recorded, lambda *_: None)
-    programs = Programs(load_programs([cluster.program]))
+    named = {program.version: program for program in load_programs([cluster.program])}
     with Files(again) as files:
         replay_journal(
-            lambda partitions, _: Engine(programs, partitions=partitions),
+            lambda partitions, names: Engine(Programs([named[name] for name in names]), partitions=partitions),
             recording_source(str(recorded / f"{JOURNAL}.ndjson")),
             [recording_source(str(recorded / f"{word}.ndjson")) for word in INPUTS],
             files,

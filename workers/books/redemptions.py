@@ -37,7 +37,8 @@ def step_keys(step: Mapping[str, Any]) -> tuple[str, ...]:
 
 def redemption_title(rule: str, redemption_id: str, names: Names) -> str:
     """What was redeemed."""
-    return f"{names.called(rule)}, redemption {redemption_id}"
+    what = names.called(rule)
+    return f"{what}, redemption {redemption_id}" if redemption_id else what
 
 
 def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> str:
@@ -45,7 +46,9 @@ def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> st
     if "restored" in step:
         return _restored(step, currency, names)
     if "reward" in step:
-        return f"{names.called(step['reward'])} as a gift, for {step['day']}"
+        given = names.called(step["reward"])
+        given = f"{given} as a gift" if "redemption_id" in step else f"a limit of the rule left no {given}"
+        return f"{given}, for {step['day']}"
     points = names.points(step.get("points", 0), currency)
     if "granted" in step:
         return f"the stock granted {step['granted']}, so {points} {currency} that were held are spent"
