@@ -135,7 +135,7 @@ class World:
             case Injected():
                 return True
             case ProducerFenced() | InvalidProducerEpoch():
-                # Who is late to take over, or to hear of a rebalance, may do it when somebody else has taken over since.
+                # Who is late to hear of a rebalance may take over when somebody else has already.
                 return self.expired or self.group.generation > 1
             case BrokenChain():
                 return worker.name in self.mischief.done
