@@ -16,46 +16,11 @@ from typing import NamedTuple
 from loyalty.facts import Line, Return, Scalar, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
+from loyalty.ties import AwardRecord, GivenPart, Promise, ReferralLink
 
 ACTIVE = "active"
 CLOSED = "closed"
-
-
-class GivenPart(NamedTuple):
-    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
-
-    rule: str
-    currency: str
-    points: int
-    lot_id: str
-    qualifies: int
-
-
-class Paid(NamedTuple):
-    """What a rule of a referral has paid: `part` to the referee, and to the referrer what the award gave.
-
-    `transaction_id` is the purchase that qualified, "" when none did; `minimum_minor` what it had to come to.
-    """
-
-    rule: str
-    version: str
-    time_us: int
-    transaction_id: str
-    minimum_minor: int
-    part: GivenPart | None
-    award_id: str
-
-
-@dataclass(slots=True)
-class ReferralLink:
-    """Who referred this member, and what that has paid and still stands."""
-
-    referral_id: str
-    referrer: str
-    code: str
-    attributes: Mapping[str, Scalar]
-    linked_us: int
-    paid: tuple[Paid, ...] = ()
+MERGED = "merged"
 
 
 class TierRise(NamedTuple):
@@ -126,7 +91,7 @@ class Head:
     alive. noticed: currency -> the latest end that the member was told of (tier_life.py keeps notices of tiers there).
     expired: lot -> (points that expired in it and were not returned yet, when they were earned). parked: returns that
     wait for their purchase, in order of arrival (parking.py). given: what reviews gave, the latest last. kept: occasion
-    -> the latest one that was decided (occasions.py).
+    -> the latest one that was decided (occasions.py). birthday_us: event time at which the birthday was told.
     """
 
     member: str
@@ -170,8 +135,14 @@ class Head:
     """The purchases that hold the tier, each raising it further; what else raises a tier ends them all."""
     rewards_sequence: int = 0
     birthday_us: int = 0
-    """Event time at which the member told the birthday."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    merged_into: str = ""
+    """The account that has taken over all that this one had (merging.py); "" while it stands on its own."""
+    absorbed: tuple[str, ...] = ()
+    """Ids of the accounts that this one has taken in."""
+    leaving: str = ""
+    """The merge by which this account has asked to end; "" none."""
+    promised: tuple[Promise, ...] = ()
     surprised: tuple["Surprised", ...] = ()
     """What surprises gave that goes with its cause (surprises.py), the latest last."""
 
@@ -214,6 +185,10 @@ class Head:
             self.rewards_sequence,
             self.birthday_us,
             self.kept,
+            self.merged_into,
+            self.absorbed,
+            self.leaving,
+            self.promised,
             self.surprised,
         )
 
@@ -288,21 +263,6 @@ class RedemptionRecord(NamedTuple):
     claim_id: str = ""
     due_us: int | None = None
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
-
-
-class AwardRecord(NamedTuple):
-    """What an award gave to a member, kept as long as it may be taken back.
-
-    `part` None: nothing, or it has been taken back. `is_over` forbids to give it (again).
-    """
-
-    message_id: str
-    time_us: int
-    version: str
-    part: GivenPart | None
-    is_over: bool
-    due_us: int | None
-    """From when nobody can take it back any more, so that this record is dropped; None: it is kept."""
 
 
 def _escaped(part: str) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import date
 
 from loyalty import caps
-from loyalty.account import GivenPart
 from loyalty.apportion import Exact, whole_by_currency
 from loyalty.calendar import Local, end_of_us, local_time, notice_us
 from loyalty.circumstances import Circumstances, Predicate
@@ -22,6 +21,7 @@ from loyalty.members import decide_member
 from loyalty.plan import Factors, Plan
 from loyalty.program import ALL_LINES, ActivityRule
 from loyalty.standing import counts, qualify, raise_tier
+from loyalty.ties import GivenPart
 
 ENROLLMENT = "enrollment"
 PUBLISHED = "published"

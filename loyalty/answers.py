@@ -24,6 +24,5 @@ ANSWERED: Mapping[str, Callable[[Programs, Work, State, Answer], Refusal | None]
 
 def reads(fact: Answer) -> tuple[str, ...]:
     """The state keys that the one who takes the answer reads, besides the member's head."""
-    if fact.purpose == redemption.PURPOSE:
-        return (redemption_key(fact.member, fact.key),)
-    return (purchase_key(fact.member, fact.reference),) if fact.reference else ()
+    sale = (purchase_key(fact.member, fact.reference),) if fact.reference else ()
+    return (redemption_key(fact.member, fact.key), *sale) if fact.purpose == redemption.PURPOSE else sale

@@ -120,6 +120,11 @@ def membership_year(ordinal: int, enrolled: int) -> int:
     return max(number - (day < shifted_date(joined, Duration(months=12 * number))), 0) if number > 0 else 0
 
 
+def membership_year_start(number: int, enrolled: int) -> int:
+    """The first local day of a membership year."""
+    return shifted_date(date.fromordinal(enrolled), Duration(months=12 * number)).toordinal()
+
+
 @lru_cache(maxsize=4096)
 def tier_end_us(ordinal: int, review: TierReview, enrolled: int, zone: ZoneInfo) -> int:
     """The first instant behind the period of a tier that was reached on local day `ordinal`.

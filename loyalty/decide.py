@@ -17,6 +17,7 @@ from typing import assert_never
 from loyalty import answers, limits
 from loyalty.account import (
     ACTIVE,
+    MERGED,
     NOT_ENROLLED_US,
     Head,
     PurchaseRecord,
@@ -29,6 +30,7 @@ from loyalty.account import (
 )
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
+from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup, Transfer, TransferRequest
 from loyalty.blind import decide_blind
 from loyalty.calendar import life_end_us
 from loyalty.closing import close
@@ -45,7 +47,6 @@ from loyalty.facts import (
     MemberUpdate,
     Message,
     Purchase,
-    Recoup,
     Redemption,
     RedemptionReport,
     Referral,
@@ -54,13 +55,21 @@ from loyalty.facts import (
     Return,
     Review,
     Share,
-    Transfer,
-    TransferRequest,
 )
 from loyalty.identity import keys_of, remembered, taken_before, untimely
 from loyalty.ledger import Work
 from loyalty.members import STATUS_ENROLLED, closes, decide_member
 from loyalty.memory import key_digest, remember
+from loyalty.merging import (
+    ask_of_nobody,
+    decide_answer,
+    decide_ask,
+    decide_joining,
+    decide_merge,
+    is_decided_here,
+    moved_on,
+    pass_on,
+)
 from loyalty.occasions import note_activity, watch
 from loyalty.parking import park, settled
 from loyalty.plan import Plan, Programs
@@ -150,7 +159,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         if not closes(fact):
             enroll(work, fact)
     _note_activity(work, fact, timing)
-    refusal = _decided(programs, work, state, fact)
+    refusal = _taken_in(programs, work, state, fact, head)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate)):
@@ -167,13 +176,25 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
 def _turned_down(
     programs: Programs, plan: Plan, state: State, head: Head | None, fact: Fact, now_us: int
 ) -> Decision | None:
-    """What becomes of a fact that does not go to the account, since there is none or it is closed; or of a late one."""
+    """What becomes of a fact that does not go to the account, since there is none or it has ended; or of a late one."""
+    if head is not None and head.merged_into and not is_decided_here(state, fact):
+        return moved_on(head, fact)
     if isinstance(fact, Transfer):
         return turned_away(plan, head, fact)
+    if isinstance(fact, MergeAsk | MergeAnswer | Joining):
+        return ask_of_nobody(fact) if head is None and isinstance(fact, MergeAsk) else None
     if isinstance(fact, Recoup):
         return recoup_of_nobody(programs, state, fact, now_us) if head is None else None
     refusal = untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
     return None if refusal is None else Decision(Outcome.REFUSED, refusal=refusal)
+
+
+def _taken_in(programs: Programs, work: Work, state: State, fact: Fact, before: Head | None) -> Refusal | None:
+    """Decide, and send on what that has left in an account that has ended."""
+    refusal = _decided(programs, work, state, fact)
+    if refusal is None and before is not None and before.merged_into:
+        pass_on(work, before)
+    return refusal
 
 
 def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusal | None:
@@ -186,6 +207,15 @@ def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusa
             return None
         case Transfer():
             decide_arrival(work, fact)
+            return None
+        case MergeAsk():
+            decide_ask(work, fact)
+            return None
+        case MergeAnswer():
+            decide_answer(programs, work, fact)
+            return None
+        case Joining():
+            decide_joining(programs, work, fact)
             return None
         case Answer():
             return answers.ANSWERED[fact.purpose](programs, work, state, fact)
@@ -227,7 +257,7 @@ def _ordered(
     programs: Programs,
     work: Work,
     state: State,
-    fact: Adjustment | TransferRequest | Redemption | RedemptionReport | Restock,
+    fact: Adjustment | TransferRequest | MergeRequest | Redemption | RedemptionReport | Restock,
 ) -> Refusal | None:
     """What the commands topic brings."""
     match fact:
@@ -236,6 +266,8 @@ def _ordered(
         case TransferRequest():
             decide_request(work, fact)
             return None
+        case MergeRequest():
+            return decide_merge(work, fact)
         case Redemption():
             decide_redemption(programs, work, state, fact)
             return None
@@ -325,6 +357,9 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
         # What a limit grants to an account that was closed meanwhile has to go back.
         gone = "the answer of a limit is for an account that is not there"
         return Refusal(Code.NOT_ENROLLED, gone) if head is None else None
+    if isinstance(fact, MergeRequest):  # A closed account may end in another: so its points can be used again.
+        unknown = Refusal(Code.UNKNOWN_MEMBER, "there is no account of the subject: send the id of the one that ends")
+        return unknown if head is None else None
     enrolls = isinstance(fact, MemberUpdate) and fact.status == STATUS_ENROLLED
     if head is None:
         if plan.program.enrollment == "required" and not enrolls:
@@ -333,7 +368,7 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
             )
         return unknown_redemption(fact) if isinstance(fact, RedemptionReport) else None
     # A closed account answers a redemption as it answers others: with a reason.
-    if head.status != ACTIVE and not closes(fact) and not isinstance(fact, Redemption):
+    if head.status not in {ACTIVE, MERGED} and not closes(fact) and not isinstance(fact, Redemption):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

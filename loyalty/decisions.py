@@ -46,6 +46,10 @@ class Code(StrEnum):
     NOT_ENOUGH_POINTS = "not_enough_points"
     UNKNOWN_POINTS = "unknown_points"
     UNKNOWN_TIER = "unknown_tier"
+    UNKNOWN_MEMBER = "unknown_member"
+    SELF_MERGE = "self_merge"
+    MERGE_UNDER_WAY = "merge_under_way"
+    ALREADY_MERGED = "already_merged"
     UNKNOWN_REDEMPTION = "unknown_redemption"
     REDEMPTION_OVER = "redemption_over"
     REDEMPTION_TOO_OLD = "redemption_too_old"
@@ -220,6 +224,8 @@ class Decision(NamedTuple):
     notices: tuple[Notice, ...] = ()
     dead: tuple[Dead, ...] = ()
     rewards: tuple[RedemptionChange | RewardOrder, ...] = ()
+    moved_to: str = ""
+    """The member to whom the fact goes instead, since the account has ended in theirs; nothing else is said then."""
 
     def followed_by(self, later: "Decision") -> "Decision":
         """Both of them as one; what the later one writes stands."""

@@ -16,6 +16,8 @@ Not here: what a fact is worth (decide.py), how it looks on the wire (schemas/).
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
+from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup, Transfer, TransferRequest
+
 Scalar: TypeAlias = str | int | bool
 """What a field of `attributes` or `properties` may hold. No floats, by design."""
 
@@ -320,65 +322,7 @@ class RedemptionReport(NamedTuple):
     reason: str
 
 
-class Recoup(NamedTuple):
-    """A message: what an award gave goes back, since what it was given for came back."""
-
-    cause: Cause
-    member: str
-    time_us: int
-    body: bytes
-    content: bytes
-    message_id: str
-    from_member: str
-    version: str
-    award_id: str
-    transaction_id: str
-
-
-class TransferRequest(NamedTuple):
-    """A member asks to give points to another.
-
-    `currency` "" means the program's first; `points` is in the smallest unit.
-    """
-
-    cause: Cause
-    member: str
-    time_us: int
-    body: bytes
-    content: bytes
-    transfer_id: str
-    to_member: str
-    currency: str
-    points: int
-    note: str
-
-
-class Transfer(NamedTuple):
-    """A message: points from one member to another, or back again (`is_back`).
-
-    `lots` are those that they left (lots.py), `fees` those that paid the fee. Lots without an end of their own end
-    `alive_until_us`, if that is not None. `is_first` is true for one message of each transfer.
-    """
-
-    cause: Cause
-    member: str
-    time_us: int
-    body: bytes
-    content: bytes
-    message_id: str
-    from_member: str
-    version: str
-    transfer_id: str
-    currency: str
-    lots: str
-    fees: str
-    alive_until_us: int | None
-    note: str
-    is_first: bool
-    is_back: bool
-
-
-Message: TypeAlias = Award | Claim | Release | Answer | Recoup | Transfer
+Message: TypeAlias = Award | Claim | Release | Answer | Recoup | Transfer | MergeAsk | MergeAnswer | Joining
 """What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
 
 All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
@@ -386,7 +330,7 @@ program version that decided it: what they do is booked under these. `message_id
 one twice is harmless.
 """
 
-MESSAGES = (Award, Claim, Release, Answer, Recoup, Transfer)
+MESSAGES = (Award, Claim, Release, Answer, Recoup, Transfer, MergeAsk, MergeAnswer, Joining)
 """The members of the union, to ask at run time."""
 
 Fact: TypeAlias = (
@@ -403,5 +347,6 @@ Fact: TypeAlias = (
     | Redemption
     | RedemptionReport
     | TransferRequest
+    | MergeRequest
 )
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
+from loyalty.between import MergeRequest, TransferRequest
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
@@ -28,7 +29,6 @@ from loyalty.facts import (
     Return,
     Review,
     Share,
-    TransferRequest,
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -57,8 +57,9 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     match fact:
         case Purchase() | MemberUpdate():
             return event, None
-        case TransferRequest():
-            return event, key_digest("transfer", fact.transfer_id)
+        case TransferRequest() | MergeRequest():
+            asked = ("transfer", fact.transfer_id) if isinstance(fact, TransferRequest) else ("merge", fact.merge_id)
+            return event, key_digest(*asked)
         case Return():
             return event, key_digest("return", fact.return_id)
         case Review():

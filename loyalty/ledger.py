@@ -63,6 +63,7 @@ class Work:
         "messages",
         "notices",
         "now_us",
+        "passed_on",
         "plan",
         "postings",
         "rewards",
@@ -99,6 +100,8 @@ class Work:
         self.messages: list[Message] = []
         self.rewards: list[RedemptionChange | RewardOrder] = []
         self.writes: dict[str, Any] = {}
+        self.passed_on: list[dict[str, Any]] = []
+        """What an account that has ended leaves to its survivor to do (joining.py)."""
 
     def credit(
         self,

@@ -90,18 +90,18 @@ def spent(lots: str, amount: int, usable: Callable[[Lot], bool]) -> tuple[str, t
 
     Returns the lots that remain and what came out of which lot, as a lot with that in it.
     """
-    taken_of: dict[str, Lot] = {}
-    for lot in sorted(filter(usable, parsed(lots)), key=_use_order):
+    all_lots = list(parsed(lots))
+    places = [place for place, lot in enumerate(all_lots) if usable(lot)]
+    parts = []
+    for place in sorted(places, key=lambda place: _use_order(all_lots[place])):
+        lot = all_lots[place]
         part = min(lot.left, amount)
         if part == 0:
             break
         amount -= part
-        taken_of[lot.lot_id] = lot._replace(left=part)
-    rest = (
-        lot._replace(left=lot.left - taken_of[lot.lot_id].left) if lot.lot_id in taken_of else lot
-        for lot in parsed(lots)
-    )
-    return joined(rest), tuple(taken_of.values())
+        all_lots[place] = lot._replace(left=lot.left - part)
+        parts.append(lot._replace(left=part))
+    return joined(all_lots), tuple(parts)
 
 
 def without_first(parts: Iterable[Lot], amount: int) -> list[Lot]:
@@ -116,12 +116,20 @@ def without_first(parts: Iterable[Lot], amount: int) -> list[Lot]:
 
 
 def restored(lots: str, parts: Iterable[Lot]) -> str:
-    """Put points back into the lots that they came from, which are made again where they are gone."""
-    back = {lot.lot_id: lot for lot in parts}
-    kept = [
-        lot._replace(left=lot.left + back.pop(lot.lot_id).left) if lot.lot_id in back else lot for lot in parsed(lots)
-    ]
-    return joined([*kept, *back.values()])
+    """Put points back into the lots that they came from, which are made again where they are gone.
+
+    A lot is known by its id and its end: what lives longer than the rest of its lot stands beside it.
+    """
+    back: dict[tuple[str, int | None], int] = {}
+    made: list[Lot] = []
+    for part in parts:
+        key = part.lot_id, part.ends_us
+        if key not in back:
+            made.append(part._replace(left=0))
+        back[key] = back.get(key, 0) + part.left
+    return joined(
+        lot._replace(left=lot.left + back.pop((lot.lot_id, lot.ends_us), 0)) for lot in (*parsed(lots), *made)
+    )
 
 
 def put_back(lots: str, lot: Lot) -> str:

@@ -54,3 +54,15 @@ def forget(seen: bytes, before_us: int) -> bytes:
     while keep < len(seen) and _RECORD.unpack_from(seen, keep)[2] < before_minute:
         keep += RECORD_BYTES
     return seen[keep:] if keep else seen
+
+
+def in_order(seen: bytes, others: bytes) -> bytes:
+    """Two memories as one, in the order in which the events were taken."""
+    both: bytes = seen + others
+    records: list[bytes] = [both[at : at + RECORD_BYTES] for at in range(0, len(both), RECORD_BYTES)]
+    ordered: list[bytes] = sorted(records, key=_minute_of)
+    return b"".join(ordered)
+
+
+def _minute_of(record: bytes) -> bytes:
+    return record[-4:]

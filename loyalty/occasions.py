@@ -102,19 +102,36 @@ def _give_rewards(
 def watch(work: Work, timing: Plan) -> None:
     """Have the account looked at when its next occasions come."""
     for moment in moments(work.head, timing):
-        work.is_due(moment.at_us)
+        if moment.on != INACTIVITY:
+            work.is_due(moment.at_us)
+    _begin_silences(work, timing)
 
 
 def note_activity(work: Work, kind: str, time_us: int, timing: Plan) -> None:
     """Remember when the member was active. A late event is no news; a silence that ends may begin anew."""
     head = work.head
-    if time_us > head.active.get(kind, -1):
-        head.active = {**head.active, kind: time_us}
-        least_us = timing.silence_us
-        # Nearly always the account is looked at before any silence from now on can be over.
-        if least_us is not None and (head.due_us is None or head.due_us > time_us + least_us):
-            for moment in silences(head, timing):
-                work.is_due(moment.at_us)
+    if time_us <= head.active.get(kind, -1):
+        return
+    head.active = {**head.active, kind: time_us}
+    if timing.silence_us is None:
+        return
+    least_us = time_us + timing.silence_us
+    # Nearly always the account is looked at before any silence from now on can be over.
+    if head.due_us is None or head.due_us > least_us or work.now_us >= least_us:
+        _begin_silences(work, timing)
+
+
+def _begin_silences(work: Work, timing: Plan) -> None:
+    """Have the account looked at when a silence is over.
+
+    What came later than the silence is long begins none: with old events nobody knows yet what else has happened.
+    """
+    head = work.head
+    for moment in list(silences(head, timing)):
+        if moment.at_us > work.now_us:
+            work.is_due(moment.at_us)
+        else:
+            head.kept = {**head.kept, moment.key: moment.number}
 
 
 def _asks(moment: Moment, rule: ActivityRule) -> bool:

@@ -24,9 +24,12 @@ from loyalty.offers import Declined, Offer, Reason, limits_id, offered, shown
 from loyalty.plan import Plan, Programs
 from loyalty.postings import HELD, REDEEMED, RESTORED
 from loyalty.purchases import KIND as EARN
-from loyalty.restoring import put_back_last, restored_step
+from loyalty.referrals import KIND as REFERRAL
+from loyalty.restoring import put_back_last, restore_spent, restored_step
+from loyalty.returns import remaining
 from loyalty.reward_news import GIFT, OPEN, Status, order, tell
 from loyalty.spending import spend
+from loyalty.surprises import KIND as SURPRISE
 
 KIND = "redeem"
 HOLD_KIND = "hold"
@@ -46,11 +49,11 @@ REPORTABLE: Mapping[str, frozenset[str]] = {
 def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemption) -> None:
     """Take the points and say so, or say why not."""
     key = redemption_key(fact.member, fact.redemption_id)
-    answer = _answer(work, state, fact, key)
+    answer = _answer(programs, work, state, fact, key)
     if isinstance(answer, Declined):
         _tell_refused(work, fact, answer)
         return
-    usable = _usable(work, answer.currency, _own_lot(state, fact, answer.currency))
+    usable = _usable(work, answer.currency, _own_lots(programs, state, fact, answer.currency))
     until_us = work.head.active_until.get(answer.currency)
     stock = limit_id(STOCK, answer.rule)
     waits = answer.reward is not None and stock in work.plan.program.limits
@@ -79,23 +82,22 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         spent,
         until_us,
         0,
-        claim(work, stock, fact.quantity, PURPOSE, fact.redemption_id) if waits else "",
+        claim(work, stock, fact.quantity, PURPOSE, fact.redemption_id, fact.transaction_id) if waits else "",
         programs.redemption_kept_until_us(fact.time_us, work.now_us),
     )
     work.writes[key] = record
     if not waits:
-        tell(work, record, Status.ACCEPTED)
-        order(work, record, answer.reward)
+        _accepted(programs, work, state, record)
 
 
-def _answer(work: Work, state: State, fact: Redemption, key: str) -> Offer | Declined:
+def _answer(programs: Programs, work: Work, state: State, fact: Redemption, key: str) -> Offer | Declined:
     if work.head.status != ACTIVE:
         return Declined(Reason.CLOSED, "the member's account is closed")
     if key in state:  # What was accepted is known before: only one that was cancelled ahead is left.
         return Declined(Reason.CANCELLED, "it was cancelled before it was requested: request it anew if it is wanted")
 
     def available(currency: str) -> int:
-        return _available(work, currency, _own_lot(state, fact, currency))
+        return _available(work, currency, _own_lots(programs, state, fact, currency))
 
     offer = offered(work, fact, available)
     if isinstance(offer, Declined):
@@ -109,33 +111,51 @@ def _answer(work: Work, state: State, fact: Redemption, key: str) -> Offer | Dec
     return offer
 
 
-def _own_lot(state: State, fact: Redemption, currency: str) -> str:
-    """The lot of what the same sale has earned, "" when it has not been decided yet."""
+def _own_lots(programs: Programs, state: State, fact: Redemption, currency: str) -> frozenset[str]:
+    """The lots of what the same sale has earned: by its rules, as a referral, by a surprise. Not of a welcome."""
     sale = state.get(purchase_key(fact.member, fact.transaction_id)) if fact.transaction_id else None
     if not isinstance(sale, PurchaseRecord):
-        return ""
-    return lot_id_of(Cause(sale.source, sale.event_id, ""), fact.member, EARN, currency)
+        return frozenset()
+    plan = programs.named(sale.version)
+    surprises = () if plan is None else plan.program.surprises
+    kinds = (EARN, REFERRAL, *(f"{SURPRISE}:{rule.id}" for rule in surprises))
+    cause = Cause(sale.source, sale.event_id, "")
+    return frozenset(lot_id_of(cause, fact.member, kind, currency) for kind in kinds)
 
 
-def _usable(work: Work, currency: str, own_lot: str) -> Callable[[Lot], bool]:
+def _usable(work: Work, currency: str, own_lots: frozenset[str]) -> Callable[[Lot], bool]:
     """Which lots may be used now: by the event's own time, and not the lot of the same sale."""
     active_until = work.head.active_until.get(currency)
     time_us = work.time_us
 
     def is_usable(lot: Lot) -> bool:
         ends_us = active_until if lot.ends_us is None else lot.ends_us
-        return lot.lot_id != own_lot and (ends_us is None or ends_us > time_us)
+        return lot.lot_id not in own_lots and (ends_us is None or ends_us > time_us)
 
     return is_usable
 
 
-def _available(work: Work, currency: str, own_lot: str) -> int:
+def _available(work: Work, currency: str, own_lots: frozenset[str]) -> int:
     available, _ = work.head.balances.get(currency, NO_BALANCE)
-    usable = _usable(work, currency, own_lot)
+    usable = _usable(work, currency, own_lots)
     return min(available, sum(lot.left for lot in parsed(work.head.lots.get(currency, "")) if usable(lot)))
 
 
-def answered(_: Programs, work: Work, state: State, fact: Answer) -> None:
+def _accepted(programs: Programs, work: Work, state: State, record: RedemptionRecord) -> None:
+    """Say so. What has come back already of the sale that it pays for brings its part of the points back."""
+    tell(work, record, Status.ACCEPTED, "" if record.points else GIFT)
+    order(work, record, work.plan.rewards.get(record.reward))
+    sale = state.get(purchase_key(work.head.member, record.transaction_id)) if record.transaction_id else None
+    if not isinstance(sale, PurchaseRecord) or not sale.returned:
+        return
+    plan = programs.named(sale.version)
+    if plan is None:
+        raise LookupError(f"purchase {sale.transaction_id!r} was decided under version {sale.version!r}: not loaded")
+    key = redemption_key(work.head.member, record.redemption_id)
+    restore_spent(work, {key: record}, sale, sale.lines, remaining(sale.lines, sale.returned), plan)
+
+
+def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None:
     """Spend what is held when the stock has granted it, or put it back."""
     key = redemption_key(fact.member, fact.key)
     record = state.get(key)
@@ -151,8 +171,7 @@ def answered(_: Programs, work: Work, state: State, fact: Answer) -> None:
         work.book(KIND, KIND, [granted])
         record = record._replace(status=Status.ACCEPTED)
         work.writes[key] = record
-        tell(work, record, Status.ACCEPTED, "" if points else GIFT)
-        order(work, record, work.plan.rewards.get(record.reward))
+        _accepted(programs, work, state, record)
         return
     reason, message = str(Reason.OUT_OF_STOCK), f"there are not {fact.units} left of {record.reward}"
     if fact.granted:

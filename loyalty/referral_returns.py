@@ -15,15 +15,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loyalty import caps
-from loyalty.account import AwardRecord, GivenPart, Paid, PurchaseRecord, award_key, purchase_key
+from loyalty.account import PurchaseRecord, award_key, purchase_key
+from loyalty.between import Recoup
 from loyalty.calendar import local_time
 from loyalty.decisions import Decision, Outcome, Refusal, derived_id
 from loyalty.earning import basket_of, counted_spend
-from loyalty.facts import Award, Recoup, Referral
+from loyalty.facts import Award, Referral
 from loyalty.ledger import Work
 from loyalty.referrals import decide_award
 from loyalty.returns import KIND, recoup, remaining
 from loyalty.standing import qualify
+from loyalty.ties import AwardRecord, GivenPart, Paid, ReferralLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +50,13 @@ def take_back_referral(programs: "Programs", work: Work, record: PurchaseRecord)
         return
     work.head.referral = replace(link, paid=tuple(one for one in link.paid if one not in gone))
     for one in gone:
+        _take_back(programs, work, one, link.referrer)
+
+
+def take_back_all(programs: "Programs", work: Work, link: ReferralLink) -> None:
+    """Take back all that a referral has paid: it turned out that nobody was referred."""
+    work.head.referral = replace(link, paid=())
+    for one in link.paid:
         _take_back(programs, work, one, link.referrer)
 
 

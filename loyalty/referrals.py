@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 from loyalty import caps
-from loyalty.account import GivenPart, Paid, ReferralLink
 from loyalty.activities import event_circumstances
 from loyalty.apportion import Exact
 from loyalty.calendar import Local, local_time, shifted_us
@@ -24,6 +23,7 @@ from loyalty.facts import Award, Purchase, Referral
 from loyalty.ledger import Work, lot_id_of
 from loyalty.program import ReferralRule
 from loyalty.standing import counts, qualify, raise_tier
+from loyalty.ties import GivenPart, Paid, ReferralLink
 
 KIND = "referral"
 QUALIFIED = "qualified"

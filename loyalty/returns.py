@@ -30,7 +30,7 @@ from loyalty.earning import Earned, basket_of, evaluate, whole_points
 from loyalty.facts import Cause, Line, Return, ReturnLine
 from loyalty.ledger import Taken, Work, lot_id_of
 from loyalty.plan import Plan
-from loyalty.postings import DEBT, RETURNED, available_of
+from loyalty.postings import DEBT, RETURNED, TRANSFERRED, available_of
 from loyalty.purchases import KIND as EARN
 from loyalty.purchases import purchase_circumstances, qualified, qualifying_part
 from loyalty.restoring import restore_spent
@@ -207,7 +207,10 @@ def _give_back(
         said = {"rule": rule_id, "held_before": before, "held_after": after}
         if after > before:
             earned = record.time_us, plan
-            work.credit(rule.currency, [(rule_id, after - before)], lot_id, RETURNED, earned=earned)
+            if work.head.merged_into:
+                _pass_on(work, "give", rule.currency, rule_id, after - before, lot_id, plan, record.time_us)
+            else:
+                work.credit(rule.currency, [(rule_id, after - before)], lot_id, RETURNED, earned=earned)
         else:
             said |= recoup(work, plan, rule.currency, rule_id, before - after, lot_id)
         steps.append(said)
@@ -231,18 +234,43 @@ def _free_caps(work: Work, plan: Plan, record: PurchaseRecord, before: dict[str,
             caps.freed(work.head.counters, rule_id, rule.caps, had - has, bool(had) - bool(has), local, record)
 
 
-def recoup(work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str) -> dict[str, int]:
+def _pass_on(
+    work: Work, what: str, currency: str, rule_id: str, amount: int, lot_id: str, plan: Plan, earned_us: int
+) -> None:
+    """Let the survivor of an account that has ended give or take points: here they only go on their way."""
+    sign = 1 if what == "take" else -1
+    work.postings.append(Posting(RETURNED, currency, sign * amount, rule_id, ""))
+    work.postings.append(Posting(TRANSFERRED, currency, -sign * amount, rule_id, ""))
+    work.passed_on.append(
+        {
+            "what": what,
+            "currency": currency,
+            "rule": rule_id,
+            "points": amount,
+            "lot": lot_id,
+            "version": plan.program.version,
+            "earned_us": earned_us,
+        }
+    )
+
+
+def recoup(
+    work: Work, plan: Plan, currency: str, rule_id: str, amount: int, lot_id: str, against: str = RETURNED
+) -> dict[str, int]:
     """Take back what a rule gave into a lot; answers what of it was not to be had, for the entry's step.
 
     What has expired in the lot counts as returned. `plan` is the version that gave it and says whether debts may arise;
     in an account that is closed none does.
     """
-    said = {}
+    said: dict[str, int] = {}
+    if work.head.merged_into:
+        _pass_on(work, "take", currency, rule_id, amount, lot_id, plan, 0)
+        return said
     expired = work.return_expired(lot_id, amount)
     if expired:
         said["expired_before"] = expired
     debt = plan.program.returns.negative == "allow" and work.head.status == ACTIVE
-    missing = take_back(work, currency, rule_id, amount - expired, lot_id, debt=debt)
+    missing = take_back(work, currency, rule_id, amount - expired, lot_id, debt=debt, against=against)
     if missing:
         said["not_recouped"] = missing
     return said

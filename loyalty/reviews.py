@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from loyalty import caps
-from loyalty.account import Given, GivenPart
+from loyalty.account import Given
 from loyalty.activities import PUBLISHED, decide_activity
 from loyalty.calendar import Local, local_time, shifted_us
 from loyalty.facts import Review
@@ -20,6 +20,7 @@ from loyalty.ledger import Work
 from loyalty.memory import key_digest, recall
 from loyalty.returns import KIND, recoup
 from loyalty.standing import qualify
+from loyalty.ties import GivenPart
 
 if TYPE_CHECKING:
     from loyalty.plan import Plan, Programs

@@ -23,6 +23,11 @@ NEAR_TOLD = "tier:near"
 
 def qualify(work: Work, tiers: Tiers, local: Local, amount: int, lot_id: str) -> None:
     """Add `amount` to the sum of the event's period; for points that are pending in the lot, once they mature."""
+    if work.head.merged_into:
+        key, number = sums.qualifying_key(tiers), number_of(work, tiers, local)
+        told = {"sums": key, "number": number, "points": amount, "lot": lot_id, "enrolled_us": work.head.enrolled_us}
+        work.passed_on.append({"what": "qualify", **told})
+        return
     maturing = work.head.maturing
     if maturing and tiers.basis == "points":
         changed = added_to(maturing, lot_id, qualifies=amount)

@@ -14,11 +14,11 @@ Not here: lots on their way (carried.py).
 
 from loyalty import caps, lots
 from loyalty.account import ACTIVE, Head
+from loyalty.between import Transfer, TransferRequest
 from loyalty.calendar import local_time
 from loyalty.carried import LOTS_MAX, available, leaving, post_out, put_in, take_out
 from loyalty.closing import let_end
 from loyalty.decisions import Decision, Outcome, derived_id
-from loyalty.facts import Transfer, TransferRequest
 from loyalty.ledger import Work, lot_id_of
 from loyalty.lots import Lot
 from loyalty.plan import Plan

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from loyalty.facts import Answer, Award, Cause, Claim, Fact, Recoup, Release, Transfer
+from loyalty.between import Joining, MergeAnswer, MergeAsk, Recoup, Transfer
+from loyalty.facts import Answer, Award, Cause, Claim, Fact, Release
 from schemas.careful import parse
 from schemas.commands import AdjustmentEvent, adjustment_fact, adjustment_fault
 from schemas.engagements import (
@@ -35,6 +36,7 @@ from schemas.members import (
     member_fault,
     referral_fact,
 )
+from schemas.merging import JoiningEvent, MergeAnswerEvent, MergeAskEvent, MergeEvent, merge_fact
 from schemas.messages import (
     AnswerEvent,
     AwardEvent,
@@ -114,6 +116,10 @@ CONTRACTS: Mapping[str, Contract] = {
     "loyalty.recoup.v1": Contract(RecoupEvent, reader_of_message(Recoup)),
     "loyalty.transfer.requested.v1": Contract(TransferRequestEvent, transfer_fact),
     "loyalty.transfer.v1": Contract(TransferEvent, reader_of_message(Transfer)),
+    "loyalty.merge.v1": Contract(MergeEvent, merge_fact),
+    "loyalty.merge.ask.v1": Contract(MergeAskEvent, reader_of_message(MergeAsk)),
+    "loyalty.merge.answer.v1": Contract(MergeAnswerEvent, reader_of_message(MergeAnswer)),
+    "loyalty.joining.v1": Contract(JoiningEvent, reader_of_message(Joining)),
     "loyalty.claim.v1": Contract(ClaimEvent, reader_of_message(Claim)),
     "loyalty.release.v1": Contract(ReleaseEvent, reader_of_message(Release)),
     "loyalty.answer.v1": Contract(AnswerEvent, reader_of_message(Answer)),

@@ -15,7 +15,8 @@ import orjson
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from loyalty.facts import Answer, Award, Cause, Claim, Fact, Message, Recoup, Release, Transfer
+from loyalty.between import Joining, MergeAnswer, MergeAsk, Recoup, Transfer
+from loyalty.facts import MESSAGES, Answer, Award, Cause, Claim, Fact, Message, Release
 from schemas.canonical import content_digests
 from schemas.encode import instant_text
 from schemas.envelope import MemberEnvelope, strict
@@ -32,6 +33,9 @@ TYPES: Mapping[type, str] = {
     Award: "loyalty.award.v1",
     Recoup: "loyalty.recoup.v1",
     Transfer: "loyalty.transfer.v1",
+    MergeAsk: "loyalty.merge.ask.v1",
+    MergeAnswer: "loyalty.merge.answer.v1",
+    Joining: "loyalty.joining.v1",
     Claim: "loyalty.claim.v1",
     Release: "loyalty.release.v1",
     Answer: "loyalty.answer.v1",
@@ -41,7 +45,7 @@ TYPES: Mapping[type, str] = {
 _HEADING = Award._fields.index("version") + 1
 """So many fields do all messages begin with; what follows is a message's own, by the same names in `data`."""
 
-_FROM_JSON: Mapping[str, Callable[[Any], Any]] = {}
+_FROM_JSON: Mapping[str, Callable[[Any], Any]] = {"absorbed": tuple}
 """Own fields that are no plain JSON values: how they are read."""
 
 
@@ -208,3 +212,10 @@ def reader_of_message(kind: type[Message]) -> Callable[[Any, str, int], Message]
 def type_of(fact: Fact) -> str:
     """The event's type; the cause of a message has the type of the event that it follows from."""
     return TYPES.get(type(fact)) or fact.cause.type
+
+
+def readdressed(fact: Fact, raw: bytes, member: str) -> bytes:
+    """The same event for another member. `raw` are its bytes, unless it is a message."""
+    if isinstance(fact, MESSAGES):
+        return encode_message(fact._replace(member=member))
+    return orjson.dumps({**orjson.loads(raw), "subject": member})

@@ -165,6 +165,9 @@ class NoticeData(TypedDict):
             "transfer_received",
             "transfer_refused",
             "transfer_returned",
+            "merge_done",
+            "merge_received",
+            "merge_refused",
         ],
         Field(description="What it is about."),
     ]

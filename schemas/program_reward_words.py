@@ -62,7 +62,7 @@ def _limit(cap: Cap) -> str:
 def _payment(program: Program, points: Points, money: Money) -> Iterator[str]:
     payment = program.payment
     if payment is not None:
-        yield _paid(payment, points, money)
+        yield _paid(program, payment, points, money)
         restored = "with the last of them" if program.returns.restore_spent == "full_only" else "in proportion"
         yield f"When goods come back that points paid for, the points come back {restored}."
     if program.rewards or payment is not None:
@@ -72,9 +72,10 @@ def _payment(program: Program, points: Points, money: Money) -> Iterator[str]:
         yield f"A redemption can be cancelled {kept}; points that have ended by then {ended}."
 
 
-def _paid(payment: Payment, points: Points, money: Money) -> str:
-    # As many points as make a whole amount of money.
-    unit = payment.worth.denominator
+def _paid(program: Program, payment: Payment, points: Points, money: Money) -> str:
+    # For one of the money where that is a whole number of points; else as many as are worth a whole amount of it.
+    for_one = 10**program.money_decimals / payment.worth
+    unit = for_one if for_one.denominator == 1 else Fraction(payment.worth.denominator)
     said = f"{points(unit, payment.currency)} pay {money(int(payment.worth * unit))} of a sale"
     if payment.block > 1:
         said += f", in steps of {points(payment.block, payment.currency)}"

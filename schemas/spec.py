@@ -91,7 +91,8 @@ class PurchaseStep(Step):
     currency: Money | None = None
     """Without it, the program's money."""
     tender: Tenders | None = None
-    """How it was paid: house-card, or {house-card: "5.00", cash: rest}."""
+    """How it was paid: house-card, or {house-card: "5.00", cash: rest}. points are those of the member's latest step
+    that redeemed."""
     tax: Amount = "0"
     shipping: Amount = "0"
     tip: Amount = "0"
@@ -168,6 +169,37 @@ class MemberStep(Step):
     attributes: Attributes = {}  # noqa: RUF012 - pydantic copies it
 
 
+class RedeemStep(Step):
+    """Somebody wants a reward for points."""
+
+    redeem: Text
+    """The reward."""
+    quantity: Annotated[Whole, Field(ge=1), WithJsonSchema({"type": "integer", "minimum": 1})] = 1
+    sale: Text | None = None
+    """The id of the purchase that it is used in."""
+
+
+class PayStep(Step):
+    """Somebody pays for a sale with points; without amount and points, with as many as can be."""
+
+    pay: Amount
+    """What the sale comes to in all, in the program's money. The purchase follows, with a tender points."""
+    amount: Amount | None = None
+    """How much of it points shall pay."""
+    points: Amount | None = None
+    """How many points shall be used."""
+    sale: Text | None = None
+    """The id of the purchase; without it, one that nothing else has."""
+
+
+class ReportStep(Step):
+    """What becomes of a redemption."""
+
+    report: Annotated[str, Choice("cancelled", "fulfilled", "failed")]
+    of: Text | None = None
+    """The id of the step that redeemed; without it, the member's latest."""
+
+
 class TimeStep(Step):
     """Nothing happens, but what falls due by then: write at."""
 
@@ -193,6 +225,9 @@ STEPS: Final[Mapping[str, type[Step]]] = {
     "member": MemberStep,
     "event": EventStep,
     TIME: TimeStep,
+    "redeem": RedeemStep,
+    "pay": PayStep,
+    "report": ReportStep,
 }
 """A step's verb -> what may stand beside it."""
 
@@ -222,7 +257,10 @@ AnyStep: TypeAlias = Annotated[
     | Annotated[EngagementStep, Tag("[engagement]")]
     | Annotated[MemberStep, Tag("[member]")]
     | Annotated[EventStep, Tag("[event]")]
-    | Annotated[TimeStep, Tag("[time]")],
+    | Annotated[TimeStep, Tag("[time]")]
+    | Annotated[RedeemStep, Tag("[redeem]")]
+    | Annotated[PayStep, Tag("[pay]")]
+    | Annotated[ReportStep, Tag("[report]")],
     Discriminator(_tag),
 ]
 Steps: TypeAlias = Annotated[tuple[AnyStep, ...], Field(max_length=MAX_STEPS), OneOrMany()]
@@ -276,7 +314,7 @@ class Then(ThenMember):
     """What comes out."""
 
     refused: Texts = ()
-    """Codes of the steps that are refused (docs/dead-letters.md). Without it, none may be."""
+    """Codes of the steps that are refused (docs/dead-letters.md, docs/redemption.md). Without it, none may be."""
     members: Annotated[dict[Text, ThenMember], Field(max_length=50)] = {}  # noqa: RUF012 - pydantic copies it
     """Other members, by name."""
 

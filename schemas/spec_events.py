@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from loyalty.earning import POINTS_TENDER
 from loyalty.program import Program
 from schemas import spec
 from schemas.currencies import MINOR_DIGITS
@@ -63,6 +64,8 @@ class Teller:
     told: list[Told] = field(default_factory=list)
     baskets: dict[tuple[str, str], list[_Bought]] = field(default_factory=dict)
     """(member, transaction) -> its lines; the latest last."""
+    redemptions: dict[str, str] = field(default_factory=dict)
+    """Member -> the latest redemption."""
 
     def tell(self, steps: Iterable[spec.Step], path: TreePath, *, counted: bool) -> None:
         """Tell steps that stand at `path`."""
@@ -144,6 +147,12 @@ class Teller:
                 return "loyalty.member.v1", data | _given(birthday=step.birthday, segments=segments)
             case spec.EventStep():
                 return step.event, step.data
+            case spec.RedeemStep() | spec.PayStep():
+                self.redemptions[step.who] = own_id
+                asked = self._payment(step, path, own_id) if isinstance(step, spec.PayStep) else _reward(step)
+                return "loyalty.redemption.requested.v1", {"redemption_id": own_id, **asked}
+            case spec.ReportStep():
+                return f"loyalty.redemption.{step.report}.v1", self._report(step, path)
             case _:
                 raise TypeError(f"a step without a translation: {type(step).__name__}")
 
@@ -210,7 +219,33 @@ class Teller:
             shown, wanted = (Decimal(minor).scaleb(-digits) for minor in (sum(paid.values()), due))
             hint = f"write {REST} for the one that pays what is left"
             self.source.report(here, f"the tenders add up to {shown}, but {wanted} is to be paid", hint)
-        return [{"type": name, "amount_minor": paid.get(name, left)} for name in tenders]
+        labels = {POINTS_TENDER: self.redemptions.get(step.who)}
+        return [
+            {"type": name, "amount_minor": paid.get(name, left), **_given(label=labels.get(name))} for name in tenders
+        ]
+
+    def _payment(self, step: spec.PayStep, path: TreePath, own_id: str) -> dict[str, Any]:
+        digits, payment = MINOR_DIGITS[self.program.money], self.program.payment
+        decimals = {kind.id: kind.decimals for kind in self.program.currencies}
+        unit = 10 ** (decimals[payment.currency] if payment is not None else 0)
+        asked = {
+            "basket_minor": self._minor(Fraction(step.pay), digits, (*path, "pay")),
+            "currency": self.program.money,
+            **_given(
+                amount_minor=None
+                if step.amount is None
+                else self._minor(Fraction(step.amount), digits, (*path, "amount")),
+                points=None if step.points is None else int(Fraction(step.points) * unit),
+            ),
+        }
+        return {"transaction_id": step.sale or f"{own_id}-sale", "payment": asked}
+
+    def _report(self, step: spec.ReportStep, path: TreePath) -> dict[str, Any]:
+        of = step.of or self.redemptions.get(step.who)
+        if of is None:
+            self.source.report((*path, "report"), f"{step.who} has redeemed nothing before", "add a step redeem first")
+        reason = {"reason": "reported"} if step.report == "failed" else {}
+        return {"redemption_id": of or "none", **reason}
 
     def _return(self, step: spec.ReturnStep, path: TreePath, own_id: str) -> dict[str, Any]:
         bought = [transaction for who, transaction in self.baskets if who == step.who]
@@ -269,6 +304,10 @@ def _index(name: str, basket: list[_Bought]) -> int | None:
     if named:
         return next((number for number in named if basket[number].quantity_left), named[0])
     return int(name) - 1 if name.isdecimal() and 1 <= int(name) <= len(basket) else None
+
+
+def _reward(step: spec.RedeemStep) -> dict[str, Any]:
+    return {"reward_id": step.redeem, "quantity": step.quantity, **_given(transaction_id=step.sale)}
 
 
 def _given(**fields: Any) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from pydantic import ValidationError
 
 from loyalty.account import Head
 from loyalty.calendar import local_time
+from loyalty.catalogue import PAYMENT
 from loyalty.decisions import Code
 from loyalty.lots import Lot, added
+from loyalty.offers import Reason
 from loyalty.program import ActivityRule, Program, PurchaseRule, ReferralRule
 from loyalty.tiers import Sums, period_number, qualifying_key
 from schemas import spec
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from loyalty.budgets import Surprise
 
 _GRAMMAR: Final = Grammar(spec.SpecFile, spec.STEPS, spec.verb_of)
-_CODES: Final = frozenset({*Code, *DecodeCode})
+_CODES: Final = frozenset({*Code, *DecodeCode, *Reason})
 
 
 class ToldCase(NamedTuple):
@@ -105,6 +107,9 @@ def currency_of_rules(programs: Iterable[Program]) -> dict[str, str]:
             *program.surprises,
         ]
         found.update((rule.id, rule.currency) for rule in rules)
+        found.update((reward.id, reward.currency) for reward in program.rewards)
+        if program.payment is not None:
+            found[PAYMENT] = program.payment.currency
     return found
 
 

@@ -18,19 +18,15 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 
 from loyalty.account import (
-    AwardRecord,
     ClaimRecord,
     Given,
-    GivenPart,
     Head,
     Limit,
     Maturing,
-    Paid,
     Parked,
     PurchaseRecord,
     Record,
     RedemptionRecord,
-    ReferralLink,
     Restocked,
     Surprised,
     TierRise,
@@ -38,6 +34,7 @@ from loyalty.account import (
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
+from loyalty.ties import AwardRecord, GivenPart, Paid, Promise, ReferralLink
 
 FORMAT = 3
 _HEAD = "head"
@@ -205,6 +202,10 @@ RARE: Mapping[str, Rare] = {
     "surprised": Rare(lambda _, all_: tuple(starmap(Surprised, all_))),
     "birthday_us": Rare(),
     "kept": Rare(),
+    "merged_into": Rare(),
+    "absorbed": Rare(lambda _, ids: tuple(ids)),
+    "leaving": Rare(),
+    "promised": Rare(lambda _, all_: tuple(starmap(Promise, all_))),
 }
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from loyalty.facts import Cause, TransferRequest
+from loyalty.between import TransferRequest
+from loyalty.facts import Cause
 from schemas.canonical import content_digests
 from schemas.commands import POINTS_MAX
 from schemas.envelope import MemberEnvelope, strict

@@ -44,6 +44,7 @@ def account_fields(head: Head) -> dict[str, Any]:
             "balances": head.balances_sequence,
             "tiers": head.tiers_sequence,
             "notices": head.notices_sequence,
+            "rewards": head.rewards_sequence,
         },
     }
 

@@ -14,7 +14,7 @@ Not here: transactions and positions (checkpoint.py), Kafka.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -28,7 +28,7 @@ from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
 from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_reward, encode_tier
 from schemas.envelope import TOPIC_OF_TYPE
-from schemas.messages import encode_message, type_of
+from schemas.messages import encode_message, readdressed, type_of
 from schemas.state import decode_record, encode_record
 from workers.counts import UNKNOWN, Counts, count_due
 from workers.overlay import Overlay, parts_of
@@ -251,14 +251,20 @@ class Engine:
                 message = "the inbox holds an event of a member of another partition: was the topic repartitioned?"
                 return DeadLetter("partition", "wrong_partition", message)
             return Forward(fact.member)
-        return self.decide_fact(fact, overlay, now_us)
+        answer = self.decide_fact(fact, overlay, now_us)
+        moved_to = answer.moved_to if isinstance(answer, Decision) else ""
+        return Forward(moved_to, fact) if moved_to else answer
 
     def _outputs(self, partition: int, record: Record, answer: "Answer") -> list[Out]:
         if isinstance(answer, Decision):
             return self._messages(partition, answer)
         if isinstance(answer, DeadLetter):
             return [dead_letter(record, partition, answer, self._record_bytes_max)]
-        return [] if answer is None else [forwarded(record, answer.member, self._partitions)]
+        if answer is None:
+            return []
+        if answer.fact is not None:
+            record = replace(record, value=readdressed(answer.fact, record.value or b"", answer.member))
+        return [forwarded(record, answer.member, self._partitions)]
 
     def _messages(self, partition: int, decision: Decision) -> list[Out]:
         outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(decision)]
@@ -308,9 +314,10 @@ class Engine:
 
 
 class Forward(NamedTuple):
-    """An event that belongs to another partition."""
+    """An event that belongs to another partition, or to another member: then it says so itself (`fact`)."""
 
     member: str
+    fact: Fact | None = None
 
 
 Answer: TypeAlias = Decision | DeadLetter | Forward | None
@@ -361,4 +368,12 @@ def as_received(message: Message) -> Message:
     received = decode(encode_message(message))
     if not (isinstance(received, Known) and isinstance(received.fact, MESSAGES)):
         raise TypeError(f"a message of ours cannot be read: {received}")
+    return received.fact
+
+
+def moved(fact: Fact, raw: bytes, member: str) -> Fact:
+    """The fact as the partition of the member reads it to whom it has gone over; `raw` are the bytes of its event."""
+    received = decode(readdressed(fact, raw, member))
+    if not isinstance(received, Known):
+        raise TypeError(f"an event that was read cannot be read again: {received}")
     return received.fact

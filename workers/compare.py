@@ -11,9 +11,10 @@ from fractions import Fraction
 from typing_extensions import override
 
 from loyalty.account import Head, Limit
-from loyalty.decisions import Decision
+from loyalty.decisions import Decision, RedemptionChange
 from loyalty.plan import Programs
 from loyalty.program import Program
+from loyalty.reward_news import Status
 from workers.batch import Engine
 from workers.comparison import Comparison, Letters, Run, Tally, compared
 from workers.ndjson import Source
@@ -49,11 +50,14 @@ class _Tallied(Replay):
 
     @override
     def write(self, taken: Taken, messages: Sequence[tuple[str, bytes, bytes]]) -> None:
+        place = ("", 0) if taken.line is None else (taken.line.path, taken.line.number)
         if isinstance(taken.answer, Decision):
             for entry in taken.answer.entries:
                 self.tally.book(entry)
+            for change in taken.answer.rewards:
+                if isinstance(change, RedemptionChange) and change.status == Status.REFUSED:
+                    self.tally.refused.setdefault(place, []).append(change.reason)
         elif isinstance(taken.answer, DeadLetter):
-            place = ("", 0) if taken.line is None else (taken.line.path, taken.line.number)
             self.tally.refused.setdefault(place, []).append(str(taken.answer.code))
 
     def result(self) -> Run:

@@ -14,6 +14,8 @@ from loyalty.program import Program
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_words import number
 from workers.books.kinds import moved
+from workers.books.names import Names
+from workers.books.redemptions import redemption_title, redemption_words
 
 
 def points_words(amount: int, currency: str, program: Program) -> str:
@@ -38,6 +40,10 @@ def _step(step: Mapping[str, Any], program: Program, money: str) -> str:
     if "reward" in step:
         given = f"{step['reward']} as a gift" if "redemption_id" in step else f"no {step['reward']}, over the limit"
         return f"{step['rule']}: {given}, for {step['day']}"
+    if "redemption_id" in step:
+        names = Names([program])
+        words = redemption_words(step, names.currency_of(step["rule"]), names)
+        return f"{redemption_title(step['rule'], step['redemption_id'], names)}: {words}"
     if "transaction_id" in step:
         back = f": {_lines_back(step, money)}" if "returned" in step else ""
         return f"back of {step['transaction_id']}{back}"

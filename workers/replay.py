@@ -29,7 +29,7 @@ from schemas.encode import encode_return
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.messages import encode_message, type_of
 from schemas.state import decode_record, encode_record
-from workers.batch import Engine, as_received, messages_of
+from workers.batch import Engine, as_received, messages_of, moved
 from workers.counts import UNKNOWN, Counts
 from workers.ndjson import Source
 from workers.overlay import PART_EVENTS, Overlay, parts_of
@@ -206,6 +206,9 @@ class Replay:
 
     def _decide_fact(self, fact: Fact, line: Line | None, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         answer = faults.get(len(taken)) or self._engine.decide_fact(fact, self._overlay, fact.time_us)
+        if isinstance(answer, Decision) and answer.moved_to:
+            self._decide_fact(moved(fact, line.raw if line else b"", answer.moved_to), line, taken, faults)
+            return
         own = encode_message(fact).decode() if line is None and isinstance(fact, MESSAGES) else ""
         taken.append(Taken(line, type_of(fact), fact.time_us, answer, own))
         if isinstance(answer, Decision):

@@ -22,11 +22,12 @@ from typing_extensions import override
 
 from loyalty.account import Head, Limit, head_key
 from loyalty.decide import ACTIVITY
-from loyalty.decisions import Decision, Entry, Outcome
+from loyalty.decisions import Decision, Entry, Outcome, RedemptionChange
 from loyalty.due import decide_due, is_due
 from loyalty.facts import Purchase
 from loyalty.plan import Programs
 from loyalty.program import Program
+from loyalty.reward_news import Status
 from schemas.decode import Known, decode
 from schemas.program_source import Problem, TreePath, shown_path
 from schemas.program_words import number
@@ -175,8 +176,11 @@ class _Run(Replay):
             first, *others = entry_words(entry, self.versions[entry.version], money)
             for line in (whose + first, *others):
                 self.say(line)
-        for change in answer.tiers:
-            self.say(f"{change.member} is now in tier {change.to_tier}")
+        for tier in answer.tiers:
+            self.say(f"{tier.member} is now in tier {tier.to_tier}")
+        for change in answer.rewards:
+            if isinstance(change, RedemptionChange) and change.status == Status.REFUSED:
+                self.refuse(change.reason, change.message)
         for notice in answer.notices:
             if self.told.counted:
                 self.came.notices[notice.member, notice.kind] += 1

@@ -24,8 +24,8 @@ from workers.replay import replay
 from workers.replay_files import Files
 from workers.topic_words import ACCOUNTS, DEAD_LETTERS, INPUTS, JOURNAL
 
-OUTPUT_STREAMS = ("ledger", "balances", "tiers", "notices")
-SEQUENCE_OF = {"ledger": "member_sequence", "balances": "sequence", "tiers": "sequence", "notices": "sequence"}
+OUTPUT_STREAMS = ("ledger", "balances", "tiers", "rewards", "notices")
+SEQUENCE_OF = {word: "member_sequence" if word == "ledger" else "sequence" for word in OUTPUT_STREAMS}
 
 
 class Outcome(NamedTuple):
@@ -75,10 +75,10 @@ def check_journal_replay(cluster: EngineCluster) -> None:
     """`replay --journal` of the recordings gives accounts, ledger, balances, tiers and dead letters to the byte."""
     recorded, again = cluster.directory / "recorded", cluster.directory / "by-journal"
     export(cluster.settings, [*RECORDED, ACCOUNTS, LIMITS], recorded, lambda *_: None)
-    programs = Programs(load_programs([cluster.program]))
+    named = {program.version: program for program in load_programs([cluster.program])}
     with Files(again) as files:
         replay_journal(
-            lambda partitions, _: Engine(programs, partitions=partitions),
+            lambda partitions, names: Engine(Programs([named[name] for name in names]), partitions=partitions),
             recording_source(str(recorded / f"{JOURNAL}.ndjson")),
             [recording_source(str(recorded / f"{word}.ndjson")) for word in INPUTS],
             files,

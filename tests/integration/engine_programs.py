@@ -43,9 +43,11 @@ def written(text: str, path: Path) -> Path:
 def coffee_club_of_2017(path: Path) -> Path:
     """The coffee club as shipped, but from 2017 on and for old events, so that what it gives depends on no clock.
 
-    Its beans do not end: all that was earned in 2017 would be gone at once.
+    Its beans do not end: all that was earned in 2017 would be gone at once. And nobody is won back.
     """
     text = (PROGRAMS / "coffee-club.yaml").read_text()
+    start, end = text.index("  - id: birthday\n"), text.index("  - id: review\n")
+    text = text[:start] + text[end:]
     for shipped, ours in (
         ("effective_from: 2026-01-01", "effective_from: 2017-01-01"),
         ("max_late: P30D", "max_late: none"),

@@ -68,6 +68,22 @@ def test_an_engine_at_work_gives_no_difference(ran: EngineCluster) -> None:
     assert last["members"] >= 40
 
 
+def test_a_worker_that_was_killed_leaves_no_difference(ran: EngineCluster) -> None:
+    """Its transaction may be open: the audit waits until it is over."""
+    before = len(ran.values("ledger"))
+    ran.publish(to_send(mixed(1_000, members=40, seed=8)))
+    ran.wait("some of it to be taken", lambda: len(ran.values("ledger")) > before + 100)
+    ran.workers[0].process.kill()
+    ran.workers[0].ended()
+    killed = audit(ran)
+    assert killed["differences"] == []
+    ran.start()
+    ran.wait_taken()
+    after = audit(ran)
+    assert after["differences"] == []
+    assert after["records"]["ledger"] > killed["records"]["ledger"]
+
+
 def test_a_forged_entry_is_found(ran: EngineCluster) -> None:
     """Somebody gives himself points, with an entry that is right in every way but that no account knows of it."""
     entry = orjson.loads(ran.values("ledger")[-1])

@@ -14,7 +14,7 @@ from tests.integration.engine_books import check_books, check_journal_replay
 from tests.integration.engine_cluster import EngineCluster
 from tests.integration.engine_events import Message
 from tests.integration.engine_programs import PLAIN, written
-from tests.loyalty.events import purchase
+from tests.loyalty.events import member_event, purchase
 from workers.batch import DUE_MAX
 
 PENDING_SECONDS = 12
@@ -91,3 +91,39 @@ def test_points_mature_and_end_while_nothing_comes_and_a_worker_dies(cluster: En
     assert booked(cluster)["expire"] == MEMBERS * 110
     check_books(cluster)
     check_journal_replay(cluster)
+
+
+def test_a_version_that_adds_birthdays_reaches_those_whom_nobody_touches(
+    kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    """Members tell their birthday under the first version. The second begins later, after a worker was killed."""
+    programs = tmp_path / "programs"
+    born_today = written(PLAIN.replace("America/New_York", "UTC"), programs / "1.yaml")
+    with EngineCluster(kafka, prefix, tmp_path, programs) as cluster:
+        cluster.create_topics()
+        first = cluster.start(IDLE_BATCH_SECONDS="1")
+        today = datetime.now(UTC)
+        cluster.publish([enrolled(f"e-{member}", member, today) for member in range(MEMBERS)])
+        cluster.wait_taken()
+        first.signal(signal.SIGKILL)
+        first.ended()
+        begins = datetime.now(UTC) + timedelta(seconds=15)
+        text = born_today.read_text().replace('version: "1"', 'version: "2"')
+        text = text.replace("2017-01-01", begins.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        # Whatever midnight comes meanwhile.
+        gift = "  - {id: gift, on: birthday, give: {points: 70}, late: P2D}\n"
+        written(text.replace("returns:", f"{gift}returns:"), programs / "2.yaml")
+        cluster.start(IDLE_BATCH_SECONDS="1")
+        cluster.wait("the birthdays", lambda: booked(cluster)["birthday"] == MEMBERS * 70)
+        cluster.stop()
+        ledger = [orjson.loads(value)["data"] for value in cluster.values("ledger")]
+        assert {entry["version"] for entry in ledger if entry["kind"] == "birthday"} == {"2"}
+        check_books(cluster)
+        check_journal_replay(cluster)
+
+
+def enrolled(event_id: str, member: int, when: datetime) -> Message:
+    value = member_event(
+        event_id, "enrolled", member=f"m{member}", time=when.isoformat(timespec="seconds"), birthday=f"{when:%m-%d}"
+    )
+    return Message("members", f"m{member}".encode(), value)

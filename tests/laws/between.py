@@ -1,4 +1,4 @@
-"""Worlds in which members have to do with each other: they give points away, and leave."""
+"""Worlds in which members have to do with each other: they give points away, leave, and turn out to be one."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from loyalty.program import Cap, Program
 from loyalty.program_between import TransferTerms
 from tests.laws.worlds import POINTS, STARS, Draw, World, programs, streams
-from tests.loyalty.events import fact, instant, member_event, transfer
+from tests.loyalty.events import fact, instant, member_event, merge, transfer
 
 _LIMITS = [(), (), (Cap(30, per="day"),), (Cap(2, "awards", "lifetime"),)]
 
@@ -41,6 +41,8 @@ def between_worlds(draw: Draw, /, *, members: int = 3, lives: bool = False, **of
 def _extra(draw: Draw, event_id: str, names: list[str], when: str) -> bytes:
     pick: Any = st.sampled_from
     one, other = draw(pick(names)), draw(pick([*names, "nobody"]))
+    if draw(st.integers(0, 9)) == 0:
+        return merge(event_id, other, member=one, time=when)
     if draw(st.integers(0, 15)) == 0:
         return member_event(event_id, "closed", member=one, time=when)
     points, currency = draw(pick([1, 3, 7, 20, 60])), draw(pick([POINTS, POINTS, STARS]))

@@ -56,6 +56,12 @@ def _holds(books: Books) -> None:
         if account == "held":
             assert amount == sum(sum(head.balances.get(currency, (0, 0))) for head in books.heads())
     for head in books.heads():
+        assert not head.promised
+        assert not head.leaving
+        if head.merged_into:
+            assert not head.lots
+            assert not head.debts
+            assert not any(map(any, head.balances.values()))
         if head.status == CLOSED and books.programs.plans[0].program.closing == "expire":
             assert not head.lots
             assert not head.debts

@@ -38,7 +38,7 @@ from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
 from loyalty.program import Program
 from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_reward, encode_tier
-from schemas.messages import encode_message
+from schemas.messages import encode_message, readdressed
 from schemas.program_load import parse_program
 from schemas.state import decode_record, encode_record, look_of
 from tests.loyalty.events import fact
@@ -107,6 +107,8 @@ class Books:
         self.pass_time(now_us)
         state = fetched(what, self.state.get)
         decision = self._decided(decide, state, what, now_us)
+        if decision.moved_to:
+            return self.take(readdressed(what, event if isinstance(event, bytes) else b"", decision.moved_to), now_us)
         self._pass_on(decision, now_us)
         return decision
 

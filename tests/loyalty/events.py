@@ -104,6 +104,11 @@ def adjustment(event_id: str, points: int, *, member: str = "m1", time: str = NO
     return wire("adjustment", event_id, member, time, {**data, **more})
 
 
+def merge(event_id: str, into: str, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
+    """The account of `member` ends in another."""
+    return wire("merge", event_id, member, time, {"merge_id": event_id, "into": into, "operator": "anna", **more})
+
+
 def redeem(event_id: str, reward_id: str, *, member: str = "m1", time: str = NOON, **more: Any) -> bytes:
     """A request for a reward; the redemption is called as the event."""
     data = {"redemption_id": event_id, "reward_id": reward_id}

@@ -208,6 +208,17 @@ def test_a_late_purchase_makes_another_silence() -> None:
     assert came(books) == [("2026-03-12 00", 30), ("2026-04-22 00", 30)]
 
 
+def test_what_comes_later_than_a_silence_is_long_begins_none() -> None:
+    """A year of old purchases is taken at once: who is silent shows when the last of them is in."""
+    books = Books(said(SILENCE))
+    now_us = micros(_noon("2027-01-20"))
+    for month in range(1, 13):
+        books.take(purchase(f"p{month}", 1000, time=_noon(f"2026-{month:02d}-28")), now_us)
+    assert came(books) == []
+    books.pass_time(micros(_noon("2027-12-31")))
+    assert came(books) == [("2027-02-27 00", 30)]
+
+
 def test_two_silences_that_end_at_one_instant_are_two_entries() -> None:
     text = (
         "earn:\n- {id: short, on: inactivity, give: {points: 1}, after: P10D}\n"

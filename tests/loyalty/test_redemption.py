@@ -1,5 +1,6 @@
 """Redemption: at once or with a reason, out of the right lots, and back into them."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import pytest
 from loyalty.decisions import Code, Outcome, RedemptionChange, RewardOrder
 from loyalty.lots import parsed
 from tests.loyalty.books import BASE, Books, program
-from tests.loyalty.events import adjustment, back, line, member_event, micros, pay, purchase, redeem, reported
+from tests.loyalty.events import adjustment, back, line, member_event, micros, pay, purchase, redeem, referral, reported
 
 CATALOGUE = (
     BASE
@@ -187,6 +188,22 @@ def test_points_earned_by_a_sale_do_not_pay_for_it(*, asks_first: bool) -> None:
     assert (answers(world), world.balance()) == ([("refused", "insufficient")], 200)
     world.take(pay("r2", "s2", 20_000, points=200))
     assert (answers(world)[-1], world.balance()) == (("accepted", ""), 0)
+
+
+def test_neither_do_points_by_surprise_or_for_a_referral_that_it_qualified() -> None:
+    lucky = """
+surprises: [{id: lucky, on: purchase, percent: 100, give: {points: 50}, budget: {points: 1000}}]
+"""
+    friends = """
+  - {id: friends, on: referral, give: {referee: 70}, qualifying_purchase: {within: P9D}}
+"""
+    text = lucky + CATALOGUE.replace(
+        BASE, f'earn:\n  - {{id: base, on: purchase, give: {{points: 1, per: "1.00"}}}}{friends}'
+    )
+    world = books(text).take_all([referral("f", "m9"), purchase("s1", 10_000)])
+    assert world.balance() == 100 + 50 + 70
+    world.take_all([pay("r1", "s1", 100_000, points=60), pay("r2", "s2", 100_000, points=210)])
+    assert answers(world) == [("refused", "insufficient"), ("accepted", "")]
 
 
 def test_a_reward_used_in_a_sale_is_not_paid_with_its_points_either() -> None:
@@ -449,6 +466,19 @@ def test_a_return_that_waits_for_its_sale_restores_as_one_that_comes_after_it() 
     world.check_books()
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=lambda order: "".join(map(str, order)))
+def test_the_request_may_come_after_its_sale_and_after_the_return(order: tuple[int, ...]) -> None:
+    tenders = [{"type": "points", "label": "r1", "amount_minor": 800}, {"type": "card", "amount_minor": 7200}]
+    events = [
+        pay("r1", "s1", 8000, points=800),
+        purchase("s1", [line("1", 5000), line("2", 3000)], tenders=tenders),
+        back("b1", "s1", [("2", "1", 3000)]),
+    ]
+    world = books().take_all([adjustment("a", 800, kind="opening"), *(events[place] for place in order)])
+    assert (world.redemption("r1").restored, world.balance()) == (300, 300 + 45)
+    world.check_books()
+
+
 # ---------------------------------------------------------------- how long it is known
 
 
@@ -479,3 +509,52 @@ def test_a_redemption_is_no_way_up_or_down() -> None:
     world.take_all([reported("c1", "cancelled", "r1"), redeem("r2", "tasting")])
     assert answers(world)[-1] == ("accepted", "")
     assert ({name: sums.total for name, sums in world.head().qualifying.items()}, world.head().tier) == (sums, "gold")
+
+
+# ---------------------------------------------------------------- versions, and other units
+
+
+def test_what_was_redeemed_under_a_version_comes_back_under_one_without_rewards() -> None:
+    with_rewards = program(CATALOGUE)
+    without = program(
+        'version: "2"\neffective_from: 2026-04-01\n'
+        + BASE
+        + "tiers: {levels: [{id: base, from: 0}, {id: gold, from: 9}]}\n"
+    )
+    world = Books(with_rewards, without).take_all([adjustment("a", 1000, time="2026-03-01T12:00:00Z")])
+    world.take_all([redeem("r1", "mug", quantity=2), redeem("r2", "mug", time="2026-04-02T12:00:00Z")])
+    assert answers(world) == [("accepted", ""), ("refused", "unknown_reward")]
+    counted = [name for name in world.head().counters if name.startswith("reward:")]
+    assert len(counted) == 2, "of the month and in all"
+    world.take(reported("c1", "cancelled", "r1", time="2026-04-03T12:00:00Z"))
+    assert (world.balance(), world.head().counters) == (1000, {})
+    assert [(each.status, each.name) for each in orders(world)] == [("ordered", "mug"), ("returned", "mug")]
+    world.check_books()
+
+
+def test_a_late_request_pays_the_price_of_its_own_time() -> None:
+    world = with_points(1000)
+    world.take(redeem("r1", "mug", time="2026-02-28T23:59:59Z"), micros("2026-03-05T12:00:00Z"))
+    assert world.balance() == 800
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken", "value"),
+    [({"amount_minor": 333}, 33_300, 333), ({"points": 12_345}, 12_345, 123), ({}, 50_000, 500)],
+    ids=["an amount", "points", "all"],
+)
+def test_points_with_decimals_pay_by_their_smallest_unit(asked: dict[str, Any], taken: int, value: int) -> None:
+    fine = CATALOGUE.replace("{name: Points, expiry", "{name: Points, decimals: 2, expiry").replace(", block: 10", "")
+    world = with_points(100_000, fine)
+    world.take(pay("r1", "s1", 1000, **asked))
+    change = world.rewards[0]
+    assert isinstance(change, RedemptionChange)
+    assert (change.points, change.value_minor, world.balance()) == (taken, value, 100_000 - taken)
+
+
+def test_a_cancellation_without_a_request_is_forgotten_with_the_events_of_its_time() -> None:
+    world = with_points(1000, CATALOGUE + "stream: {max_late: P1D}\n", time="2026-03-01T12:00:00Z")
+    world.take(reported("c1", "cancelled", "r1"))
+    assert [key for key in world.state if key.startswith("r|")] == ["r|m1|r1"]
+    world.pass_time(micros("2026-03-05T12:00:00Z"))
+    assert [key for key in world.state if key.startswith("r|")] == []

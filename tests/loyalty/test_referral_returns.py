@@ -2,9 +2,10 @@
 
 import pytest
 
-from loyalty.account import AwardRecord
+from loyalty.between import Recoup
 from loyalty.decisions import Outcome
-from loyalty.facts import Award, Recoup
+from loyalty.facts import Award
+from loyalty.ties import AwardRecord
 from tests.loyalty.books import Books, program
 from tests.loyalty.events import back, line, member_event, purchase, referral
 

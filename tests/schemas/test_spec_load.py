@@ -205,7 +205,7 @@ def test_a_new_member_has_no_account() -> None:
             "{purchse: coffee 4.50}",
             (
                 "4:11: cases[0].when: a block of keys came, a block with one of purchase, return, review, share, "
-                "referral, engagement, member, event, time was expected ? did you mean purchase?"
+                "referral, engagement, member, event, time, redeem, pay, report was expected ? did you mean purchase?"
             ),
         ),
         (

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.account import AwardRecord, GivenPart, Head, Paid, PurchaseRecord, ReferralLink, TierRise
+from loyalty.account import Head, PurchaseRecord, TierRise
 from loyalty.facts import Line, Tender
 from loyalty.tiers import Sums
+from loyalty.ties import AwardRecord, GivenPart, Paid, ReferralLink
 from schemas.state import UnknownFormat, decode_record, encode_record, look_of
 from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books, program

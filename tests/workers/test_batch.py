@@ -27,6 +27,7 @@ from tests.loyalty.events import (
     fact,
     line,
     member_event,
+    merge,
     micros,
     purchase,
     redeem,
@@ -332,6 +333,22 @@ _AWARD_OF_NOBODY = wire(
     {"from_member": "m2", "rule": "gone", "version": "1", "cause": {"source": "/s", "id": "1", "type": "t"}},
 )
 Provoked = tuple[str, Iterable[bytes]]
+_TAKEN_IN = wire(
+    "merge.answer",
+    "answer",
+    "m1",
+    NOON,
+    {
+        "from_member": "m2",
+        "merge_id": "g",
+        "reason": "",
+        "absorbed": [],
+        "version": "1",
+        "cause": {"source": "/desk", "id": "g", "type": "loyalty.merge.v1"},
+    },
+)
+
+
 PENS = BASE + "rewards: [{id: pen, kind: product, price: 1}]\n"
 _CANCELLED = reported("c", "cancelled", "r")
 PROVOKED: dict[Code, Provoked] = {
@@ -368,6 +385,10 @@ PROVOKED: dict[Code, Provoked] = {
         [purchase("p", 100), redeem("r", "pen", time="2026-03-01T12:00:00Z"), _CANCELLED],
     ),
     Code.UNKNOWN_LIMIT: (BASE, [restock("a", 10)]),
+    Code.UNKNOWN_MEMBER: (BASE, [merge("g", "m2")]),
+    Code.SELF_MERGE: (BASE, [purchase("p", 100), merge("g", "m1")]),
+    Code.MERGE_UNDER_WAY: (BASE, [purchase("p", 100), merge("g", "m2"), merge("h", "m3")]),
+    Code.ALREADY_MERGED: (BASE, [purchase("p", 100), merge("g", "m2"), _TAKEN_IN, merge("h", "m3")]),
 }
 
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from loyalty.plan import Programs
 from loyalty.program import Program
-from tests.loyalty.books import program
-from tests.loyalty.events import back, purchase, referral
+from tests.loyalty.books import BASE, program
+from tests.loyalty.events import back, purchase, redeem, referral
 from workers.batch import Engine
 from workers.charts import Bars, Chart, columns, rows
 from workers.cli import build_app
@@ -309,3 +309,12 @@ def test_a_value_that_is_none_is_wrong_usage(sides: list[str], value: str, told:
 def test_a_file_that_is_not_there(sides: list[str]) -> None:
     code, _, err = run(*sides[:-1], "gone.ndjson")
     assert (code, "gone.ndjson" in err) == (1, True)
+
+
+def test_what_could_be_redeemed_and_what_was_is_compared_too(tmp_path: Path) -> None:
+    mug = "rewards: [{id: mug, kind: product, price: %s}]\n"
+    old, new = (program(BASE + mug % price) for price in (100, 300))
+    events = write(tmp_path, [purchase("p", 20_000), redeem("r", "mug")])
+    found = compared(events, old, new)
+    assert [row for row in found.kinds[0].by_rule if row.name == "redeemed"] == [Row("redeemed", -100, 0)]
+    assert found.letters.counts == {("", "insufficient"): 1}

@@ -8,6 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from loyalty.catalogue import PAYMENT
 from loyalty.program import Program
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Names:
                 self._names |= {item.id: item.name for item in named if item.name}
             for rules in giving:
                 self._currency_of |= {rule.id: rule.currency for rule in rules}
+            if each.payment is not None:
+                self._currency_of[PAYMENT] = each.payment.currency
 
     def points(self, amount: int | Fraction, currency: str) -> str:
         """An amount of points in whole points, or in the smallest unit when the program is not known."""

@@ -89,9 +89,10 @@ _BECAME = {"expiry": "ended", "maturity": "can be used from here on", "closing":
 def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]:
     left = dict(step)
     match step:
-        case {"rule": str(rule), "redemption_id": str(redemption)}:
+        case {"rule": str(rule), "redemption_id": str(_)} | {"rule": str(rule), "reward": str(_)}:
             _drop(left, *step_keys(step))
-            yield f"{redemption_title(rule, redemption, names)}: {redemption_words(step, currency, names)}"
+            title = redemption_title(rule, step.get("redemption_id", ""), names)
+            yield f"{title}: {redemption_words(step, currency, names)}"
         case {"rule": str(rule), "side": str(_), "held_before": int(before), "transaction_id": str(transaction)}:
             _drop(left, "rule", "side", "referee", "transaction_id", "held_before", "held_after", "not_recouped")
             yield (

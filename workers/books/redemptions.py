@@ -4,11 +4,12 @@ Not here: which lots they came out of, which every entry says alike (narration.p
 """
 
 from collections.abc import Mapping
-from fractions import Fraction
+from decimal import Decimal
 from typing import Any, Final
 
 from loyalty.catalogue import PAYMENT
-from workers.books.names import Names, number
+from schemas.currencies import MINOR_DIGITS
+from workers.books.names import Names
 
 _SPENT: Final = ("rule", "redemption_id", "quantity", "price", "season", "usual_price", "points")
 _PAID: Final = ("rule", "redemption_id", "transaction_id", "worth", "value_minor", "money", "points")
@@ -38,7 +39,7 @@ def step_keys(step: Mapping[str, Any]) -> tuple[str, ...]:
 def redemption_title(rule: str, redemption_id: str, names: Names) -> str:
     """What was redeemed."""
     what = "Paid with points" if rule == PAYMENT else names.called(rule)
-    return f"{what}, redemption {redemption_id}"
+    return f"{what}, redemption {redemption_id}" if redemption_id else what
 
 
 def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> str:
@@ -46,14 +47,15 @@ def redemption_words(step: Mapping[str, Any], currency: str, names: Names) -> st
     if "restored" in step:
         return _restored(step, currency, names)
     if "reward" in step:
-        return f"{names.called(step['reward'])} as a gift, for {step['day']}"
+        given = names.called(step["reward"])
+        given = f"{given} as a gift" if "redemption_id" in step else f"a limit of the rule left no {given}"
+        return f"{given}, for {step['day']}"
     points = names.points(step.get("points", 0), currency)
     if "granted" in step:
         return f"the stock granted {step['granted']}, so {points} {currency} that were held are spent"
     if "worth" in step:
-        value = f"{step['value_minor']:,} minor units of {step['money']}"
-        per_point = f"{number(Fraction(step['worth']))} for the smallest unit of points"
-        return f"{points} {currency} paid {value} of sale {step['transaction_id']}, at {per_point}"
+        value = Decimal(step["value_minor"]).scaleb(-MINOR_DIGITS.get(step["money"], 0))
+        return f"{points} {currency} paid {value:,f} {step['money']} of sale {step['transaction_id']}"
     price = names.points(step["price"], currency)
     season = f" ({step['season']}, else {names.points(step['usual_price'], currency)})" if "season" in step else ""
     return f"{step['quantity']} at {price} {currency}{season} took {points}"

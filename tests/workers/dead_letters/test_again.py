@@ -98,3 +98,14 @@ def test_a_return_that_waited_goes_back_as_it_was_written_anew() -> None:
     outputs = engine.decide_batch(0, both, state, NOON_US + 86_400_000_002).outputs
     assert [out.topic for out in outputs if out.topic == DEAD_LETTERS] == []
     assert sum(out.topic == "ledger" for out in outputs) == 2
+
+
+def test_what_goes_back_twice_is_taken_once() -> None:
+    """Should a letter ever be sent twice, the engine knows the event by its id."""
+    sent = again(letter(came(SALE)))
+    assert isinstance(sent, Back)
+    engine, state = Engine(Programs([program(BASE)]), partitions=1), MemoryStore(0)
+    twice = [Record("purchases", 0, offset, 0, sent.key, sent.value, sent.headers) for offset in range(2)]
+    result = engine.decide_batch(0, twice, state, NOON_US)
+    assert sum(out.topic == "ledger" for out in result.outputs) == 1
+    assert result.counts.events["loyalty.purchase.v1", "duplicate"] == 1

@@ -1,0 +1,71 @@
+"""What an account keeps of its ties to other members: who referred it, what that gave, whom it takes in.
+
+Not here: the account itself (account.py).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loyalty.facts import Scalar
+
+
+class GivenPart(NamedTuple):
+    """What one rule gave, into which lot; `qualifies` is what that added to the tier basis."""
+
+    rule: str
+    currency: str
+    points: int
+    lot_id: str
+    qualifies: int
+
+
+class Paid(NamedTuple):
+    """What a rule of a referral has paid: `part` to the referee, and to the referrer what the award gave.
+
+    `transaction_id` is the purchase that qualified, "" when none did; `minimum_minor` what it had to come to.
+    """
+
+    rule: str
+    version: str
+    time_us: int
+    transaction_id: str
+    minimum_minor: int
+    part: GivenPart | None
+    award_id: str
+
+
+@dataclass(slots=True)
+class ReferralLink:
+    """Who referred this member, and what that has paid and still stands."""
+
+    referral_id: str
+    referrer: str
+    code: str
+    attributes: "Mapping[str, Scalar]"
+    linked_us: int
+    paid: tuple[Paid, ...] = ()
+
+
+class AwardRecord(NamedTuple):
+    """What an award gave to a member, kept as long as it may be taken back.
+
+    `part` None: nothing, or it has been taken back. `is_over` forbids to give it (again).
+    """
+
+    message_id: str
+    time_us: int
+    version: str
+    part: GivenPart | None
+    is_over: bool
+    due_us: int | None
+    """From when nobody can take it back any more, so that this record is dropped; None: it is kept."""
+
+
+class Promise(NamedTuple):
+    """This account takes `member` in, who has so many `ids`, and does not end before (merging.py)."""
+
+    member: str
+    ids: int
