@@ -62,10 +62,6 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
         "nothing: its points are back already. What was delivered all the same is a matter for the shop"
     ),
     "redemption_too_old": "correct the points by hand, with an adjustment",
-    "unknown_member": "send the id of an account that has taken part",
-    "self_merge": "send the other member's id",
-    "merge_under_way": "send it again when that is done",
-    "already_merged": "merge the survivor, if anything",
     "engine_fault": (
         "a fault of ours: report it with the message. The worker goes on with the others. After the mending, "
         "send it again"
