@@ -173,8 +173,9 @@ def _link(_: str, fields: list[Any]) -> ReferralLink:
 
 def _paid(*fields: Any) -> Paid:
     # Made whole at once: compiled, a field takes no value of another type, not even for a moment.
-    *first, part, award_id = fields
-    return Paid(*first, None if part is None else GivenPart(*part), award_id)
+    rule, version, time_us, transaction_id, minimum_minor, part, award_id = fields
+    given = None if part is None else GivenPart(*part)
+    return Paid(rule, version, time_us, transaction_id, minimum_minor, given, award_id)
 
 
 def _as_it_is(_: str, value: Any) -> Any:
