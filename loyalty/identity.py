@@ -11,7 +11,7 @@ from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
-from loyalty.between import MergeRequest, TransferRequest
+from loyalty.between import Joining, MergeAnswer, MergeRequest, Recoup, Transfer, TransferRequest
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
@@ -147,12 +147,10 @@ def remembered(
     if business_key is not None:
         seen = remember(seen, business_key, fact.content, work.now_us)
     head.seen = seen
-    chars = _chars(head)
-    if chars <= ACCOUNT_CHARS_MAX:
+    size = chars(head)
+    if size <= ACCOUNT_CHARS_MAX:
         return None
-    # Returns and closing go on for a while, and what becomes of redemptions and of claims: points must still go where
-    # they belong.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport | Answer) or closes(fact)):
+    if size <= 2 * ACCOUNT_CHARS_MAX and _goes_on(fact):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,
@@ -160,7 +158,14 @@ def remembered(
     )
 
 
-def _chars(head: Head) -> int:
+def _goes_on(fact: Fact) -> bool:
+    """Whether an account that is too full still takes it for a while: points must go where they belong."""
+    is_back = isinstance(fact, Transfer) and fact.is_back
+    of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAnswer | Joining)
+    return is_back or of_others or isinstance(fact, Return) or closes(fact)
+
+
+def chars(head: Head) -> int:
     """About how much room the parts of an account take that grow with its events."""
     others = len(head.counters) + len(head.maturing) + len(head.expired) + len(head.given) + len(head.parked)
     others += len(head.surprised)

@@ -13,8 +13,9 @@ Not here: what can be redeemed (catalogue.py), what a request comes to (offers.p
 from collections.abc import Callable, Mapping
 
 from loyalty import caps, restoring
-from loyalty.account import ACTIVE, PurchaseRecord, RedemptionRecord, State, purchase_key, redemption_key
+from loyalty.account import ACTIVE, CLOSED, PurchaseRecord, RedemptionRecord, State, purchase_key, redemption_key
 from loyalty.calendar import local_time, shifted_us
+from loyalty.closing import let_end
 from loyalty.decisions import Code, Posting, Refusal
 from loyalty.facts import Answer, Cause, Redemption, RedemptionReport
 from loyalty.ledger import NO_BALANCE, Work, lot_id_of
@@ -163,7 +164,7 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None
         if fact.granted:  # It was cancelled meanwhile.
             release(work, fact.from_member, fact.claim_id)
         return
-    if fact.granted and work.head.status == ACTIVE:
+    if fact.granted and work.head.status != CLOSED:
         rule, currency, points = record.reward, record.currency, record.points
         if points:
             work.postings += [Posting(HELD, currency, -points, rule, ""), Posting(REDEEMED, currency, points, rule, "")]
@@ -182,6 +183,8 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None
     _free_limits(work, work.plan, record)
     work.writes[key] = None  # As of every redemption that is refused.
     tell(work, record._replace(points=0), Status.REFUSED, reason, message=message)
+    if work.head.status == CLOSED:
+        let_end(work)
 
 
 # ---------------------------------------------------------------- what becomes of them

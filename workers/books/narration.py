@@ -94,10 +94,10 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             _drop(left, *step_keys(step))
             title = redemption_title(rule, step.get("redemption_id", ""), names)
             yield f"{title}: {redemption_words(step, currency, names)}"
-        case {"rule": str(rule), "side": str(_), "held_before": int(before), "transaction_id": str(transaction)}:
+        case {"rule": str(rule), "side": str(_), "held_before": int(before)}:
             _drop(left, "rule", "side", "referee", "transaction_id", "held_before", "held_after", "not_recouped")
             yield (
-                f"{names.called(rule)}{_side(step)}: purchase {transaction} came back, so "
+                f"{names.called(rule)}{_side(step)}: {_why_back(step)}, so "
                 f"{names.points(before, currency)} went back{_let_go(step, currency, names)}"
             )
         case {"rule": str(rule), "held_before": int(before), "held_after": int(after)}:
@@ -262,6 +262,11 @@ def _came_back(step: Mapping[str, Any], names: Names) -> str:
     if "transaction_id" not in step:
         return f"Goods without a purchase came back: {lines}"
     return f"Purchase {step['transaction_id']}{f': came back {lines}' if lines else ''}"
+
+
+def _why_back(step: Mapping[str, Any]) -> str:
+    """Why what a referral gave goes back."""
+    return f"purchase {step['transaction_id']} came back" if "transaction_id" in step else "both are one member"
 
 
 def _let_go(step: Mapping[str, Any], currency: str, names: Names) -> str:

@@ -6,7 +6,6 @@ transaction that the steps of an entry name, as those of a return do. `also` are
 Invariants:
   T1 entries of a member come in their order; those of different members in any
   T2 memory holds what belongs to the id: the entries about it, and what moved their lots
-  T3 what is left in a lot counts all that ever moved it; where points came back into one, that takes a second look
 """
 
 from collections import Counter
@@ -16,11 +15,9 @@ from dataclasses import dataclass, field
 import orjson
 
 from loyalty.decisions import Entry
-from loyalty.postings import ADJUSTED, DEBT, EARNED, OPENING
+from loyalty.postings import DEBT, HELD, RESTORED
 from workers.books.kinds import is_members, pot_of
 
-_BEGIN = frozenset({EARNED, OPENING, ADJUSTED})
-"""Accounts from which points come into a lot of their own; from others they may come back into one that was there."""
 FOUND_MAX = 100
 """So many entries about one id are kept; more are only counted."""
 
@@ -35,7 +32,7 @@ class Followed:
     later: list[Entry] = field(default_factory=list)
     """Entries of the member, after it, that moved these lots."""
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(lot, pot) -> what is left, by the entry and all after it; and all before it, once `look_back` has seen them."""
+    """(lot, pot) -> what is left, over all entries so far."""
 
 
 class Trace:
@@ -59,25 +56,6 @@ class Trace:
     def may_concern(self, raw: bytes) -> bool:
         """Whether the record may say something: a look at its bytes, since nearly all of a ledger does not."""
         return any(needle in raw for needle in self._needles)
-
-    @property
-    def needs_look_back(self) -> bool:
-        """Whether an entry put points into lots that may have been there before it."""
-        return any(each.given and not _begins_lots(each.entry) for each in self.found)
-
-    def may_have_moved(self, raw: bytes) -> bool:
-        """Whether the record may have moved one of the lots, as `may_concern` looks at it."""
-        return any(text_of(lot) in raw for each in self.found for lot in each.given)
-
-    def look_back(self, entries: Iterable[Entry]) -> None:
-        """Count what entries before those that were found did to their lots; `entries` begin anew."""
-        reached: set[str] = set()
-        for entry in entries:
-            for followed in self._by_member.get(entry.member, ()):
-                if followed.entry.entry_id == entry.entry_id:
-                    reached.add(entry.entry_id)
-                elif followed.entry.entry_id not in reached:
-                    _count(followed, entry)
 
     def take_all(self, entries: Iterable[Entry]) -> None:
         """Look at entries."""
@@ -117,6 +95,11 @@ def is_about(entry: Entry, wanted: Collection[str]) -> bool:
 
 
 def _lots_filled(entry: Entry) -> dict[str, str]:
+    """Lot -> currency of those that an entry made. What it puts back belongs to the entry that had made the lot."""
+    if any(posting.account in _PUT_BACK and posting.amount < 0 for posting in entry.postings):
+        return {}
+    if any("came_back" in step or step.get("merge_id") == "" for step in entry.steps):
+        return {}  # A transfer that nobody took; what an account that has been merged passed on.
     sums: Counter[tuple[str, str]] = Counter()
     for posting in entry.postings:
         if is_members(posting) and posting.lot not in {"", DEBT}:
@@ -124,8 +107,7 @@ def _lots_filled(entry: Entry) -> dict[str, str]:
     return {lot: currency for (lot, currency), amount in sums.items() if amount > 0}
 
 
-def _begins_lots(entry: Entry) -> bool:
-    return all(is_members(posting) or posting.account in _BEGIN for posting in entry.postings)
+_PUT_BACK = frozenset({HELD, RESTORED})
 
 
 def _follow(followed: Followed, entry: Entry) -> None:

@@ -55,8 +55,6 @@ def explain(
                 "hint: an event that gave nothing has no entry; one that was refused is in dead-letters, "
                 "a redemption that was refused on the topic rewards, a transfer or merge on notices"
             )
-        if trace.needs_look_back:
-            trace.look_back(entries(books, member, wanted=trace.may_have_moved))
         _show(trace, names, as_json=as_json)
 
 

@@ -198,28 +198,21 @@ def test_a_step_is_told_whole_whether_it_is_known_or_not(step: Mapping[str, obje
     assert said in "\n".join(told(trace.found[0], Names()))
 
 
-def test_what_is_left_counts_what_moved_a_lot_before_its_points_came_back() -> None:
+@pytest.mark.parametrize(
+    "step", [{"transfer_id": "x", "points": 7, "came_back": True}, {"rule": "merge", "merge_id": ""}]
+)
+def test_what_came_back_belongs_to_the_entry_that_had_made_the_lot(step: Mapping[str, object]) -> None:
     life = [
         entry("earn", [("program:earned", -50, ""), ("available", 50, "L1")]),
-        entry("redeem", [("program:redeemed", 30, ""), ("available", -30, "L1")]),
-        entry("restore", [("program:restored", -20, ""), ("available", 20, "L1")]),
-        entry("expire", [("program:expired", 15, ""), ("available", -15, "L1")]),
+        entry("transfer", [("program:transferred", 7, ""), ("available", -7, "L1")]),
+        entry("back", [("program:transferred", -7, ""), ("available", 7, "L1")], steps=({**step, "to_member": "m2"},)),
+        entry("expire", [("program:expired", 50, ""), ("available", -50, "L1")]),
     ]
-    trace = Trace("restore@2026-03-02T12:00:00Z")
-    trace.take_all(life)
-    assert trace.needs_look_back
-    assert trace.may_have_moved(b'{"lot":"L1"}')
-    assert not trace.may_have_moved(b'{"lot":"L2"}')
-    trace.look_back(life)
-    said = "\n".join(told(trace.found[0], Names()))
-    assert "-15 points expired" in said
-    assert "Left in lot L1: 25 points available" in said
-
-
-def test_what_was_earned_needs_no_look_back() -> None:
-    trace = Trace("earn@2026-01-05T12:00:00Z")
-    trace.take_all(LIFE)
-    assert not trace.needs_look_back
+    earned, back = Trace("earn@2026-03-02T12:00:00Z"), Trace("back@2026-03-02T12:00:00Z")
+    for trace in (earned, back):
+        trace.take_all(life)
+    assert "Left in lot L1: nothing" in "\n".join(told(earned.found[0], Names()))
+    assert back.found[0].given == {}
 
 
 def test_many_entries_of_one_cause_are_counted_and_not_all_kept() -> None:
