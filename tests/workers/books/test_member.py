@@ -215,6 +215,40 @@ def test_what_came_back_belongs_to_the_entry_that_had_made_the_lot(step: Mapping
     assert back.found[0].given == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "moves", "step", "said"),
+    [
+        ("merge", -5, {"rule": "merge", "merge_id": "m", "into": "m2"}, "-5 points for member m1, went by a merge"),
+        (
+            "merge",
+            5,
+            {"rule": "merge", "merge_id": "m", "from_member": "m2"},
+            "+5 points for member m1, came by a merge",
+        ),
+        ("transfer", -5, {"transfer_id": "x", "points": 5, "to_member": "m2"}, "sent by a transfer"),
+        ("transfer", 5, {"transfer_id": "x", "points": 5, "from_member": "m2"}, "received by a transfer"),
+        (
+            "transfer",
+            5,
+            {"transfer_id": "x", "points": 5, "to_member": "m2", "came_back": True},
+            "+5 points for member m1, back from a transfer that nobody took",
+        ),
+        (
+            "birthday",
+            0,
+            {"rule": "bd", "reward": "cake", "redemption_id": "r", "day": "2026-03-02"},
+            "a reward as a gift",
+        ),
+    ],
+)
+def test_what_happened_is_said_in_a_word_or_two(kind: str, moves: int, step: Mapping[str, object], said: str) -> None:
+    postings = [("program:transferred", -moves, ""), ("available", moves, "L")] if moves else []
+    made = entry(kind, postings, steps=(step,))
+    trace = Trace(made.entry_id)
+    trace.take(made)
+    assert said in told(trace.found[0], Names())[0]
+
+
 def test_many_entries_of_one_cause_are_counted_and_not_all_kept() -> None:
     trace = Trace("earn-2026-03-02T12:00:00Z")
     for at in range(FOUND_MAX + 7):
