@@ -34,6 +34,8 @@ def summary(comparison: Comparison) -> list[str]:
     """What would change, in a few sentences."""
     sides = f"under {side_words(comparison.old)} and under {side_words(comparison.new)}"
     said = [f"{comparison.events:,} events of {comparison.members:,} members, {sides}."]
+    if comparison.letters.alike:
+        said.append(f"Events that both programs refuse, for the same reason: {comparison.letters.alike:,}.")
     if not comparison.changes:
         return [*said, "Nothing would change."]
     for kind in comparison.kinds:
