@@ -105,6 +105,15 @@ def test_an_anonymous_sale_must_be_valid() -> None:
     assert refused(orjson.dumps(event))[0] == DecodeCode.INVALID_EVENT
 
 
+def test_an_unknown_type_is_told_what_others_may_send_and_nothing_that_only_accounts_do() -> None:
+    event = GOOD_BY_NAME["a sale with two lines, paid by card, with tax"].event | {"type": "loyalty.transfer.v2"}
+    decoded = decode(orjson.dumps(event))
+    assert isinstance(decoded, Undecodable)
+    named = {name for name in TOPIC_OF_TYPE if f"{name}," in decoded.message or decoded.message.endswith(name)}
+    assert {"loyalty.purchase.v1", "loyalty.stock.v1", "loyalty.transfer.requested.v1"} <= named
+    assert not {name for name in named if TOPIC_OF_TYPE[name] == "inbox"}
+
+
 @each_good
 def test_the_inbox_takes_every_type(good: Good) -> None:
     assert not isinstance(decode(good.raw, topic="inbox"), Undecodable)
