@@ -25,6 +25,7 @@ from loyalty.facts import Cause, Return, ReturnLine
 from loyalty.ledger import Taken, Work
 from loyalty.lots import Lot
 from loyalty.memory import RECORD_BYTES, in_order
+from loyalty.occasions import ANNIVERSARY
 from loyalty.postings import DEBT, RETURNED, TRANSFERRED, available_of, pending_of
 from loyalty.returns import recoup
 from loyalty.standing import NO_SUMS, raise_tier
@@ -295,7 +296,9 @@ def _member(into: _Arrival, value: Any) -> None:
     head.absorbed = (*head.absorbed, *value["ids"])
     if not head.birthday:
         head.birthday, head.birthday_us = value["birthday"], value["birthday_us"]
-    head.kept = _latest(head.kept, value["kept"])
+    # Anniversaries are counted from the day on which this account was opened, which stays.
+    theirs = {key: number for key, number in value["kept"].items() if key != ANNIVERSARY}
+    head.kept = _latest(head.kept, theirs)
     head.active = _latest(head.active, value["active"])
     if head.status == ACTIVE:
         raise_tier(

@@ -1,0 +1,70 @@
+"""What features do to each other: redemption, surprises and occasions of accounts that merge, close or are referred."""
+
+import pytest
+
+from loyalty.account import head_key
+from loyalty.decisions import Outcome, RedemptionChange, RewardOrder
+from loyalty.identity import ACCOUNT_CHARS_MAX
+from loyalty.lots import Lot, joined, parsed
+from loyalty.memory import RECORD_BYTES
+from tests.loyalty.books import BASE, Books, SlowBooks, program
+from tests.loyalty.events import (
+    adjustment,
+    back,
+    member_event,
+    merge,
+    micros,
+    purchase,
+    redeem,
+    referral,
+    reported,
+    transfer,
+)
+
+LATER = "2026-03-05T12:00:00Z"
+LAST = "2026-03-06T12:00:00Z"
+FRIENDS = """
+earn:
+  - id: friends
+    on: referral
+    give: {referrer: 500, referee: 250}
+    qualifying_purchase: {min_spend: "10.00", within: P60D}
+"""
+MUG = BASE + "rewards: [{id: mug, kind: product, price: 100, stock: 3, at_most: {number: 1, per: lifetime}}]\n"
+LUCKY = BASE + "surprises: [{id: lucky, on: purchase, percent: 100, give: {points: 10}, budget: {points: 1000}}]\n"
+
+
+def _on(books: Books, account: str) -> int:
+    """What lies on an account of the program, by the ledger."""
+    return sum(p.amount for entry in books.entries for p in entry.postings if p.account == f"program:{account}")
+
+
+def _ties_out(books: Books) -> None:
+    books.check_books()
+    assert (_on(books, "held"), _on(books, "transferred")) == (0, 0)
+
+
+# ------------------------------------------------------------------ occasions of merged accounts
+
+
+def test_a_birthday_that_comes_with_a_merged_account_is_kept() -> None:
+    books = Books(program("earn: [{id: bd, on: birthday, give: {points: 100}}]\n"))
+    books.take(member_event("a", "enrolled", member="a", birthday="07-10"))
+    books.take(member_event("b", "enrolled", member="b"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.pass_time(micros("2027-07-11T12:00:00Z"))
+    assert books.balance("b") == 200
+    _ties_out(books)
+
+
+def test_the_survivors_anniversaries_go_on_whatever_the_age_of_the_other_account() -> None:
+    books = Books(program("earn: [{id: an, on: anniversary, give: {points: 100}}]\n"))
+    books.take(member_event("a", "enrolled", member="a", time="2016-01-05T12:00:00Z"))
+    books.take(member_event("b", "enrolled", member="b", time="2025-06-05T12:00:00Z"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    before = books.balance("b")
+    books.pass_time(micros("2028-06-06T12:00:00Z"))
+    assert books.balance("b") - before == 300
+    _ties_out(books)
+
+
