@@ -23,7 +23,7 @@ from loyalty.account import ACTIVE, MERGED, Head, State, award_key, purchase_key
 from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup
 from loyalty.closing import let_end
 from loyalty.decisions import Code, Decision, Outcome, Refusal, derived_id, refused
-from loyalty.facts import Answer, Fact, RedemptionReport, Return
+from loyalty.facts import Answer, Award, Fact, Redemption, RedemptionReport, Return
 from loyalty.joining import contents, join, swept
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -145,6 +145,10 @@ def is_decided_here(state: State, fact: Fact) -> bool:
             return any(key in state for key in answers.reads(fact))
         case RedemptionReport():
             return redemption_key(fact.member, fact.redemption_id) in state
+        case Redemption():  # It was cancelled ahead, here.
+            return redemption_key(fact.member, fact.redemption_id) in state
+        case Award():  # It was taken back ahead, here.
+            return award_key(fact.member, fact.message_id) in state
         case Recoup():
             return award_key(fact.member, fact.award_id) in state
         case _:

@@ -68,3 +68,46 @@ def test_the_survivors_anniversaries_go_on_whatever_the_age_of_the_other_account
     _ties_out(books)
 
 
+# ------------------------------------------------------------------ redemptions of accounts that end
+
+
+def test_points_that_were_held_when_an_account_was_closed_end_with_it() -> None:
+    books = SlowBooks(program(MUG + "closing: {points: expire}\n"))
+    books.take(adjustment("a", 1000))
+    books.take(redeem("r", "mug"))
+    books.take(member_event("c", "closed", time=LATER))
+    books.deliver_all()
+    assert (books.balance(), books.head().lots) == (0, {})
+    _ties_out(books)
+
+
+def test_a_redemption_of_an_account_that_ends_meanwhile() -> None:
+    books = SlowBooks(program(MUG))
+    books.take_all([adjustment("a", 1000, member="a"), adjustment("b", 10, member="b")])
+    books.take(redeem("r", "mug", member="a"))
+    claim = books.inbox.pop()
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.deliver_all()
+    assert books.head("a").merged_into == "b"
+    books.inbox.append(claim)
+    books.deliver_all()
+    said = [(one.status, one.reason) for one in books.rewards if isinstance(one, RedemptionChange)]
+    assert (said, books.balance("b")) == ([("accepted", "")], 910)
+    books.take(reported("x", "cancelled", "r", member="a", time=LAST))
+    books.deliver_all()
+    assert books.balance("b") == 1010
+    assert not [name for name in books.head("b").counters if name.startswith("reward:")]
+    _ties_out(books)
+
+
+def test_a_cancellation_that_overtook_its_request_and_a_merge_still_holds() -> None:
+    books = Books(program(MUG))
+    books.take_all([adjustment("a", 1000, member="a"), adjustment("b", 10, member="b")])
+    books.take(reported("x", "cancelled", "r", member="a"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.take(redeem("r", "mug", member="a", time=LATER))
+    assert books.balance("b") == 1010
+    assert not [one for one in books.rewards if isinstance(one, RewardOrder)]
+    _ties_out(books)
+
+
