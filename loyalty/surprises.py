@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from loyalty import caps
-from loyalty.account import ACTIVE, PurchaseRecord, State, Surprised, purchase_key
+from loyalty.account import CLOSED, PurchaseRecord, State, Surprised, purchase_key
 from loyalty.activities import event_circumstances
 from loyalty.budgets import DRAW_BYTES, Surprise, draw_bound
 from loyalty.calendar import Local, local_time, shifted_us
@@ -200,7 +200,7 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> Refu
 
 def _due(programs: Programs, work: Work, rule: Surprise, record: PurchaseRecord | None, fact: Answer) -> int:
     """How much of what was granted is still to be given: the account may be closed, the purchase returned."""
-    if work.head.status != ACTIVE:
+    if work.head.status == CLOSED:
         return 0
     if rule.returns != "take_back":
         return fact.units

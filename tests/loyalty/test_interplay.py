@@ -111,3 +111,23 @@ def test_a_cancellation_that_overtook_its_request_and_a_merge_still_holds() -> N
     _ties_out(books)
 
 
+# ------------------------------------------------------------------ surprises
+
+
+@pytest.mark.parametrize("returned", [False, True])
+def test_a_surprise_that_was_won_before_a_merge_is_the_survivors(*, returned: bool) -> None:
+    books = SlowBooks(program(LUCKY))
+    books.take_all([purchase("p", 500, member="a"), adjustment("b", 10, member="b")])
+    claim = books.inbox.pop()
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.deliver_all()
+    books.inbox.append(claim)
+    books.deliver_all()
+    assert books.balance("b") == 25
+    if returned:
+        books.take(back("r", "p", [("1", "1", 500)], member="a", time=LAST))
+        books.deliver_all()
+        assert books.balance("b") == 10
+    _ties_out(books)
+
+
