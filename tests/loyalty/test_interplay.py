@@ -131,3 +131,42 @@ def test_a_surprise_that_was_won_before_a_merge_is_the_survivors(*, returned: bo
     _ties_out(books)
 
 
+# ------------------------------------------------------------------ referrals
+
+
+@pytest.mark.parametrize(("ends", "stays"), [("old", "new"), ("new", "old")])
+def test_who_referred_themselves_and_bought_after_the_merge_gets_nothing(ends: str, stays: str) -> None:
+    books = Books(program(FRIENDS))
+    books.take_all([adjustment("a", 10, member="old"), referral("r", "old", member="new")])
+    books.take(merge("m", stays, member=ends, time=LATER))
+    books.take(purchase("p", 5000, member=stays, time=LAST))
+    assert books.balance(stays) == 10
+    _ties_out(books)
+
+
+def test_nobody_is_referred_by_an_id_that_was_their_own() -> None:
+    books = Books(program(FRIENDS))
+    books.take_all([adjustment("a", 10, member="a"), adjustment("b", 10, member="b")])
+    books.take(merge("m", "b", member="a", time=LATER))
+    decision = books.take(referral("r", "a", member="b", time=LAST))
+    assert decision.outcome is Outcome.REFUSED
+    books.take(purchase("p", 5000, member="b", time=LAST))
+    assert books.balance("b") == 20
+
+
+def test_an_award_taken_back_before_it_came_gives_nothing_to_the_survivor_either() -> None:
+    books = SlowBooks(program(FRIENDS))
+    books.take_all([adjustment("a", 10, member="a"), adjustment("b", 10, member="b")])
+    books.take_all([referral("r", "a", member="new"), purchase("p", 5000, member="new")])
+    (award,) = books.inbox
+    books.inbox.clear()
+    books.take(back("ret", "p", [("1", "1", 5000)], member="new", time=LATER))
+    books.deliver_all()
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.deliver_all()
+    books.inbox.append(award)
+    books.deliver_all()
+    assert (books.balance("b"), books.balance("new")) == (20, 0)
+    _ties_out(books)
+
+
