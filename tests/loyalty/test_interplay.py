@@ -170,3 +170,47 @@ def test_an_award_taken_back_before_it_came_gives_nothing_to_the_survivor_either
     _ties_out(books)
 
 
+# ------------------------------------------------------------------ lots
+
+
+SHORT, LONG = micros("2026-04-01T00:00:00Z"), micros("2026-06-01T00:00:00Z")
+TWO = joined([Lot("x", micros(LATER), SHORT, 10), Lot("x", micros(LATER), LONG, 10)])
+
+
+def _with_a_lot_in_two(more: str = "") -> Books:
+    """Of one lot, a part lives longer than the rest: points that came back and were given some more days."""
+    books = Books(program(BASE + "points: {points: {name: Points, expiry: {after: P12M}}}\n" + more))
+    books.take_all([adjustment("a", 20, member="a"), adjustment("b", 5, member="b")])
+    head = books.head("a").draft()
+    head.lots["points"] = TWO
+    books.state[head_key("a")] = head
+    return books
+
+
+def _ends(books: Books, member: str) -> list[tuple[int | None, int]]:
+    return sorted((lot.ends_us, lot.left) for lot in parsed(books.head(member).lots["points"]) if lot.left != 5)
+
+
+def test_what_is_given_keeps_its_ends_though_one_lot_has_two() -> None:
+    books = _with_a_lot_in_two("transfers: {}\n")
+    books.take(transfer("t", "c", 20, member="a", time=LATER))
+    assert _ends(books, "c") == [(SHORT, 10), (LONG, 10)]
+    books.check_books()
+
+
+def test_what_comes_back_keeps_its_ends_though_one_lot_has_two() -> None:
+    books = _with_a_lot_in_two("transfers: {}\n")
+    books.take(member_event("c", "enrolled", member="c"))
+    books.take(member_event("d", "closed", member="c"))
+    books.take(transfer("t", "c", 20, member="a", time=LATER))
+    assert _ends(books, "a") == [(SHORT, 10), (LONG, 10)]
+    books.check_books()
+
+
+def test_what_merges_keeps_its_ends_though_one_lot_has_two() -> None:
+    books = _with_a_lot_in_two()
+    books.take(merge("m", "b", member="a", time=LATER))
+    assert _ends(books, "b") == [(SHORT, 10), (LONG, 10)]
+    books.check_books()
+
+
