@@ -11,7 +11,7 @@ from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
-from loyalty.between import MergeRequest, TransferRequest
+from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup, Transfer, TransferRequest
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
@@ -45,6 +45,9 @@ ACCOUNT_CHARS_MAX = 1_000_000
 Without a bound, one id that thousands share would grow until no transaction that holds it can be written.
 """
 _PART_CHARS = 300
+
+_GO_ON = (Return, RedemptionReport, Answer, Recoup, Transfer, MergeAsk, MergeAnswer, Joining)
+"""What a full account still takes for a while: points that are on their way must come to where they belong."""
 
 DUPLICATE = Decision(Outcome.DUPLICATE)
 
@@ -150,9 +153,7 @@ def remembered(
     chars = _chars(head)
     if chars <= ACCOUNT_CHARS_MAX:
         return None
-    # Returns and closing go on for a while, and what becomes of redemptions and of claims: points must still go where
-    # they belong.
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, Return | RedemptionReport | Answer) or closes(fact)):
+    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, _GO_ON) or closes(fact)):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,

@@ -214,3 +214,21 @@ def test_what_merges_keeps_its_ends_though_one_lot_has_two() -> None:
     books.check_books()
 
 
+# ------------------------------------------------------------------ accounts that are full
+
+
+def _filled(books: Books, member: str) -> None:
+    full = books.head(member).draft()
+    full.seen = b"\0" * (ACCOUNT_CHARS_MAX // RECORD_BYTES * RECORD_BYTES)
+    books.state[head_key(member)] = full
+
+
+def test_points_that_are_on_their_way_to_a_full_account_arrive() -> None:
+    books = SlowBooks(program(BASE + "transfers: {}\n"))
+    books.take_all([adjustment(f"a-{member}", 100, member=member) for member in "abc"])
+    books.take(transfer("t", "b", 30, member="c"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    _filled(books, "b")
+    books.deliver_all()
+    assert (books.balance("b"), books.head("a").merged_into) == (230, "b")
+    _ties_out(books)
