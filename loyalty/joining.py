@@ -108,6 +108,7 @@ def contents(work: Work) -> Iterator[tuple[str, str]]:
     )
     head.qualifying.clear()
     head.expired, head.given, head.parked, head.active_until = {}, (), tuple(too_large), {}
+    head.surprised = tuple(one for one in head.surprised if one.on != "review")
 
 
 def swept(work: Work, before: Head) -> list[tuple[str, str]]:
