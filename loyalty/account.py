@@ -318,7 +318,7 @@ class Limit(NamedTuple):
     """The account of a limit over many members (limits.py), in units: pieces, places or points in their smallest unit.
 
     taken, added: period (calendar.py) -> units that claims hold, and what restocks added. closed_to: the last local day
-    of the periods that were let go. restocks: the latest, to be looked at; seen: the memory of all (memory.py).
+    of the periods that were let go. restocks: the latest, to be shown; seen: the memory of all. due_us: always None.
     capacity, per, period: what the program said when the limit was last asked, and the period that it was asked about.
     """
 
@@ -332,7 +332,6 @@ class Limit(NamedTuple):
     period: str = ""
     seen: bytes = b""
     due_us: int | None = None
-    """A limit has nothing to be looked at for: always None."""
 
 
 class ClaimRecord(NamedTuple):

@@ -82,7 +82,7 @@ class MergeRequest(NamedTuple):
 
 
 class MergeAsk(NamedTuple):
-    """A message: may `from_member`, who has so many `ids`, end in this account?"""
+    """A message: may `from_member`, who has so many `ids` and takes about `chars` of room, end in this account?"""
 
     cause: "Cause"
     member: str
@@ -94,6 +94,7 @@ class MergeAsk(NamedTuple):
     version: str
     merge_id: str
     ids: int
+    chars: int
 
 
 class MergeAnswer(NamedTuple):

@@ -81,7 +81,7 @@ from loyalty.restoring import keep_as_long, spent_on
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
 from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back_with_review
-from loyalty.transfers import decide_arrival, decide_request, turned_away
+from loyalty.transfers import decide_arrival, decide_request, sent_back, turned_away
 
 
 def reads(fact: Fact) -> Sequence[str]:
@@ -166,7 +166,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         watch(work, timing)
     refusal = remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
-        return Decision(Outcome.REFUSED, refusal=refusal)
+        return sent_back(fact) if isinstance(fact, Transfer) else Decision(Outcome.REFUSED, refusal=refusal)
     decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
         decision = settled(programs, state, decision, fact, now_us)

@@ -46,8 +46,6 @@ Without a bound, one id that thousands share would grow until no transaction tha
 """
 _PART_CHARS = 300
 
-_GO_ON = (Return, RedemptionReport, Answer, Recoup, Transfer, MergeAsk, MergeAnswer, Joining)
-"""What a full account still takes for a while: points that are on their way must come to where they belong."""
 
 DUPLICATE = Decision(Outcome.DUPLICATE)
 
@@ -150,10 +148,10 @@ def remembered(
     if business_key is not None:
         seen = remember(seen, business_key, fact.content, work.now_us)
     head.seen = seen
-    chars = _chars(head)
-    if chars <= ACCOUNT_CHARS_MAX:
+    size = chars(head)
+    if size <= ACCOUNT_CHARS_MAX:
         return None
-    if chars <= 2 * ACCOUNT_CHARS_MAX and (isinstance(fact, _GO_ON) or closes(fact)):
+    if size <= 2 * ACCOUNT_CHARS_MAX and _goes_on(fact):
         return None
     return Refusal(
         Code.ACCOUNT_FULL,
@@ -161,7 +159,14 @@ def remembered(
     )
 
 
-def _chars(head: Head) -> int:
+def _goes_on(fact: Fact) -> bool:
+    """Whether an account that is too full still takes it for a while: points must go where they belong, and nobody waits."""
+    is_back = isinstance(fact, Transfer) and fact.is_back
+    of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAsk | MergeAnswer | Joining)
+    return is_back or of_others or isinstance(fact, Return) or closes(fact)
+
+
+def chars(head: Head) -> int:
     """About how much room the parts of an account take that grow with its events."""
     others = len(head.counters) + len(head.maturing) + len(head.expired) + len(head.given) + len(head.parked)
     others += len(head.surprised)

@@ -24,6 +24,7 @@ from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup
 from loyalty.closing import let_end
 from loyalty.decisions import Code, Decision, Outcome, Refusal, derived_id, refused
 from loyalty.facts import Answer, Award, Fact, Redemption, RedemptionReport, Return
+from loyalty.identity import ACCOUNT_CHARS_MAX, chars
 from loyalty.joining import contents, join, swept
 from loyalty.ledger import Work
 from loyalty.members import closes
@@ -52,7 +53,7 @@ def decide_merge(work: Work, fact: MergeRequest) -> Refusal | None:
     head.leaving = fact.merge_id
     ids = (fact.member, *head.absorbed)
     message_id = derived_id(work.cause, "merge-ask", fact.member)
-    work.messages.append(MergeAsk(*work.heading(fact.into, message_id), fact.merge_id, len(ids)))
+    work.messages.append(MergeAsk(*work.heading(fact.into, message_id), fact.merge_id, len(ids), chars(head)))
     return None
 
 
@@ -68,8 +69,10 @@ def decide_ask(work: Work, fact: MergeAsk) -> None:
         reason = "under_way"
     elif len(head.absorbed) + fact.ids + sum(one.ids for one in head.promised) > ABSORBED_MAX:
         reason = "too_many"
+    elif chars(head) + fact.chars + sum(one.chars for one in head.promised) > ACCOUNT_CHARS_MAX:
+        reason = "too_large"
     else:
-        head.promised = (*head.promised, Promise(fact.from_member, fact.ids))
+        head.promised = (*head.promised, Promise(fact.from_member, fact.ids, fact.chars))
     _answer(work, fact, reason)
 
 

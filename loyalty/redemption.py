@@ -180,11 +180,11 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None
         release(work, fact.from_member, fact.claim_id)
     record = put_back_last(work, record, record.points, HELD)
     work.book(restoring.KIND, reason, [restored_step(record, record.points, reason, "")])
-    if work.head.status == CLOSED:
-        let_end(work)
     _free_limits(work, work.plan, record)
     work.writes[key] = None  # As of every redemption that is refused.
     tell(work, record._replace(points=0), Status.REFUSED, reason, message=message)
+    if work.head.status == CLOSED:
+        let_end(work)
 
 
 # ---------------------------------------------------------------- what becomes of them

@@ -146,13 +146,9 @@ def _book_back(
     work: Work, plan: "Plan", part: GivenPart, time_us: int, side: str, transaction_id: str, referee: str = ""
 ) -> None:
     """Take back what one side of a referral was given, and what it added to the tier basis."""
-    step: dict[str, Any] = {
-        "transaction_id": transaction_id,
-        "rule": part.rule,
-        "side": side,
-        "held_before": part.points,
-        "held_after": 0,
-    }
+    step: dict[str, Any] = {"rule": part.rule, "side": side, "held_before": part.points, "held_after": 0}
+    if transaction_id:
+        step["transaction_id"] = transaction_id
     if referee:
         step["referee"] = referee
     step |= recoup(work, plan, part.currency, part.rule, part.points, part.lot_id)

@@ -200,7 +200,7 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> Refu
 
 def _due(programs: Programs, work: Work, rule: Surprise, record: PurchaseRecord | None, fact: Answer) -> int:
     """How much of what was granted is still to be given: the account may be closed, the purchase returned."""
-    if work.head.status == CLOSED:
+    if work.head.status == CLOSED:  # An account that was merged passes on what it gets.
         return 0
     if rule.returns != "take_back":
         return fact.units

@@ -65,7 +65,8 @@ class AwardRecord(NamedTuple):
 
 
 class Promise(NamedTuple):
-    """This account takes `member` in, who has so many `ids`, and does not end before (merging.py)."""
+    """This account takes `member` in, who has so many `ids` and takes so much room, and does not end before."""
 
     member: str
     ids: int
+    chars: int

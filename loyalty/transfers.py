@@ -83,7 +83,7 @@ def _refused(work: Work, fact: TransferRequest, terms: TransferTerms | None) -> 
     """Why the transfer is refused; "" when it is not."""
     if terms is None:
         return "not_offered"
-    if fact.to_member == fact.member:
+    if fact.to_member in {fact.member, *work.head.absorbed}:
         return "oneself"
     if fact.points < terms.min_points:
         return "too_few"
@@ -112,8 +112,11 @@ def _split(gone: list[Lot], points: int) -> tuple[list[Lot], list[Lot]]:
 def turned_away(plan: Plan, head: Head | None, fact: Transfer) -> Decision | None:
     """Send points back that nobody is there for; None when somebody is. It says no more when it comes twice."""
     is_there = plan.program.enrollment != "required" if head is None else head.status == ACTIVE
-    if is_there or fact.is_back:
-        return None
+    return None if is_there or fact.is_back else sent_back(fact)
+
+
+def sent_back(fact: Transfer) -> Decision:
+    """The points on their way back; nothing else is said."""
     message_id = derived_id(fact.cause, "back", fact.message_id)
     back = fact._replace(member=fact.from_member, from_member=fact.member, message_id=message_id, is_back=True)
     return Decision(Outcome.APPLIED, messages=(back,))

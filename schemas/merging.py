@@ -49,6 +49,11 @@ class MergeAskData(MessageData):
     ids: Annotated[
         int, Field(ge=1, le=10_000, description="How many ids the other account has."), Send("a whole number from 1")
     ]
+    chars: Annotated[
+        int,
+        Field(ge=0, le=10**9, description="About how much room the other account takes."),
+        Send("a whole number of characters"),
+    ]
 
 
 class MergeAskEvent(MemberEnvelope):

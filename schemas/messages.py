@@ -77,7 +77,7 @@ class RecoupData(MessageData):
     """An award that is taken back."""
 
     award_id: Annotated[Id, Field(description="`id` of the award.")]
-    transaction_id: Annotated[Id, Field(description="The purchase that came back.")]
+    transaction_id: Annotated[Label, Field(description="The purchase that came back; empty: nobody was referred.")]
 
 
 class RecoupEvent(MemberEnvelope):

@@ -61,7 +61,7 @@ def run(case: Case) -> Outcomes:
             continue
         assert isinstance(decoded, Known), decoded
         first = len(books.decisions)
-        books.take(decoded.fact, told.now_us)
+        books.take(told.raw, told.now_us)
         due = [each for each in books.decisions[first:] if _is_due(each) and not _waits(told.event_id, each)]
         rows += _due_rows(due, case.programs[-1], units)
         for decision in books.decisions[first:]:
@@ -200,6 +200,8 @@ def _tier(change: TierChange, program: Program) -> str:
 
 def _notice(notice: Notice, program: Program, units: Units) -> str:
     said = notice.details
+    if "merge_id" in said:
+        return f"{said['into']}" if "into" in said else f"from {said['from_member']}"
     if "transfer_id" in said:
         whom = f"to {said['to_member']}" if "to_member" in said else f"from {said['from_member']}"
         return f"{said['points']} {said['currency']} {whom}" + (f": {said['reason']}" if "reason" in said else "")

@@ -195,9 +195,8 @@ class _Story:
             case "cancelled" | "fulfilled" | "failed":
                 reason = {"reason": options.get("reason", "asked")} if kind == "failed" else {}
                 return {"redemption_id": plain[0], **reason}
-            case "transfer":
-                named = {name: options[name] for name in ("currency", "note") if name in options}
-                return {"transfer_id": event_id, "to_member": plain[0], "points": int(plain[1]), **named}
+            case "transfer" | "merge":
+                return _between(kind, event_id, plain, options)
             case "enroll" | "update" | "close":
                 segments = {"segments": options["segments"].split(",")} if "segments" in options else {}
                 birthday = {"birthday": options["birthday"]} if "birthday" in options else {}
@@ -273,6 +272,14 @@ def _minor(text: str, currency: str) -> int:
     if minor != int(minor):
         raise ValueError(text)
     return int(minor)
+
+
+def _between(kind: str, event_id: str, plain: list[str], options: dict[str, str]) -> Json:
+    """What members ask for that touches another."""
+    if kind == "merge":
+        return {"merge_id": event_id, "into": plain[0], "operator": "anna"}
+    named: Json = {name: options[name] for name in ("currency", "note") if name in options}
+    return {"transfer_id": event_id, "to_member": plain[0], "points": int(plain[1]), **named}
 
 
 def _scalar(text: str) -> str | int | bool:

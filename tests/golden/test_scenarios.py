@@ -10,7 +10,7 @@ from tests.golden.notation import FOLDER
 GOLDEN = [
     *("E01", "E05", "E09", "E13", "X05", "M04", "C04", "C08", "CB6"),
     *("MU3", "MU7", "MU11", "ST4", "ST8", "R03", "R07", "RT07", "RT11"),
-    *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5", "RF4", "TR1"),
+    *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5", "RF4", "TR1", "TR5", "TR9"),
     *("B1", "B5"),
     *("RT03", "RT23", "X01", "T02", "RT15", "RT19", "EX01", "EX05", "EX09", "EX17", "RD02", "RD06", "RD10"),
 ]
@@ -18,15 +18,12 @@ GOLDEN = [
 IN_PART: dict[str, str] = {}
 
 _EXPIRY = "lots do not end yet"
-_TRANSFER = "merging comes later"
 _STAMPS = "stamps, and the rewards they pay, come later"
 _FINANCE = "accounting reports come later"
 LATER = {
     "C12": _STAMPS,
     "EX13": _EXPIRY,
     "PD3": f"pending points come later, and {_STAMPS}",
-    "TR5": _TRANSFER,
-    "TR9": _TRANSFER,
     "S4": _STAMPS,
     "CB2": "a limit on the balance comes later",
     "A3": _FINANCE,

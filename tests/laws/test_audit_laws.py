@@ -6,6 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.laws.between import between_worlds
 from tests.laws.cluster import Cluster, worked, worked_as_time_passes
 from tests.laws.worlds import World, examples, worlds
 from tests.workers.audit.parts import audited, recorded
@@ -36,6 +37,14 @@ def test_l1_an_audit_finds_nothing(world: World, data: st.DataObject) -> None:
 @given(worlds(members=2, lives=True), st.data())
 @examples(80)
 def test_l1_an_audit_finds_nothing_when_points_wait_and_end(world: World, data: st.DataObject) -> None:
+    cluster = worked_as_time_passes(world, data)
+    assert [str(each) for each in audited(*recorded(cluster)).findings.differences] == []
+    assert audit_of_files(cluster) == []
+
+
+@given(between_worlds(lives=True), st.data())
+@examples(60)
+def test_l1_an_audit_finds_nothing_when_members_give_and_are_merged(world: World, data: st.DataObject) -> None:
     cluster = worked_as_time_passes(world, data)
     assert [str(each) for each in audited(*recorded(cluster)).findings.differences] == []
     assert audit_of_files(cluster) == []

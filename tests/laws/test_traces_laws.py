@@ -58,7 +58,7 @@ def broken(draw: Any, raw: bytes) -> bytes | None:
             return orjson.dumps(event)
 
 
-@given(worlds(length=6), st.data())
+@given(worlds(length=6) | worlds(length=6, spends=True), st.data())
 @examples(120)
 def test_l7_every_record_leaves_one_trace(world: World, data: st.DataObject) -> None:
     engine = Engine(Programs([world.program]), partitions=2)

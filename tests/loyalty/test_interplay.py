@@ -217,18 +217,16 @@ def test_what_merges_keeps_its_ends_though_one_lot_has_two() -> None:
 # ------------------------------------------------------------------ accounts that are full
 
 
-def _filled(books: Books, member: str) -> None:
-    full = books.head(member).draft()
-    full.seen = b"\0" * (ACCOUNT_CHARS_MAX // RECORD_BYTES * RECORD_BYTES)
-    books.state[head_key(member)] = full
-
-
-def test_points_that_are_on_their_way_to_a_full_account_arrive() -> None:
+def test_a_full_account_sends_gifts_back_and_says_that_it_takes_nobody_in() -> None:
     books = SlowBooks(program(BASE + "transfers: {}\n"))
     books.take_all([adjustment(f"a-{member}", 100, member=member) for member in "abc"])
     books.take(transfer("t", "b", 30, member="c"))
     books.take(merge("m", "b", member="a", time=LATER))
-    _filled(books, "b")
+    full = books.head("b").draft()
+    full.seen = b"\0" * (ACCOUNT_CHARS_MAX // RECORD_BYTES * RECORD_BYTES)
+    books.state[head_key("b")] = full
     books.deliver_all()
-    assert (books.balance("b"), books.head("a").merged_into) == (230, "b")
+    assert [books.balance(member) for member in "abc"] == [100, 100, 100]
+    assert (books.head("a").status, books.head("a").leaving) == ("active", "")
+    assert books.notices[-1].details["reason"] == "too_large"
     _ties_out(books)

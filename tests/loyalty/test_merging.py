@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from loyalty import identity, merging
 from loyalty.account import Head
 from loyalty.decisions import Code, Outcome
 from loyalty.lots import parsed
@@ -18,7 +19,9 @@ from tests.loyalty.events import (
     merge,
     micros,
     purchase,
+    redeem,
     referral,
+    reported,
     review,
     transfer,
 )
@@ -334,3 +337,44 @@ def test_every_field_of_an_account_has_its_fate() -> None:
     before_the_end = {"leaving", "promised"}
     fields = {field.name for field in dataclasses.fields(Head)}
     assert fields == goes_over | stays | survivors_own | before_the_end
+
+
+def test_nobody_refers_or_gives_to_an_id_of_their_own() -> None:
+    books = _two()
+    books.take(merge("m", "b", member="a", time=LATER))
+    refusal = books.take(referral("f", "a", member="b", time=LATER)).refusal
+    assert refusal is not None
+    assert refusal.code is Code.SELF_REFERRAL
+    books.take(transfer("t", "a", 5, member="b", time=LATER))
+    assert books.notices[-1].details["reason"] == "oneself"
+
+
+def test_accounts_that_are_too_large_together_stay_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    books = _two()
+    monkeypatch.setattr(merging, "ACCOUNT_CHARS_MAX", 100)
+    books.take(merge("m", "b", member="a", time=LATER))
+    assert books.notices[-1].details["reason"] == "too_large"
+    assert (books.balance("a"), books.balance("b")) == (120, 80)
+
+
+def test_a_gift_to_an_account_that_is_full_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    books = SlowBooks(program(EARN))
+    books.take(purchase("pa", 1000, member="a"))
+    books.take(purchase("pb", 1000, member="b"))
+    books.take(transfer("t", "b", 4, member="a", time=LATER))
+    monkeypatch.setattr(identity, "ACCOUNT_CHARS_MAX", 100)
+    books.deliver_all()
+    assert (books.balance("a"), books.balance("b")) == (10, 10)
+    _ties_out(books)
+
+
+def test_a_redemption_of_the_ended_account_can_be_cancelled() -> None:
+    books = _two(EARN + "rewards: [{id: mug, kind: product, price: 30}]\n")
+    lots = books.head("a").lots
+    books.take(redeem("r1", "mug", member="a"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    assert books.balance("b") == 170
+    books.take(reported("c", "cancelled", "r1", member="a", time=LATER))
+    assert books.balance("b") == 200
+    assert {lot for lot in parsed(lots["points"]) if lot in parsed(books.head("b").lots["points"])}
+    _ties_out(books)

@@ -10,7 +10,7 @@ from loyalty.decisions import Decision, Outcome, RedemptionChange, RewardOrder
 from loyalty.facts import Claim, Fact
 from loyalty.lots import parsed
 from tests.loyalty.books import BASE, Books, program
-from tests.loyalty.events import adjustment, fact, member_event, micros, redeem, reported, restock
+from tests.loyalty.events import adjustment, fact, member_event, merge, micros, redeem, reported, restock
 from workers.batch import as_received
 
 SHELF = (
@@ -140,6 +140,16 @@ def test_an_account_that_is_closed_meanwhile_gets_its_points_back_and_nothing_el
     world.check_books()
 
 
+@pytest.mark.parametrize(("closing", "left"), [("keep", 1000), ("expire", 0)])
+def test_what_comes_back_to_a_closed_account_does_as_its_other_points_did(closing: str, left: int) -> None:
+    world = rich(text=SHELF + f"closing: {{points: {closing}}}\n")
+    world.held = True
+    world.take_all([redeem("r1", "mug"), member_event("x", "closed")])
+    world.let_go()
+    assert (world.balance(), held(world)) == (left, 0)
+    world.check_books()
+
+
 def test_points_that_end_while_they_are_held_end_when_they_are_back() -> None:
     world = rich("m2")
     world.take(adjustment("short", 100, kind="opening", ends_at="2026-03-02T12:10:00Z"))
@@ -192,3 +202,18 @@ def test_a_request_is_a_fact_of_the_member_alone() -> None:
     request = fact(redeem("r1", "mug"))
     decision = rich().take(request)
     assert [message.member for message in decision.messages] == ["stock:mug"]
+
+
+def test_a_redemption_whose_member_is_merged_meanwhile_is_honoured() -> None:
+    world = rich("m1", "m2")
+    world.held = True
+    world.take(redeem("r1", "mug"))
+    claims, world.waits, world.held = world.waits, [], False
+    world.take(merge("x", "m2"))
+    assert (world.balance("m1"), world.balance("m2"), held(world)) == (0, 1900, 100)
+    world.waits = claims
+    world.let_go()
+    assert (answers(world), held(world), taken(world)) == ([("accepted", "")], 0, 1)
+    world.take(reported("c1", "cancelled", "r1"))
+    assert (world.balance("m1"), world.balance("m2"), taken(world)) == (0, 2000, 0)
+    world.check_books()

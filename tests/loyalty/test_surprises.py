@@ -5,19 +5,29 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from typing_extensions import override
 
 from loyalty.account import Limit, head_key, limit_key
 from loyalty.calendar import DAY_US
-from loyalty.decisions import Decision, Outcome
+from loyalty.decisions import Outcome
 from loyalty.facts import Answer, Cause, Claim, Release
 from loyalty.identity import ACCOUNT_CHARS_MAX
 from loyalty.memory import RECORD_BYTES
 from loyalty.program import Program
 from loyalty.surprises import SURPRISED_MAX, drawn
-from tests.loyalty.books import Books, program
-from tests.loyalty.events import NOON, back, engagement, line, member_event, micros, purchase, restock, review, share
-from workers.batch import as_received
+from tests.loyalty.books import Books, SlowBooks, program
+from tests.loyalty.events import (
+    NOON,
+    back,
+    engagement,
+    line,
+    member_event,
+    merge,
+    micros,
+    purchase,
+    restock,
+    review,
+    share,
+)
 
 ALL = "percent: 100"
 UTC = ZoneInfo("UTC")
@@ -251,19 +261,6 @@ def test_an_account_remembers_its_latest_surprises() -> None:
 # ------------------------------------------------------------------ what happens between claim and answer
 
 
-class Between(Books):
-    """Books that hold messages back until they are let go."""
-
-    @override
-    def _pass_on(self, decision: Decision, now_us: int) -> None:
-        self.messages += decision.messages
-
-    def deliver(self) -> None:
-        """Let go what waits, and what follows from it."""
-        while self.messages:
-            self.take(as_received(self.messages.pop(0)))
-
-
 @pytest.mark.parametrize(
     ("rule", "first", "then", "points"),
     [
@@ -282,13 +279,13 @@ class Between(Books):
     ],
 )
 def test_what_is_no_longer_due_goes_back_to_the_budget(rule: str, first: bytes, then: bytes, points: int) -> None:
-    books = Between(surprises(rule))
+    books = SlowBooks(surprises(rule))
     books.take(first)
-    (claim,) = books.messages
+    (claim,) = books.inbox
     assert isinstance(claim, Claim)
     books.take(then)
     assert won(books) == 0
-    books.deliver()
+    books.deliver_all()
     assert (won(books), taken(books)) == (points, points)
     books.check_books()
 
@@ -308,13 +305,13 @@ def test_messages_that_come_again_change_nothing() -> None:
 
 
 def test_an_account_that_is_too_full_still_hears_what_it_has_won() -> None:
-    books = Between(surprises(lucky()))
+    books = SlowBooks(surprises(lucky()))
     books.take(purchase("p", 500))
     full = books.head().draft()
     full.seen = b"\0" * (ACCOUNT_CHARS_MAX // RECORD_BYTES * RECORD_BYTES)
     books.state[head_key("m1")] = full
     assert books.take(purchase("q", 500)).refusal is not None
-    books.deliver()
+    books.deliver_all()
     assert won(books) == 10
 
 
@@ -327,3 +324,29 @@ def test_claims_are_forgotten_when_nothing_can_come_back_any_more() -> None:
     books.pass_time(micros(NOON) + 413 * DAY_US)
     assert not [key for key in books.state if key.startswith("c|")]
     assert taken(books) == 30
+
+
+@pytest.mark.parametrize(
+    ("rule", "event", "points"),
+    [
+        (lucky(), purchase("p", 500), 10),
+        (lucky(on="review"), review("r"), 10),
+        (lucky(on="share", more=", returns: keep"), share("s"), 10),
+    ],
+)
+def test_what_a_member_wins_who_is_merged_meanwhile_goes_to_the_survivor(rule: str, event: bytes, points: int) -> None:
+    books = SlowBooks(surprises(rule))
+    books.take(member_event("e", "enrolled", member="m2"))
+    books.take(event)
+    (claim,) = books.inbox
+    books.inbox.clear()
+    books.take(merge("together", "m2", time=NEXT_DAY))
+    books.deliver_all()  # The merge overtakes the claim: all of it is done when the answer comes.
+    books.inbox.append(claim)
+    books.deliver_all()
+    earned = sum(books.by_rule("m2").values())
+    assert books.balance("m1") == 0
+    assert books.balance("m2") == earned
+    assert taken(books) == points
+    assert points <= earned
+    books.check_books()

@@ -37,15 +37,15 @@ class Sent(NamedTuple):
     """Id of an event that has to be booked exactly once, whatever else happens; "" when that depends."""
 
 
-def events(random: Random, count: int, partitions: int, clock: Callable[[], int]) -> Iterator[Sent]:
-    """So many events and what is sent again of them, in order of sending."""
+def events(random: Random, count: int, partitions: int, clock: Callable[[], int], name: str = "e") -> Iterator[Sent]:
+    """So many events and what is sent again of them, in order of sending. Their ids begin with `name`."""
     members = [f"m{number}" for number in range(random.randint(2, 6))]
     sent: list[Sent] = []
     sales: list[tuple[str, str]] = []
     for number in range(count):
         if sent and random.random() < 0.12:
             yield random.choice(sent)._replace(certain="")
-        made = _event(random, f"e{number}", random.choice(members), members, instant(clock()), sales)
+        made = _event(random, f"{name}{number}", random.choice(members), members, instant(clock()), sales)
         partition = partition_of(made.key.decode(), partitions)
         if made.word not in {"members", "referrals"} and random.random() < 0.1:
             partition = random.randrange(partitions)

@@ -180,6 +180,9 @@ class Script:
         self._world.group.partitions += 1
         for word in REQUIRED:
             self._world.log.create(f"{PREFIX}{word}", self._world.group.partitions)
+        sent_by_it = events(self._world.random, 9, self._world.group.partitions, self._world.now_us, "late")
+        for number, sent in enumerate(sent_by_it):  # Senders see the new number, too.
+            self._append(sent._replace(certain=""), 1_000 + number)
         commits = self._world.audit.commits
         self._world.unwanted = False
         for _ in range(self._world.group.partitions):  # So that one has nothing but the new partition.

@@ -61,7 +61,6 @@ class World:
         self.workers: dict[str, SimulatedWorker] = {}
         self.frozen: set[str] = set()
         self.evicted: set[str] = set()
-        self.thawed = 0
         self.unwanted = False
         """While the operator wants no worker."""
         self.certain: list[str] = []
@@ -136,8 +135,8 @@ class World:
             case Injected():
                 return True
             case ProducerFenced() | InvalidProducerEpoch():
-                # Who is late to take over may do it when somebody else has taken over since.
-                return self.expired or bool(self.thawed or self.plan.slow or self.plan.outages or self.plan.crooked)
+                # Who is late to hear of a rebalance may take over when somebody else has already.
+                return self.expired or self.group.generation > 1
             case BrokenChain():
                 return worker.name in self.mischief.done
             case OffsetOutOfRangeError():
@@ -209,7 +208,6 @@ class World:
         if worker.name not in self.frozen:
             return
         self.note(worker.name, "thawed")
-        self.thawed += 1
         self.frozen.discard(worker.name)
         self.loop.thaw(worker.name)
         if worker.name in self.evicted:

@@ -93,10 +93,10 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
             _drop(left, *step_keys(step))
             title = redemption_title(rule, step.get("redemption_id", ""), names)
             yield f"{title}: {redemption_words(step, currency, names)}"
-        case {"rule": str(rule), "side": str(_), "held_before": int(before), "transaction_id": str(transaction)}:
+        case {"rule": str(rule), "side": str(_), "held_before": int(before)}:
             _drop(left, "rule", "side", "referee", "transaction_id", "held_before", "held_after", "not_recouped")
             yield (
-                f"{names.called(rule)}{_side(step)}: purchase {transaction} came back, so "
+                f"{names.called(rule)}{_side(step)}: {_why_back(step)}, so "
                 f"{names.points(before, currency)} went back{_let_go(step, currency, names)}"
             )
         case {"rule": str(rule), "held_before": int(before), "held_after": int(after)}:
@@ -252,6 +252,11 @@ def _again(before: int, after: int, currency: str, names: Names) -> str:
         return f"held {gave}; what is left of the basket is worth {gives}, so {back} went back"
     came = names.points(after - before, currency)
     return f"held {gave}; of what is left of the basket {gives} fall to it, so {came} came from the other rules"
+
+
+def _why_back(step: Mapping[str, Any]) -> str:
+    """Why what a referral gave goes back."""
+    return f"purchase {step['transaction_id']} came back" if "transaction_id" in step else "both are one member"
 
 
 def _gift(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from loyalty.decisions import Entry
-from loyalty.postings import DEBT
+from loyalty.postings import DEBT, HELD, RESTORED
 from workers.books.kinds import is_members, pot_of
 
 FOUND_MAX = 100
@@ -95,11 +95,17 @@ def is_about(entry: Entry, wanted: Collection[str]) -> bool:
 
 
 def _lots_filled(entry: Entry) -> dict[str, str]:
+    """Lot -> currency of those that an entry made. What it puts back belongs to the entry that had made the lot."""
+    if any(posting.account in _PUT_BACK and posting.amount < 0 for posting in entry.postings):
+        return {}
     sums: Counter[tuple[str, str]] = Counter()
     for posting in entry.postings:
         if is_members(posting) and posting.lot not in {"", DEBT}:
             sums[posting.lot, posting.currency] += posting.amount
     return {lot: currency for (lot, currency), amount in sums.items() if amount > 0}
+
+
+_PUT_BACK = frozenset({HELD, RESTORED})
 
 
 def _follow(followed: Followed, entry: Entry) -> None:
