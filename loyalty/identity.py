@@ -46,7 +46,6 @@ Without a bound, one id that thousands share would grow until no transaction tha
 """
 _PART_CHARS = 300
 
-
 DUPLICATE = Decision(Outcome.DUPLICATE)
 
 
@@ -160,7 +159,7 @@ def remembered(
 
 
 def _goes_on(fact: Fact) -> bool:
-    """Whether an account that is too full still takes it for a while: points must go where they belong, and nobody waits."""
+    """Whether a full account still takes it for a while: points must go where they belong, who asks must hear."""
     is_back = isinstance(fact, Transfer) and fact.is_back
     of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAsk | MergeAnswer | Joining)
     return is_back or of_others or isinstance(fact, Return) or closes(fact)

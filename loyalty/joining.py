@@ -132,13 +132,13 @@ def _points(work: Work) -> Iterator[tuple[str, str]]:
     available, pending = available_of(head.member), pending_of(head.member)
     for currency, held in list(head.lots.items()):
         gone = leaving(lots.parsed(held), head.active_until.get(currency))
-        _post_out(work, available, currency, gone)
         for some in _some(gone, LOTS_MAX):
+            _post_out(work, available, currency, some)
             yield "lots", _text([currency, lots.joined(some)])
     waiting = [one for one in head.maturing if one.lot.left or one.qualifies]
-    for one in waiting:
-        _post_out(work, pending, one.currency, [one.lot])
     for some in _some(waiting):
+        for one in some:
+            _post_out(work, pending, one.currency, [one.lot])
         yield "pending", _text(some)
     for currency, owed in head.debts.items():
         work.postings.append(Posting(TRANSFERRED, currency, -owed, RULE, ""))

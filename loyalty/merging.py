@@ -39,6 +39,9 @@ MERGED_IN = "merge_received"
 REFUSED = "merge_refused"
 DONE = "merge_done"
 
+ENTRY_POSTINGS_MAX = 2_000
+"""From how many postings on another entry is begun, so that entries stay bounded."""
+
 ABSORBED_MAX = 50
 """How many ids one account may have taken in, all together."""
 
@@ -104,8 +107,13 @@ def decide_answer(programs: "Programs", work: Work, fact: MergeAnswer) -> None:
     if link is not None and link.referrer in ids:
         take_back_all(programs, work, link)
     work.notify(DONE, {"merge_id": fact.merge_id, "into": into})
-    parts = list(contents(work))
-    work.book(KIND, "ended", [{"rule": KIND, "merge_id": fact.merge_id, "into": into}])
+    step = {"rule": KIND, "merge_id": fact.merge_id, "into": into}
+    parts: list[tuple[str, str]] = []
+    for part in contents(work):
+        if len(work.postings) > ENTRY_POSTINGS_MAX:
+            work.book(KIND, f"ended:{len(parts)}", [step])
+        parts.append(part)
+    work.book(KIND, "ended", [step])
     _send(work, into, fact.merge_id, parts, ends=True)
     head.status, head.merged_into = MERGED, into
     head.tier_until_us = head.tier_review_us = None

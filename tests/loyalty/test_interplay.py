@@ -230,3 +230,15 @@ def test_a_full_account_sends_gifts_back_and_says_that_it_takes_nobody_in() -> N
     assert (books.head("a").status, books.head("a").leaving) == ("active", "")
     assert books.notices[-1].details["reason"] == "too_large"
     _ties_out(books)
+
+
+def test_entries_of_a_merge_are_bounded() -> None:
+    books = Books(program(BASE), careful=False)
+    books.take_all([adjustment("a", 4500, member="a"), adjustment("b", 5, member="b")])
+    head = books.head("a").draft()
+    head.lots["points"] = joined(Lot(f"{number:016x}", micros(LATER), None, 1) for number in range(4500))
+    books.state[head_key("a")] = head
+    books.take(merge("m", "b", member="a", time=LATER))
+    assert (books.balance("a"), books.balance("b"), len(parsed(books.head("b").lots["points"]))) == (0, 4505, 4501)
+    assert max(len(entry.postings) for entry in books.entries) <= 4000
+    _ties_out(books)
