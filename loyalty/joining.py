@@ -12,6 +12,7 @@ Not here: when accounts merge (merging.py).
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loyalty import lots
@@ -285,10 +286,14 @@ def _surprised(into: _Arrival, value: Any) -> None:
 
 def _referral(into: _Arrival, value: Any) -> None:
     """Who was referred is not referred again; what paid has paid, and goes back where it was paid."""
-    if into.work.head.referral is not None:
-        return
     referral_id, referrer, code, attributes, linked_us, rules = value
     paid = tuple(Paid(rule, version, at, "", minimum, None, "") for rule, version, at, minimum in rules)
+    own = into.work.head.referral
+    if own is not None:  # What has paid for the one does not pay for the other: they are one.
+        known = {one.rule for one in own.paid}
+        more = (one for one in paid if one.rule not in known)
+        into.work.head.referral = replace(own, paid=(*own.paid, *more))
+        return
     into.work.head.referral = ReferralLink(referral_id, referrer, code, attributes, linked_us, paid)
 
 

@@ -154,6 +154,16 @@ def test_nobody_is_referred_by_an_id_that_was_their_own() -> None:
     assert books.balance("b") == 20
 
 
+def test_one_person_with_two_accounts_is_referred_once() -> None:
+    books = Books(program(FRIENDS))
+    books.take_all([referral("r1", "x", member="a"), purchase("p", 5000, member="a")])
+    books.take(referral("r2", "y", member="b", referral_id="other"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.take(purchase("q", 5000, member="b", time=LAST))
+    assert [books.balance(member) for member in "xyb"] == [500, 0, 250]
+    _ties_out(books)
+
+
 def test_an_award_taken_back_before_it_came_gives_nothing_to_the_survivor_either() -> None:
     books = SlowBooks(program(FRIENDS))
     books.take_all([adjustment("a", 10, member="a"), adjustment("b", 10, member="b")])
