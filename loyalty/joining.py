@@ -108,7 +108,8 @@ def contents(work: Work) -> Iterator[tuple[str, str]]:
         ),
     )
     head.qualifying.clear()
-    head.expired, head.given, head.parked, head.active_until = {}, (), tuple(too_large), {}
+    # `active_until` stays: points that were spent and come back have the end that the others left with.
+    head.expired, head.given, head.parked = {}, (), tuple(too_large)
     head.surprised = tuple(one for one in head.surprised if one.on != "review")
 
 
@@ -321,6 +322,9 @@ def _back(into: _Arrival, value: Any) -> None:
     if value["what"] == "qualify":
         _qualify(into, value)
         return
+    if value["what"] == "unpaid":
+        _unpaid(into.work.head, value["rule"])
+        return
     currency, rule, points, lot_id = (value[name] for name in ("currency", "rule", "points", "lot"))
     plan = _named(into.programs, value["version"])
     into.step.update({"rule": rule, "points": points})
@@ -333,6 +337,14 @@ def _back(into: _Arrival, value: Any) -> None:
     if rest:  # booked as taken back where the return came in
         into.work.postings.append(Posting(TRANSFERRED, currency, rest, rule, ""))
         into.work.postings.append(Posting(RETURNED, currency, -rest, rule, ""))
+
+
+def _unpaid(head: Head, rule: str) -> None:
+    """Let a rule of a referral pay again: what it had paid by the ended account was taken back."""
+    link = head.referral
+    if link is not None:
+        paid = (one for one in link.paid if (one.rule, one.transaction_id, one.award_id) != (rule, "", ""))
+        head.referral = replace(link, paid=tuple(paid))
 
 
 def _named(programs: "Programs", version: str) -> "Plan":

@@ -111,6 +111,20 @@ def test_a_cancellation_that_overtook_its_request_and_a_merge_still_holds() -> N
     _ties_out(books)
 
 
+def test_points_that_come_back_after_a_merge_end_with_those_that_had_stayed() -> None:
+    kept_alive = "points: {points: {name: P, expiry: {after: P30D, restart_on: [purchase]}}}\n"
+    books = Books(program(BASE + kept_alive + "rewards: [{id: pin, kind: product, price: 10}]\n"))
+    books.take(adjustment("b", 1, member="b", time="2026-02-25T12:00:00Z"))
+    books.take(purchase("p", 1000, member="a", time="2026-02-01T12:00:00Z"))
+    books.take(redeem("r", "pin", member="a", time="2026-02-01T13:00:00Z"))
+    books.take(purchase("q", 1000, member="a", time="2026-02-25T12:00:00Z"))
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.take(reported("x", "cancelled", "r", member="a", time=LAST))
+    assert books.balance("b") == 21
+    assert len({lot.ends_us for lot in parsed(books.head("b").lots["points"]) if lot.left == 10}) == 1
+    _ties_out(books)
+
+
 # ------------------------------------------------------------------ surprises
 
 
@@ -161,6 +175,18 @@ def test_one_person_with_two_accounts_is_referred_once() -> None:
     books.take(merge("m", "b", member="a", time=LATER))
     books.take(purchase("q", 5000, member="b", time=LAST))
     assert [books.balance(member) for member in "xyb"] == [500, 0, 250]
+    _ties_out(books)
+
+
+def test_what_is_taken_back_after_a_merge_may_be_earned_again() -> None:
+    books = Books(program(FRIENDS))
+    books.take_all([adjustment("b", 5, member="b"), referral("r1", "x", member="a"), purchase("p", 5000, member="a")])
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.take(purchase("q", 5000, member="b", time=LATER))
+    books.take(back("ret", "p", [("1", "1", 5000)], member="a", time=LAST))
+    assert [books.balance(member) for member in "xb"] == [0, 5]
+    books.take_all([purchase(each, 5000, member="b", time=LAST) for each in ("s", "t")])
+    assert [books.balance(member) for member in "xb"] == [500, 255]
     _ties_out(books)
 
 
