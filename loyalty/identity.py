@@ -11,7 +11,7 @@ from typing import assert_never
 
 from loyalty import caps
 from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
-from loyalty.between import Joining, MergeAnswer, MergeRequest, Recoup, Transfer, TransferRequest
+from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup, Transfer, TransferRequest
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
@@ -159,9 +159,9 @@ def remembered(
 
 
 def _goes_on(fact: Fact) -> bool:
-    """Whether an account that is too full still takes it for a while: points must go where they belong."""
+    """Whether a full account still takes it for a while: points must go where they belong, who asks must hear."""
     is_back = isinstance(fact, Transfer) and fact.is_back
-    of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAnswer | Joining)
+    of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAsk | MergeAnswer | Joining)
     return is_back or of_others or isinstance(fact, Return) or closes(fact)
 
 

@@ -6,7 +6,6 @@ referrer's account, under the cause's time and version.
 Invariants:
   R1 a rule pays once; what was taken back may be earned again, by a later purchase within its time
   R2 the link knows what each rule paid, so that exactly that can be taken back
-  R3 nobody is paid for having referred themselves, also when referrer and referee have become one account
 
 Not here: taking rewards back when the qualifying purchase is returned (referral_returns.py).
 """
@@ -16,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from loyalty import caps
+from loyalty.account import Head
 from loyalty.activities import event_circumstances
 from loyalty.apportion import Exact
 from loyalty.calendar import Local, local_time, shifted_us
@@ -37,7 +37,7 @@ def decide_referral(
 
     `came_back` says whether the purchase that the event names has come back, by what a rule asks of it.
     """
-    if _is_oneself(work, fact.referrer_id):
+    if fact.referrer_id in _ids(work.head):
         return Refusal(
             Code.SELF_REFERRAL, "referrer_id is the referee, who is the event's subject: send the referrer's id"
         )
@@ -90,11 +90,17 @@ def qualify_by_purchase(work: Work, link: ReferralLink, fact: Purchase, spend: E
             _pay(work, rule, local, fact.transaction_id)
 
 
+def _ids(head: Head) -> tuple[str, ...]:
+    """The ids that this one member has, or had before accounts were merged."""
+    return head.member, *head.absorbed
+
+
 def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> None:
     """Book the referee's part and send the referrer's, once for each rule."""
     head = work.head
     link = head.referral
-    if link is None or _is_oneself(work, link.referrer) or any(paid.rule == rule.id for paid in link.paid):
+    # Who was referred and who referred may have become one since.
+    if link is None or link.referrer in _ids(head) or any(paid.rule == rule.id for paid in link.paid):
         return
     award_id, version = "", work.plan.program.version
     if rule.referrer_points:
@@ -104,11 +110,6 @@ def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> N
     minimum = rule.qualifying_spend_minor or 0
     paid = Paid(rule.id, version, work.time_us, transaction_id, minimum, part, award_id)
     head.referral = replace(link, paid=(*link.paid, paid))
-
-
-def _is_oneself(work: Work, referrer: str) -> bool:
-    """Whether the referrer is the member, under this id or under one that was merged into it."""
-    return referrer == work.head.member or referrer in work.head.absorbed
 
 
 def decide_award(work: Work, fact: Award) -> Refusal | GivenPart | None:
