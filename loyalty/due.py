@@ -16,7 +16,7 @@ Not here: who is due (the worker's index of instants).
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, Record, State, head_key
 from loyalty.calendar import DAY_US, local_time, notice_us
@@ -150,35 +150,45 @@ def _instants(head: Head, plan: "Plan") -> Iterator[int]:
     for moment in moments(head, plan):
         yield moment.at_us
     for currency in head.lots:
-        for ends_us in _ends(head, currency):
-            yield ends_us
-            told_us = _told_us(head, plan, currency, ends_us)
+        for end in _ends(head, currency):
+            yield end.ends_us
+            told_us = _told_us(head, plan, currency, end)
             if told_us is not None:
                 yield told_us
 
 
-def _ends(head: Head, currency: str) -> dict[int, int]:
-    """When points of a currency end, and how many, by instant."""
-    found: dict[int, int] = {}
+class _End(NamedTuple):
+    """So many points end at an instant; the first of them were earned at `earned_us`."""
+
+    ends_us: int
+    points: int
+    earned_us: int
+
+
+def _ends(head: Head, currency: str) -> list[_End]:
+    """When points of a currency end, in that order."""
+    found: dict[int, _End] = {}
     for lot in parsed(head.lots[currency]):
         ends_us = _end_of(head, currency, lot)
         if ends_us is not None:
-            found[ends_us] = found.get(ends_us, 0) + lot.left
-    return found
+            same = found.get(ends_us)
+            points, earned_us = (0, lot.earned_us) if same is None else same[1:]
+            found[ends_us] = _End(ends_us, points + lot.left, min(earned_us, lot.earned_us))
+    return sorted(found.values())
 
 
 def _end_of(head: Head, currency: str, lot: Lot) -> int | None:
     return head.active_until.get(currency) if lot.ends_us is None else lot.ends_us
 
 
-def _told_us(head: Head, plan: "Plan", currency: str, ends_us: int) -> int | None:
-    """When the member is told of points that end; None when never, or done."""
+def _told_us(head: Head, plan: "Plan", currency: str, end: _End) -> int | None:
+    """When the member is told of points that end, not before they were earned; None when never, or done."""
     terms = plan.currencies.get(currency)
     if terms is None or terms.expiry is None or terms.expiry.notice is None or head.status != ACTIVE:
         return None
-    if ends_us <= head.noticed.get(currency, -1):
+    if end.ends_us <= head.noticed.get(currency, -1):
         return None
-    return notice_us(ends_us, terms.expiry.notice, plan.program.zone)
+    return max(end.earned_us, notice_us(end.ends_us, terms.expiry.notice, plan.program.zone))
 
 
 def _mature(work: Work, programs: "Programs") -> None:
@@ -275,10 +285,10 @@ def _give_notice(work: Work, plan: "Plan") -> None:
     head = work.head
     told: dict[str, int] = {}
     for currency in head.lots:
-        for ends_us, points in sorted(_ends(head, currency).items()):
-            told_us = _told_us(head, plan, currency, ends_us)
+        for end in _ends(head, currency):
+            told_us = _told_us(head, plan, currency, end)
             if told_us is not None and told_us <= work.time_us:
-                told[currency] = ends_us
-                work.notify(POINTS_EXPIRING, {"currency": currency, "points": points, "ends_us": ends_us})
+                told[currency] = end.ends_us
+                work.notify(POINTS_EXPIRING, {"currency": currency, "points": end.points, "ends_us": end.ends_us})
     if told:
         head.noticed = {**head.noticed, **told}

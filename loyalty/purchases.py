@@ -53,13 +53,14 @@ def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Re
         if grant:
             granted[one.rule.id] = grant
             by_currency.setdefault(one.rule.currency, []).append((one.rule.id, grant))
+    lot_ids = {currency: lot_id_of(fact.cause, head.member, KIND, currency) for currency in by_currency}
     for currency, parts in by_currency.items():
-        work.credit(currency, parts, lot_id_of(fact.cause, head.member, KIND, currency), new_lot=True)
+        work.credit(currency, parts, lot_ids[currency], new_lot=True)
     work.book(KIND, "purchase", explained(plan, basket, earned, points, grants))
     key, amount = "", 0
     if tiers is not None:
         key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
-        qualify(work, tiers, local, amount, lot_id_of(fact.cause, head.member, KIND, tiers.currency))
+        qualify(work, tiers, local, amount, lot_ids.get(tiers.currency, ""))
     raised_to = raise_tier(work, local, "qualified", fact.transaction_id)
     record = _record(fact, work, tier_before, granted, (key, amount, raised_to), keep_until_us)
     work.writes[purchase_key(head.member, fact.transaction_id)] = record

@@ -542,3 +542,13 @@ def test_what_is_asked_is_answered_as_a_decision() -> None:
     assert [dict(step) for step in entry.steps] == [
         {"rule": "bd", "kind": "fixed", "fixed": 100, "points": 100, "day": "2026-07-10"}
     ]
+
+
+def test_the_end_of_points_with_a_short_life_is_not_told_before_they_are_given() -> None:
+    lives = "points: {points: {name: Points, expiry: {after: P12M, notice: P30D}}}\n"
+    books = lived(
+        said(SILENCE, "ends_after: P14D", top=lives), [purchase("p", 1000, time=_noon("2026-01-05"))], "2026-03-07"
+    )
+    (notice,) = [notice for notice in books.notices if notice.kind == "points_expiring"]
+    (given,) = [entry for entry in books.entries if entry.kind == "inactivity"]
+    assert (notice.time_us, notice.details["points"]) == (given.time_us, 30)
