@@ -6,7 +6,7 @@ ROOMS := loyalty schemas workers config tests benchmarks
 GENERATORS := schemas.jsonschema schemas.program_schema workers.reference
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-kafka laws simulate lint format generate bench compiled plain lock clean
+.PHONY: help setup demo test test-fast test-slow test-kafka laws simulate lint format generate bench compiled plain lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ setup: .venv/.stamp ## make .venv from the hash-locked requirements (done once; 
 demo: setup ## a local Kafka, a worker and a year of real baskets, live (make demo ARGS=--all for all of them)
 	@$(BIN)/loyalty demo $(ARGS)
 
-test: test-fast test-kafka ## all tests
+test: test-fast test-slow test-kafka ## all tests
 
 test-fast: setup ## the quick tests, which need no broker, in parallel
 	$(BIN)/pytest -m "not kafka and not slow" -n auto --dist loadfile $(ARGS)
@@ -37,8 +37,11 @@ test-fast: setup ## the quick tests, which need no broker, in parallel
 laws: setup ## the laws on many random streams: 300 examples each, 12,000 in all (make laws EXAMPLES=2000)
 	LOYALTY_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/pytest tests/laws -n auto $(ARGS)
 
-test-kafka: setup ## the slow tests and those on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
-	$(BIN)/pytest -m "kafka or slow" $(ARGS)
+test-slow: setup ## those without a broker that take long, in parallel
+	$(BIN)/pytest -m "slow and not kafka" -n auto --dist loadfile $(ARGS)
+
+test-kafka: setup ## those on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
+	$(BIN)/pytest -m kafka $(ARGS)
 
 simulate: setup ## workers on a simulated log under seeds (make simulate ARGS="--seeds 100000", or "--seed N" for one)
 	@$(BIN)/python -m tests.simulation $(ARGS)
