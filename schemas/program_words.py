@@ -26,7 +26,7 @@ from loyalty.program import (
     Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
-from schemas.program_between import closing_words, transfer_words
+from schemas.program_between import closing_words, pooling_words, transfer_words
 from schemas.program_circumstances import circumstances, joined, length, listed
 from schemas.program_occasion_words import given_for
 from schemas.program_occasion_words import notes as gift_notes
@@ -322,8 +322,13 @@ class _Words:
 
     def between_members(self) -> list[str]:
         """What members do with each other's points, and when one leaves."""
-        transfers = transfer_words(self.program.transfers, self.points, lambda kind: self.currencies[kind].name)
-        return [*transfers, closing_words(self.program.closing)]
+        program = self.program
+
+        def name(kind: str) -> str:
+            return self.currencies[kind].name
+
+        transfers = transfer_words(program.transfers, self.points, name)
+        return [*transfers, *pooling_words(program.pooling, name), closing_words(program.closing)]
 
 
 def _review(tiers: Tiers) -> str:

@@ -34,7 +34,7 @@ from loyalty.account import (
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
-from loyalty.ties import AwardRecord, GivenPart, Paid, Promise, ReferralLink
+from loyalty.ties import AwardRecord, GivenPart, Household, Paid, Promise, ReferralLink
 
 FORMAT = 3
 _HEAD = "head"
@@ -173,6 +173,11 @@ def _paid(*fields: Any) -> Paid:
     return paid if paid.part is None else paid._replace(part=GivenPart(*paid.part))
 
 
+def _household(_: str, fields: list[Any]) -> Household:
+    *own, members = fields
+    return Household._make([*own, tuple((member, membership) for member, membership in members)])
+
+
 def _as_it_is(_: str, value: Any) -> Any:
     return value
 
@@ -206,6 +211,7 @@ RARE: Mapping[str, Rare] = {
     "absorbed": Rare(lambda _, ids: tuple(ids)),
     "leaving": Rare(),
     "promised": Rare(lambda _, all_: tuple(starmap(Promise, all_))),
+    "household": Rare(_household),
 }
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 

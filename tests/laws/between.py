@@ -1,4 +1,4 @@
-"""Worlds in which members have to do with each other: they give points away, leave, and turn out to be one."""
+"""Worlds in which members have to do with each other: they give points away, pool them, leave, turn out to be one."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from loyalty.program import Cap, Program
-from loyalty.program_between import TransferTerms
+from loyalty.program_between import PoolingTerms, TransferTerms
 from tests.laws.worlds import POINTS, STARS, Draw, World, programs, streams
-from tests.loyalty.events import fact, instant, member_event, merge, transfer
+from tests.loyalty.events import fact, household, instant, member_event, merge, transfer
 
 _LIMITS = [(), (), (Cap(30, per="day"),), (Cap(2, "awards", "lifetime"),)]
+_POOLING = [None, PoolingTerms(100, 6, (POINTS,)), PoolingTerms(50, 2, (POINTS, STARS))]
 
 
 def _program(draw: Draw, *, lives: bool) -> Program:
@@ -20,6 +21,7 @@ def _program(draw: Draw, *, lives: bool) -> Program:
     return replace(
         drawn,
         transfers=(*terms, TransferTerms(STARS)),
+        pooling=draw(pick(_POOLING)),
         closing=draw(pick(["keep", "expire"])),
         enrollment=draw(pick(["automatic", "automatic", "required"])),
     )
@@ -45,5 +47,8 @@ def _extra(draw: Draw, event_id: str, names: list[str], when: str) -> bytes:
         return merge(event_id, other, member=one, time=when)
     if draw(st.integers(0, 15)) == 0:
         return member_event(event_id, "closed", member=one, time=when)
+    if draw(st.integers(0, 3)) == 0:
+        holder = draw(pick(["m1", "m1", "m1", other, ""]))
+        return household(event_id, draw(pick(["h", "h", "h", "i"])), holder, member=one, time=when)
     points, currency = draw(pick([1, 3, 7, 20, 60])), draw(pick([POINTS, POINTS, STARS]))
     return transfer(event_id, other, points, member=one, time=when, currency=currency)

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.account import CLOSED, Head
+from loyalty.account import ACTIVE, CLOSED, Head
 from loyalty.lots import parsed
 from loyalty.postings import TRANSFERRED
 from schemas.state import decode_record
@@ -55,6 +55,7 @@ def _holds(books: Books) -> None:
             assert not amount, "something is still on its way"
         if account == "held":
             assert amount == sum(sum(head.balances.get(currency, (0, 0))) for head in books.heads())
+    _households_agree(books)
     for head in books.heads():
         assert not head.promised
         assert not head.leaving
@@ -66,6 +67,27 @@ def _holds(books: Books) -> None:
             assert not head.lots
             assert not head.debts
             assert not any(map(any, head.balances.values()))
+
+
+def _households_agree(books: Books) -> None:
+    """Who is in knows it, the holder knows who is in, and nobody gives more than came of it."""
+    of_members: set[tuple[str, str, str, str]] = set()
+    of_holders: set[tuple[str, str, str, str]] = set()
+    for head in books.heads():
+        mine = head.household
+        if mine is None:
+            continue
+        assert head.status == ACTIVE
+        assert mine.is_in
+        assert all(points > 0 for points in mine.given.values())
+        if mine.holder:
+            of_members.add((mine.household_id, mine.holder, head.member, mine.membership))
+        else:
+            terms = books.programs.plans[0].program.pooling
+            assert terms is not None
+            assert 0 < len(mine.members) < terms.max_members
+            of_holders |= {(mine.household_id, head.member, *one) for one in mine.members}
+    assert of_members == of_holders
 
 
 @given(between_worlds(lives=True))

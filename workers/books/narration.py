@@ -138,9 +138,10 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
                 f"{names.points(points, of)} {of} of lot {lot}, "
                 f"earned {instant_text(earned_us)}: {_BECAME.get(rule, rule)}"
             )
-        case {"transfer_id": str(transfer), "points": int(points)}:
+        case {"transfer_id": str(_), "points": int(points)} | {"household_id": str(_), "points": int(points)}:
             _drop(left, "rule", "transfer_id", "to_member", "from_member", "points", "fee", "came_back")
-            yield f"Transfer {transfer}: {_gift(step, points, currency, names)}"
+            _drop(left, "household_id", "currency", "holder")
+            yield _between(step, points, currency, names)
         case {"transaction_id": str(transaction)}:
             _drop(left, "transaction_id", "returned")
             came_back = _returned(step.get("returned") or {}, names)
@@ -259,6 +260,12 @@ def _why_back(step: Mapping[str, Any]) -> str:
     return f"purchase {step['transaction_id']} came back" if "transaction_id" in step else "both are one member"
 
 
+def _between(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
+    if "household_id" in step:
+        return f"Household {step['household_id']}: {_pooled(step, points, names)}"
+    return f"Transfer {step['transfer_id']}: {_gift(step, points, currency, names)}"
+
+
 def _gift(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
     fee = f", and a fee of {names.points(step['fee'], currency)}" if "fee" in step else ""
     amount = f"{names.points(points, currency)}{fee}"
@@ -267,6 +274,16 @@ def _gift(step: Mapping[str, Any], points: int, currency: str, names: Names) -> 
     if "came_back" in step:
         return f"{amount} came back, since member {step['to_member']} could not take them"
     return f"{amount} to member {step['to_member']}"
+
+
+def _pooled(step: Mapping[str, Any], points: int, names: Names) -> str:
+    of = str(step.get("currency"))
+    amount = f"{names.points(points, of)} {of}"
+    if "holder" in step:
+        return f"{amount} to the pool of member {step['holder']}"
+    if "to_member" in step:
+        return f"{amount} out of the pool for what member {step['to_member']} owes"
+    return f"{amount} from member {step['from_member']}"
 
 
 def _let_go(step: Mapping[str, Any], currency: str, names: Names) -> str:
