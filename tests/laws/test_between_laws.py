@@ -10,10 +10,13 @@ from loyalty.account import ACTIVE, CLOSED, Head
 from loyalty.lots import parsed
 from loyalty.postings import TRANSFERRED
 from schemas.state import decode_record
-from tests.laws.between import between_worlds
+from tests.laws.between import between_worlds, pool_worlds
 from tests.laws.cluster import Cluster, assert_replayed, worked, worked_as_time_passes
 from tests.laws.worlds import World, examples
 from tests.loyalty.books import Books, SlowBooks
+from tests.loyalty.events import fact
+
+MINUTE_US = 60_000_000
 
 
 @given(between_worlds())
@@ -37,6 +40,30 @@ def test_l9_in_whatever_order_the_messages_come(world: World, data: st.DataObjec
         _deliver_one(books, data)
     books.check_books()
     _holds(books)
+
+
+@given(pool_worlds(), st.data())
+@examples(300)
+def test_l9_a_household_loses_no_point_in_whatever_order_the_messages_come(world: World, data: st.DataObject) -> None:
+    """What a pool still has of a member is what went in and did not come out, on both sides."""
+    books = SlowBooks(world.program)
+    for event in world.events:
+        books.take(event)
+        for _ in range(data.draw(st.integers(0, len(books.inbox)))):
+            _deliver_one(books, data)
+    books.pass_time(max(fact(event).time_us for event in world.events) + 10 * MINUTE_US)
+    while books.inbox:
+        _deliver_one(books, data)
+    books.check_books()
+    _holds(books)
+
+
+@given(pool_worlds(), st.data())
+@examples(100)
+def test_l9_a_household_is_replayed_to_the_byte(world: World, data: st.DataObject) -> None:
+    cluster = data.draw(st.sampled_from([worked, worked_as_time_passes]))(world, data)
+    assert_replayed(cluster, world)
+    _nothing_is_on_its_way(cluster)
 
 
 def _deliver_one(books: SlowBooks, data: st.DataObject) -> None:

@@ -85,6 +85,12 @@ def how(entry: Entry, names: Names) -> list[str]:
 _BECAME = {"expiry": "ended", "maturity": "can be used from here on", "closing": "ended with the account"}
 """What became of a lot, by the reason."""
 
+_BETWEEN = (
+    *("rule", "transfer_id", "to_member", "from_member", "points", "fee", "came_back"),
+    *("household_id", "currency", "holder"),
+)
+"""What steps about other members may say."""
+
 
 def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]:
     left = dict(step)
@@ -139,8 +145,7 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
                 f"earned {instant_text(earned_us)}: {_BECAME.get(rule, rule)}"
             )
         case {"transfer_id": str(_), "points": int(points)} | {"household_id": str(_), "points": int(points)}:
-            _drop(left, "rule", "transfer_id", "to_member", "from_member", "points", "fee", "came_back")
-            _drop(left, "household_id", "currency", "holder")
+            _drop(left, *_BETWEEN)
             yield _between(step, points, currency, names)
         case {"transaction_id": str(transaction)}:
             _drop(left, "transaction_id", "returned")
