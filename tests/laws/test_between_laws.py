@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.account import ACTIVE, CLOSED, Head
-from loyalty.lots import parsed
+from loyalty.between import Pooled
+from loyalty.lots import left_total, parsed
 from loyalty.postings import TRANSFERRED
 from schemas.state import decode_record
 from tests.laws.between import between_worlds, pool_worlds
@@ -56,6 +57,17 @@ def test_l9_a_household_loses_no_point_in_whatever_order_the_messages_come(world
         _deliver_one(books, data)
     books.check_books()
     _holds(books)
+    _what_was_given_is_known(books)
+
+
+def _what_was_given_is_known(books: Books) -> None:
+    given_by: Counter[str] = Counter()
+    for message in books.messages:
+        if isinstance(message, Pooled):
+            given_by[message.membership] += left_total(message.lots) * (1 if message.way == "in" else -1)
+    for head in books.heads():
+        if head.household is not None and head.household.holder:
+            assert sum(head.household.given.values()) == given_by[head.household.membership]
 
 
 @given(pool_worlds(), st.data())
