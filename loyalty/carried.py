@@ -26,17 +26,15 @@ LOTS_MAX = 1_000
 
 def take_out(work: Work, currency: str, amount: int) -> list[Lot]:
     """Take points that the member may spend, in the order of their use; there must be enough. They are not posted."""
-    before = work.head.lots.get(currency, "")
-    known = {lot.lot_id: lot for lot in lots.parsed(before)}
-    remaining, parts = lots.taken(before, amount)
-    if sum(part for _, part in parts) != amount:
+    remaining, parts = lots.spent(work.head.lots.get(currency, ""), amount, lambda _: True)
+    if sum(lot.left for lot in parts) != amount:
         raise ValueError(f"{amount} {currency} are to leave an account that has less")
     if remaining:
         work.head.lots[currency] = remaining
     else:
         del work.head.lots[currency]
     work.move(currency, -amount)
-    return [known[lot_id]._replace(left=part) for lot_id, part in parts]
+    return list(parts)
 
 
 def post_out(work: Work, currency: str, gone: Sequence[Lot], rule: str, to: str = TRANSFERRED) -> None:
@@ -73,7 +71,7 @@ def put_in(work: Work, currency: str, came: Sequence[Lot], rule: str, against: s
         if lot.left > paid:
             rest = lot._replace(left=lot.left - paid)
             work.postings.append(Posting(account, currency, rest.left, rule, lot.lot_id))
-            held = lots.put_back(held, rest) if lot.lot_id in held else lots.added(held, rest)
+            held = lots.restored(held, [rest]) if lot.lot_id in held else lots.added(held, rest)
             _look_at(work, currency, lot)
     if held:
         head.lots[currency] = held

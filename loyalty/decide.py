@@ -171,7 +171,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     refusal = _taken_in(programs, work, state, fact, head)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
-    if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate)):
+    if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate | Joining)):
         watch(work, timing)
     households.share_out(work)
     refusal = remembered(programs, work, head, fact, event_key, business_key)

@@ -15,6 +15,7 @@ from loyalty.between import (
     HouseholdRequest,
     Joining,
     MergeAnswer,
+    MergeAsk,
     MergeRequest,
     Pooled,
     Recoup,
@@ -168,11 +169,11 @@ def remembered(
 
 
 def _goes_on(fact: Fact) -> bool:
-    """Whether an account that is too full still takes it for a while: points must go where they belong."""
+    """Whether a full account still takes it for a while: points must go where they belong, who asks must hear."""
     if isinstance(fact, households.MESSAGES):
         return not isinstance(fact, Pooled) or fact.way != households.IN
     is_back = isinstance(fact, Transfer) and fact.is_back
-    of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAnswer | Joining)
+    of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAsk | MergeAnswer | Joining)
     return is_back or of_others or isinstance(fact, Return) or closes(fact)
 
 

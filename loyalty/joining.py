@@ -12,6 +12,7 @@ Not here: when accounts merge (merging.py).
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loyalty import lots
@@ -25,6 +26,7 @@ from loyalty.facts import Cause, Return, ReturnLine
 from loyalty.ledger import Taken, Work
 from loyalty.lots import Lot
 from loyalty.memory import RECORD_BYTES, in_order
+from loyalty.occasions import ANNIVERSARY
 from loyalty.postings import DEBT, RETURNED, TRANSFERRED, available_of, pending_of
 from loyalty.returns import recoup
 from loyalty.standing import NO_SUMS, raise_tier
@@ -106,7 +108,9 @@ def contents(work: Work) -> Iterator[tuple[str, str]]:
         ),
     )
     head.qualifying.clear()
-    head.expired, head.given, head.parked, head.active_until = {}, (), tuple(too_large), {}
+    # `active_until` stays: points that were spent and come back have the end that the others left with.
+    head.expired, head.given, head.parked = {}, (), tuple(too_large)
+    head.surprised = tuple(one for one in head.surprised if one.on != "review")
 
 
 def swept(work: Work, before: Head) -> list[tuple[str, str]]:
@@ -130,13 +134,13 @@ def _points(work: Work) -> Iterator[tuple[str, str]]:
     available, pending = available_of(head.member), pending_of(head.member)
     for currency, held in list(head.lots.items()):
         gone = leaving(lots.parsed(held), head.active_until.get(currency))
-        _post_out(work, available, currency, gone)
         for some in _some(gone, LOTS_MAX):
+            _post_out(work, available, currency, some)
             yield "lots", _text([currency, lots.joined(some)])
     waiting = [one for one in head.maturing if one.lot.left or one.qualifies]
-    for one in waiting:
-        _post_out(work, pending, one.currency, [one.lot])
     for some in _some(waiting):
+        for one in some:
+            _post_out(work, pending, one.currency, [one.lot])
         yield "pending", _text(some)
     for currency, owed in head.debts.items():
         work.postings.append(Posting(TRANSFERRED, currency, -owed, RULE, ""))
@@ -283,10 +287,14 @@ def _surprised(into: _Arrival, value: Any) -> None:
 
 def _referral(into: _Arrival, value: Any) -> None:
     """Who was referred is not referred again; what paid has paid, and goes back where it was paid."""
-    if into.work.head.referral is not None:
-        return
     referral_id, referrer, code, attributes, linked_us, rules = value
     paid = tuple(Paid(rule, version, at, "", minimum, None, "") for rule, version, at, minimum in rules)
+    own = into.work.head.referral
+    if own is not None:  # What has paid for the one does not pay for the other: they are one.
+        known = {one.rule for one in own.paid}
+        more = (one for one in paid if one.rule not in known)
+        into.work.head.referral = replace(own, paid=(*own.paid, *more))
+        return
     into.work.head.referral = ReferralLink(referral_id, referrer, code, attributes, linked_us, paid)
 
 
@@ -295,7 +303,9 @@ def _member(into: _Arrival, value: Any) -> None:
     head.absorbed = (*head.absorbed, *value["ids"])
     if not head.birthday:
         head.birthday, head.birthday_us = value["birthday"], value["birthday_us"]
-    head.kept = _latest(head.kept, value["kept"])
+    # Anniversaries are counted from the day on which this account was opened, which stays.
+    theirs = {key: number for key, number in value["kept"].items() if key != ANNIVERSARY}
+    head.kept = _latest(head.kept, theirs)
     head.active = _latest(head.active, value["active"])
     if head.status == ACTIVE:
         raise_tier(
@@ -312,6 +322,9 @@ def _back(into: _Arrival, value: Any) -> None:
     if value["what"] == "qualify":
         _qualify(into, value)
         return
+    if value["what"] == "unpaid":
+        _unpaid(into.work.head, value["rule"])
+        return
     currency, rule, points, lot_id = (value[name] for name in ("currency", "rule", "points", "lot"))
     plan = _named(into.programs, value["version"])
     into.step.update({"rule": rule, "points": points})
@@ -324,6 +337,14 @@ def _back(into: _Arrival, value: Any) -> None:
     if rest:  # booked as taken back where the return came in
         into.work.postings.append(Posting(TRANSFERRED, currency, rest, rule, ""))
         into.work.postings.append(Posting(RETURNED, currency, -rest, rule, ""))
+
+
+def _unpaid(head: Head, rule: str) -> None:
+    """Let a rule of a referral pay again: what it had paid by the ended account was taken back."""
+    link = head.referral
+    if link is not None:
+        paid = (one for one in link.paid if (one.rule, one.transaction_id, one.award_id) != (rule, "", ""))
+        head.referral = replace(link, paid=tuple(paid))
 
 
 def _named(programs: "Programs", version: str) -> "Plan":

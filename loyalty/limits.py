@@ -130,7 +130,9 @@ def _claimed(programs: "Programs", state: State, limit: Limit, fact: Claim, now_
         if granted:
             limit = limit._replace(taken={**limit.taken, period: limit.taken.get(period, 0) + fact.units})
         writes[limit_key(fact.member)] = _tidied(limit._replace(capacity=terms.capacity, per=terms.per, period=period))
-    kept_us = programs.kept_until_us(fact.time_us, now_us)
+    # Units of a stock may come back for as long as the redemption that they are for may be cancelled.
+    keeps = programs.redemption_kept_until_us if kind_of(fact.member) == STOCK else programs.kept_until_us
+    kept_us = keeps(fact.time_us, now_us)
     due_us = None if kept_us is None else max(kept_us, fact.time_us + CLAIM_KEPT_US)
     writes[key] = ClaimRecord(fact.content, fact.from_member, period, fact.units if granted else 0, due_us)
     return Decision(Outcome.APPLIED, writes, messages=(_answer(fact, granted=granted),))

@@ -23,7 +23,7 @@ from loyalty.account import ACTIVE, MERGED, Head, State, award_key, purchase_key
 from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup
 from loyalty.closing import let_end
 from loyalty.decisions import Code, Decision, Outcome, Refusal, derived_id, refused
-from loyalty.facts import Answer, Fact, RedemptionReport, Return
+from loyalty.facts import Answer, Award, Fact, Redemption, RedemptionReport, Return
 from loyalty.identity import ACCOUNT_CHARS_MAX, chars
 from loyalty.joining import contents, join, swept
 from loyalty.ledger import Work
@@ -38,6 +38,9 @@ KIND = "merge"
 MERGED_IN = "merge_received"
 REFUSED = "merge_refused"
 DONE = "merge_done"
+
+ENTRY_POSTINGS_MAX = 2_000
+"""From how many postings on another entry is begun, so that entries stay bounded."""
 
 ABSORBED_MAX = 50
 """How many ids one account may have taken in, all together."""
@@ -108,8 +111,13 @@ def decide_answer(programs: "Programs", work: Work, fact: MergeAnswer) -> None:
     if link is not None and link.referrer in ids:
         take_back_all(programs, work, link)
     work.notify(DONE, {"merge_id": fact.merge_id, "into": into})
-    parts = list(contents(work))
-    work.book(KIND, "ended", [{"rule": KIND, "merge_id": fact.merge_id, "into": into}])
+    step = {"rule": KIND, "merge_id": fact.merge_id, "into": into}
+    parts: list[tuple[str, str]] = []
+    for part in contents(work):
+        if len(work.postings) > ENTRY_POSTINGS_MAX:
+            work.book(KIND, f"ended:{len(parts)}", [step])
+        parts.append(part)
+    work.book(KIND, "ended", [step])
     _send(work, into, fact.merge_id, parts, ends=True)
     head.status, head.merged_into = MERGED, into
     head.tier_until_us = head.tier_review_us = None
@@ -152,6 +160,10 @@ def is_decided_here(state: State, fact: Fact) -> bool:
             return any(key in state for key in answers.reads(fact))
         case RedemptionReport():
             return redemption_key(fact.member, fact.redemption_id) in state
+        case Redemption():  # It was cancelled ahead, here.
+            return redemption_key(fact.member, fact.redemption_id) in state
+        case Award():  # It was taken back ahead, here.
+            return award_key(fact.member, fact.message_id) in state
         case Recoup():
             return award_key(fact.member, fact.award_id) in state
         case _:

@@ -13,7 +13,7 @@ Not here: what can be redeemed (catalogue.py), what a request comes to (offers.p
 from collections.abc import Callable, Mapping
 
 from loyalty import caps, restoring
-from loyalty.account import ACTIVE, CLOSED, PurchaseRecord, RedemptionRecord, State, purchase_key, redemption_key
+from loyalty.account import CLOSED, PurchaseRecord, RedemptionRecord, State, purchase_key, redemption_key
 from loyalty.calendar import local_time, shifted_us
 from loyalty.closing import let_end
 from loyalty.decisions import Code, Posting, Refusal
@@ -92,7 +92,7 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
 
 
 def _answer(programs: Programs, work: Work, state: State, fact: Redemption, key: str) -> Offer | Declined:
-    if work.head.status != ACTIVE:
+    if work.head.status == CLOSED:
         return Declined(Reason.CLOSED, "the member's account is closed")
     if key in state:  # What was accepted is known before: only one that was cancelled ahead is left.
         return Declined(Reason.CANCELLED, "it was cancelled before it was requested: request it anew if it is wanted")
@@ -164,7 +164,7 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None
         if fact.granted:  # It was cancelled meanwhile.
             release(work, fact.from_member, fact.claim_id)
         return
-    if fact.granted and work.head.status != CLOSED:
+    if fact.granted and work.head.status != CLOSED:  # Of one that has ended, what is decided goes on.
         rule, currency, points = record.reward, record.currency, record.points
         if points:
             work.postings += [Posting(HELD, currency, -points, rule, ""), Posting(REDEEMED, currency, points, rule, "")]
@@ -204,6 +204,11 @@ def decide_report(programs: Programs, work: Work, state: State, fact: Redemption
         return Refusal(
             Code.REDEMPTION_TOO_OLD,
             f"redemption {fact.redemption_id!r} is older than `redemptions.keep`: correct the points by hand",
+        )
+    if record.status == Status.HELD and fact.status != Status.CANCELLED:
+        return Refusal(
+            Code.UNKNOWN_REDEMPTION,
+            f"the stock is still being asked for redemption {fact.redemption_id!r}: send the report when it is ordered",
         )
     if record.status not in REPORTABLE[fact.status]:
         return Refusal(

@@ -51,6 +51,8 @@ def take_back_referral(programs: "Programs", work: Work, record: PurchaseRecord)
     work.head.referral = replace(link, paid=tuple(one for one in link.paid if one not in gone))
     for one in gone:
         _take_back(programs, work, one, link.referrer)
+        if work.head.merged_into:
+            work.passed_on.append({"what": "unpaid", "rule": one.rule})
 
 
 def take_back_all(programs: "Programs", work: Work, link: ReferralLink) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from loyalty import caps
+from loyalty.account import Head
 from loyalty.activities import event_circumstances
 from loyalty.apportion import Exact
 from loyalty.calendar import Local, local_time, shifted_us
@@ -36,7 +37,7 @@ def decide_referral(
 
     `came_back` says whether the purchase that the event names has come back, by what a rule asks of it.
     """
-    if fact.referrer_id in {fact.member, *work.head.absorbed}:
+    if fact.referrer_id in _ids(work.head):
         return Refusal(
             Code.SELF_REFERRAL, "referrer_id is the referee, who is the event's subject: send the referrer's id"
         )
@@ -89,11 +90,17 @@ def qualify_by_purchase(work: Work, link: ReferralLink, fact: Purchase, spend: E
             _pay(work, rule, local, fact.transaction_id)
 
 
+def _ids(head: Head) -> tuple[str, ...]:
+    """The ids that this one member has, or had before accounts were merged."""
+    return head.member, *head.absorbed
+
+
 def _pay(work: Work, rule: ReferralRule, local: Local, transaction_id: str) -> None:
     """Book the referee's part and send the referrer's, once for each rule."""
     head = work.head
     link = head.referral
-    if link is None or any(paid.rule == rule.id for paid in link.paid):
+    # Who was referred and who referred may have become one since.
+    if link is None or link.referrer in _ids(head) or any(paid.rule == rule.id for paid in link.paid):
         return
     award_id, version = "", work.plan.program.version
     if rule.referrer_points:

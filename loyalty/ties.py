@@ -3,13 +3,11 @@
 Not here: the account itself (account.py).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from loyalty.facts import Scalar
+from loyalty.facts import Scalar
 
 
 class GivenPart(NamedTuple):
@@ -44,7 +42,7 @@ class ReferralLink:
     referral_id: str
     referrer: str
     code: str
-    attributes: "Mapping[str, Scalar]"
+    attributes: Mapping[str, Scalar]
     linked_us: int
     paid: tuple[Paid, ...] = ()
 
@@ -83,5 +81,5 @@ class Household(NamedTuple):
     holder: str
     membership: str
     is_in: bool
-    given: "Mapping[str, int]"
+    given: Mapping[str, int]
     members: tuple[tuple[str, str], ...]

@@ -156,7 +156,8 @@ CONTRACTS: Mapping[str, Contract] = {
 _READERS: Mapping[bytes, Reader] = {name.encode(): reader_of(each.model) for name, each in CONTRACTS.items()}
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(each.model) for name, each in CONTRACTS.items()}
 _SHAPES: Mapping[str, Shape] = {name: shape_of(each.model) for name, each in CONTRACTS.items()}
-_TYPES = names_of(CONTRACTS)
+_TYPES = names_of({name: each for name, each in CONTRACTS.items() if TOPIC_OF_TYPE[name] != INBOX})
+"""What others may send; the rest is what accounts tell each other."""
 
 
 def decode(raw: bytes | None, *, topic: str | None = None, strict: bool = False) -> Decoded:

@@ -13,7 +13,7 @@ from schemas.program_earn import Model
 from schemas.program_values import Choice, Exact, Ids, OneOrMany, Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from schemas.program_scope import Scope
     from schemas.program_source import TreePath
@@ -132,12 +132,12 @@ def transfer_words(
     return sentences
 
 
-def pooling_words(terms: PoolingTerms | None, names: "Callable[[str], str]") -> list[str]:
+def pooling_words(terms: PoolingTerms | None, names: "Mapping[str, str]") -> list[str]:
     """The sentence about households; none when the program has none."""
     if terms is None:
         return []
     share = "All" if terms.share == _ALL else f"{terms.share} % of"
-    kinds = " and ".join(map(names, terms.currencies))
+    kinds = " and ".join(names[kind] for kind in terms.currencies)
     goes = f"{share} {kinds} that a member of a household earns go to the member who holds its pool"
     return [f"{goes}; up to {terms.max_members} members are in a household."]
 

@@ -27,6 +27,7 @@ from loyalty.program import (
 )
 from schemas.currencies import MINOR_DIGITS
 from schemas.program_between import closing_words, pooling_words, transfer_words
+from schemas.program_by_hand_words import by_hand_words
 from schemas.program_circumstances import circumstances, joined, length, listed
 from schemas.program_occasion_words import given_for
 from schemas.program_occasion_words import notes as gift_notes
@@ -133,7 +134,11 @@ class _Words:
             "half_up": "rounded to the nearest, halves up",
             "half_even": "rounded to the nearest, halves to even",
         }[currency.rounding]
-        what = "whole" if currency.decimals == 0 else f"{currency.decimals} digits after the point"
+        what = (
+            "whole"
+            if currency.decimals == 0
+            else f"{currency.decimals} digit{'' if currency.decimals == 1 else 's'} after the point"
+        )
         return f"{what}, {how} once for each purchase"
 
     def rate_of(self, code: str) -> str:
@@ -317,18 +322,15 @@ class _Words:
             f"A return that comes before its purchase {parked}; one that names no purchase {blind}.",
             f"What a review gave {reviews} when the review is removed.",
             *(_REFERRALS[returns.referrals] for _ in self.program.referral_rules[:1]),
+            by_hand_words(self.program.adjustments, number),
             f"Events {late + ' or ' if late else 'of any age are welcome; those '}{early} are refused.",
         ]
 
     def between_members(self) -> list[str]:
         """What members do with each other's points, and when one leaves."""
-        program = self.program
-
-        def name(kind: str) -> str:
-            return self.currencies[kind].name
-
-        transfers = transfer_words(program.transfers, self.points, name)
-        return [*transfers, *pooling_words(program.pooling, name), closing_words(program.closing)]
+        program, names = self.program, {kind: each.name for kind, each in self.currencies.items()}
+        transfers = transfer_words(program.transfers, self.points, names.__getitem__)
+        return [*transfers, *pooling_words(program.pooling, names), closing_words(program.closing)]
 
 
 def _review(tiers: Tiers) -> str:

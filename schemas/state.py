@@ -169,8 +169,10 @@ def _link(_: str, fields: list[Any]) -> ReferralLink:
 
 
 def _paid(*fields: Any) -> Paid:
-    paid = Paid(*fields)
-    return paid if paid.part is None else paid._replace(part=GivenPart(*paid.part))
+    # Made whole at once: compiled, a field takes no value of another type, not even for a moment.
+    rule, version, time_us, transaction_id, minimum_minor, part, award_id = fields
+    given = None if part is None else GivenPart(*part)
+    return Paid(rule, version, time_us, transaction_id, minimum_minor, given, award_id)
 
 
 def _household(_: str, fields: list[Any]) -> Household:

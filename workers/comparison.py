@@ -79,12 +79,16 @@ class Letters:
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     examples: list[Letter] = field(default_factory=list)
+    alike: int = 0
+    """Events that both programs refuse for the same reason."""
 
     def compare(self, old: Mapping[tuple[str, int], list[str]], new: Mapping[tuple[str, int], list[str]]) -> None:
         """Take what was refused of the same events."""
         for place in sorted(old.keys() | new.keys()):
             was, becomes = (", ".join(side.get(place, ())) for side in (old, new))
-            if was != becomes:
+            if was == becomes:
+                self.alike += 1
+            else:
                 self.counts[was, becomes] += 1
                 if len(self.examples) < EXAMPLES_MAX:
                     self.examples.append(Letter(*place, was, becomes))

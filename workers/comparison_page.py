@@ -58,7 +58,8 @@ def page(comparison: Comparison) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Compared: {escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>What would change</h1>\n{said}\n" + "\n".join(_sections(comparison)) + "\n</main>\n"
-        "<footer>Points are those given, less those taken back, in the month of the event. "
+        "<footer>A rule has the points that it gave, less those taken back, in the month of the event; what was "
+        "redeemed, put back, ended or came by hand stands under its own name, and all of it is what members hold. "
         "Members are compared by what they hold at the end.</footer>\n</body>\n</html>\n"
     )
 

@@ -34,6 +34,8 @@ def summary(comparison: Comparison) -> list[str]:
     """What would change, in a few sentences."""
     sides = f"under {side_words(comparison.old)} and under {side_words(comparison.new)}"
     said = [f"{comparison.events:,} events of {comparison.members:,} members, {sides}."]
+    if comparison.letters.alike:
+        said.append(f"Events that both programs refuse, for the same reason: {comparison.letters.alike:,}.")
     if not comparison.changes:
         return [*said, "Nothing would change."]
     for kind in comparison.kinds:
@@ -42,14 +44,14 @@ def summary(comparison: Comparison) -> list[str]:
         said.append(
             f"{kind.name}: {points(total.old, kind)} become {points(total.new, kind)}, "
             f"{points(total.difference, kind, sign=True)}{share}{_cost_words(total, kind, comparison.money)}. "
-            f"{kind.gain:,} members gain, {kind.lose:,} lose, {kind.same:,} stay."
+            f"Members: {kind.gain:,} gain, {kind.lose:,} lose, {kind.same:,} stay."
         )
     moved = sum(count for (old, new), count in comparison.tiers.items() if old != new)
     if len(comparison.tier_order) > 1:
-        said.append(f"{moved:,} members end in another tier.")
+        said.append(f"Members who end in another tier: {moved:,}.")
     letters = sum(comparison.letters.counts.values())
     if letters:
-        said.append(f"{letters:,} events are refused by one program only, or for another reason.")
+        said.append(f"Events that one program alone refuses, or for another reason: {letters:,}.")
     return said
 
 

@@ -87,7 +87,9 @@ def pool_worlds(draw: Draw, /) -> World:
             cents = draw(pick([300, 700, 1_000]))
             events.append(back(event_id, of, [("1", "0", cents)], member=who, time=when))
         elif kind == "give":
-            events.append(transfer(event_id, "x", draw(pick([5, 10, 20])), member=draw(pick(["m1", "m1", "m2"])), time=when))
+            events.append(
+                transfer(event_id, "x", draw(pick([5, 10, 20])), member=draw(pick(["m1", "m1", "m2"])), time=when)
+            )
         elif kind == "leave":
             events.append(household(event_id, member=who, time=when))
         elif kind == "join":

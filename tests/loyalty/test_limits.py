@@ -325,7 +325,8 @@ def test_a_limit_that_is_restocked_without_end_is_full() -> None:
         (BASE, None),  # what may come at any age is remembered for ever
         (BASE + "stream: {max_late: P10D}\n", 412),
         (BASE + "stream: {max_late: P10D}\nreturns: {keep: P2Y}\n", 756),
-        (BASE + "stream: {max_late: P10D}\nreturns: {keep: P7D}\n", 400),
+        (BASE + "stream: {max_late: P10D}\nreturns: {keep: P7D}\nredemptions: {keep: P7D}\n", 400),
+        (BASE + "stream: {max_late: P10D}\nreturns: {keep: P7D}\nredemptions: {keep: P2Y}\n", 756),
     ],
 )
 def test_claims_are_dropped_when_nobody_can_release_them(text: str, days_kept: int | None) -> None:

@@ -296,6 +296,32 @@ def test_who_referred_themselves_gives_both_parts_back(ends: str, stays: str) ->
     _ties_out(books)
 
 
+@pytest.mark.parametrize(("ends", "stays"), [("referee", "referrer"), ("referrer", "referee")])
+@pytest.mark.parametrize("qualified_before", [False, True])
+def test_who_has_become_the_referrer_is_paid_for_no_later_purchase(
+    ends: str, stays: str, qualified_before: bool
+) -> None:
+    books = Books(program(EARN))
+    books.take(member_event("e", "enrolled", member="referrer"))
+    books.take(referral("f", "referrer", stage="signed_up", member="referee"))
+    if qualified_before:
+        books.take(purchase("p", 2000, member="referee"))
+        books.take(back("r", "p", [("1", "1", 2000)], member="referee"))
+    books.take(merge("m", stays, member=ends, time=LATER))
+    books.take(purchase("p2", 2000, member="referee", time=LATER))
+    assert books.balance(stays) == 20
+    assert [entry for entry in books.entries if entry.kind == "referral" and entry.time_us >= micros(LATER)] == []
+    _ties_out(books)
+
+
+def test_nobody_is_referred_by_an_id_of_their_own() -> None:
+    books = _two()
+    books.take(merge("m", "b", member="a", time=LATER))
+    refused = books.take(referral("f", "a", member="b", time=LATER)).refusal
+    assert refused is not None
+    assert refused.code is Code.SELF_REFERRAL
+
+
 def test_a_referral_is_taken_back_from_survivors_of_both_sides() -> None:
     books = Books(program(EARN))
     books.take(referral("f", "m9", member="m1"))

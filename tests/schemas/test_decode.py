@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,6 +104,15 @@ def test_an_anonymous_sale_must_be_valid() -> None:
     event = purchase(currency="usd")
     del event["subject"]
     assert refused(orjson.dumps(event))[0] == DecodeCode.INVALID_EVENT
+
+
+def test_an_unknown_type_is_told_what_others_may_send_and_nothing_that_only_accounts_do() -> None:
+    event = GOOD_BY_NAME["a sale with two lines, paid by card, with tax"].event | {"type": "loyalty.transfer.v2"}
+    decoded = decode(orjson.dumps(event))
+    assert isinstance(decoded, Undecodable)
+    named = set(re.findall(r"loyalty[a-z.]+v1", decoded.message))
+    assert {"loyalty.purchase.v1", "loyalty.stock.v1", "loyalty.transfer.requested.v1"} <= named
+    assert not {name for name in named if TOPIC_OF_TYPE[name] == "inbox"}
 
 
 @each_good

@@ -52,6 +52,17 @@ def test_shipped_programs_in_words(name: str) -> None:
             "name: Stars, expiry: {after: P18M, restart_on: [purchase, review]}",
             "Stars end 18 months after the member's latest purchase or review, at the end of that day.",
         ),
+        ("name: Stars", "name: Stars, decimals: 1", "Stars (1 digit after the point, rounded"),
+        (
+            "money: USD",
+            "money: USD\nreturns: {}",
+            "An operator can give and take any number of points by hand; what is given does not count for tiers;",
+        ),
+        (
+            "money: USD",
+            "money: USD\nadjustments: {approve_above: 500, negative: allow, qualifies: true}",
+            "up to 500 points, more with a second operator, by hand; what is given counts for tiers;",
+        ),
         ("name: Stars", "name: Stars, decimals: 2, rounding: half_even", "Stars (2 digits after the point, rounded"),
     ],
 )

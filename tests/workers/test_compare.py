@@ -105,12 +105,13 @@ def test_a_small_example_by_hand(found: Comparison) -> None:
 def test_it_is_said_in_words(found: Comparison) -> None:
     assert summary(found) == [
         "6 events of 3 members, under test 1 and under test 2.",
+        "Events that both programs refuse, for the same reason: 1.",
         (
             "Points: 80 become 140, +60 (+75.0%), that is 0.40 USD and 0.70 USD, +0.30 USD. "
-            "2 members gain, 1 lose, 0 stay."
+            "Members: 2 gain, 1 lose, 0 stay."
         ),
-        "1 members end in another tier.",
-        "1 events are refused by one program only, or for another reason.",
+        "Members who end in another tier: 1.",
+        "Events that one program alone refuses, or for another reason: 1.",
     ]
     assert {grid.caption: len(grid.lines) for grid in grids(found)} == {
         "Points by rule": 3,
@@ -163,7 +164,7 @@ def test_law_a_program_compared_with_itself_changes_nothing(
 ) -> None:
     found = compared(write(tmp_path_factory.mktemp("self"), stream(drawn)), OLD, OLD)
     assert not found.changes
-    assert summary(found)[1:] == ["Nothing would change."]
+    assert summary(found)[-1] == "Nothing would change."
     assert all(not row.difference for kind in found.kinds for row in (*kind.by_rule, *kind.by_month))
 
 
@@ -282,6 +283,16 @@ def test_the_command_shows_tables_and_writes_the_page(sides: list[str], tmp_path
     assert re.search(r"base +7 +14 +\+7 +0.06 +0.11 +\+0.06", out)
     assert target.read_text("utf-8").startswith("<!doctype html>")
     assert target.stat().st_mode & 0o777 == 0o600
+
+
+def test_events_that_nobody_can_read_are_counted_where_nothing_changes(sides: list[str], tmp_path: Path) -> None:
+    (tmp_path / "none.ndjson").write_text("no event\nnor this\n")
+    code, out, _ = run("--old", sides[1], "--new", sides[1], "--events", str(tmp_path / "none.ndjson"))
+    assert code == 0
+    assert out.splitlines()[1:] == [
+        "Events that both programs refuse, for the same reason: 2.",
+        "Nothing would change.",
+    ]
 
 
 def test_exit_codes(sides: list[str]) -> None:

@@ -97,9 +97,22 @@ def what_happened(entry: Entry) -> str:
             column = COLUMNS.get(posting.account)
             if column is None:
                 words[column_of(posting.account)] = None
+            elif posting.account == TRANSFERRED:
+                words[_moved_over(entry, column, came=posting.amount < 0)] = None
             else:
                 words[column.came if posting.amount < 0 else column.went] = None
     if words:
         return ", ".join(words)
+    if any("reward" in step and "redemption_id" in step for step in entry.steps):
+        return "a reward as a gift"
     pots = dict.fromkeys(pot_of(posting) for posting in entry.postings if posting.amount > 0)
     return f"moved to {', '.join(pots)}" if pots else "nothing moved"
+
+
+def _moved_over(entry: Entry, column: Column, *, came: bool) -> str:
+    """Points go from account to account by a transfer, which may come back, or with a whole account that is merged."""
+    if entry.kind == "merge":
+        return "came by a merge" if came else "went by a merge"
+    if came and any("came_back" in step for step in entry.steps):
+        return "back from a transfer that nobody took"
+    return column.came if came else column.went

@@ -18,6 +18,7 @@ from schemas.encode import instant_text
 from workers.books.kinds import is_members, moved, pot_of, what_happened
 from workers.books.names import Names, number
 from workers.books.redemptions import redemption_title, redemption_words, step_keys
+from workers.books.tie_words import TIES, tie_words
 from workers.books.trace import Followed
 
 _ROUNDING: Final = {
@@ -85,12 +86,6 @@ def how(entry: Entry, names: Names) -> list[str]:
 _BECAME = {"expiry": "ended", "maturity": "can be used from here on", "closing": "ended with the account"}
 """What became of a lot, by the reason."""
 
-_BETWEEN = (
-    *("rule", "transfer_id", "to_member", "from_member", "points", "fee", "came_back"),
-    *("household_id", "currency", "holder"),
-)
-"""What steps about other members may say."""
-
 
 def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]:
     left = dict(step)
@@ -106,8 +101,9 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
                 f"{names.points(before, currency)} went back{_let_go(step, currency, names)}"
             )
         case {"rule": str(rule), "held_before": int(before), "held_after": int(after)}:
-            _drop(left, "rule", "held_before", "held_after", "not_recouped")
-            yield f"{names.called(rule)}: {_again(before, after, currency, names)}{_let_go(step, currency, names)}"
+            _drop(left, "rule", "held_before", "held_after", "not_recouped", "review_id")
+            said = _again(before, after, str(step.get("review_id", "")), currency, names)
+            yield f"{names.called(rule)}: {said}{_let_go(step, currency, names)}"
         case {"rule": str(rule), "exact": str(exact), "rate": str(rate), "amount_minor": int(amount)}:
             _drop(left, "rule", "kind", "exact", "rate", "amount_minor", "quantity_micro", "counts", "multipliers")
             _drop(left, "points", "granted", "forfeited", "lines", "rounding")
@@ -144,13 +140,12 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
                 f"{names.points(points, of)} {of} of lot {lot}, "
                 f"earned {instant_text(earned_us)}: {_BECAME.get(rule, rule)}"
             )
-        case {"transfer_id": str(_), "points": int(points)} | {"household_id": str(_), "points": int(points)}:
-            _drop(left, *_BETWEEN)
-            yield _between(step, points, currency, names)
-        case {"transaction_id": str(transaction)}:
+        case {"transfer_id": str(_), "points": int(_)} | {"rule": "merge" | "household"}:
+            _drop(left, *TIES)
+            yield tie_words(step, currency, names)
+        case {"transaction_id": str(_)} | {"returned": dict(_)}:
             _drop(left, "transaction_id", "returned")
-            came_back = _returned(step.get("returned") or {}, names)
-            yield f"Purchase {transaction}{f': came back {came_back}' if came_back else ''}"
+            yield _came_back(step, names)
         case _:
             yield from _as_it_stands(left, names)
             return
@@ -185,8 +180,8 @@ def _measured(
         case "fixed":
             return f"{names.points(rate, currency)} for the purchase"
         case "per_amount" if "counts" in step:
-            # Money of another currency perhaps: the step does not say which, so it is not named.
-            return f"{amount_minor:,} minor units{counts} at {names.rate(rate, currency)}"
+            # Money of another currency perhaps: the step does not say which.
+            return f"{names.paid(amount_minor)}{counts} at {names.rate(rate, currency)}"
         case "per_amount":
             return f"{names.money(amount_minor)} at {names.rate(rate, currency)}"
         case _:
@@ -250,45 +245,28 @@ def _side(step: Mapping[str, Any]) -> str:
             return ""
 
 
-def _again(before: int, after: int, currency: str, names: Names) -> str:
-    """A return decides what is left of the basket again, rule by rule."""
+def _again(before: int, after: int, review: str, currency: str, names: Names) -> str:
+    """A return decides what is left of the basket again, rule by rule; of a review nothing is left."""
     gave, gives = names.points(before, currency), names.points(after, currency)
+    back = names.points(before - after, currency)
+    if review:
+        return f"review {review} was removed, so {back} went back"
     if after < before:
-        back = names.points(before - after, currency)
         return f"held {gave}; what is left of the basket is worth {gives}, so {back} went back"
     came = names.points(after - before, currency)
     return f"held {gave}; of what is left of the basket {gives} fall to it, so {came} came from the other rules"
 
 
+def _came_back(step: Mapping[str, Any], names: Names) -> str:
+    lines = _returned(step.get("returned") or {}, names)
+    if "transaction_id" not in step:
+        return f"Goods without a purchase came back: {lines}"
+    return f"Purchase {step['transaction_id']}{f': came back {lines}' if lines else ''}"
+
+
 def _why_back(step: Mapping[str, Any]) -> str:
     """Why what a referral gave goes back."""
     return f"purchase {step['transaction_id']} came back" if "transaction_id" in step else "both are one member"
-
-
-def _between(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
-    if "household_id" in step:
-        return f"Household {step['household_id']}: {_pooled(step, points, names)}"
-    return f"Transfer {step['transfer_id']}: {_gift(step, points, currency, names)}"
-
-
-def _gift(step: Mapping[str, Any], points: int, currency: str, names: Names) -> str:
-    fee = f", and a fee of {names.points(step['fee'], currency)}" if "fee" in step else ""
-    amount = f"{names.points(points, currency)}{fee}"
-    if "from_member" in step:
-        return f"{amount} from member {step['from_member']}"
-    if "came_back" in step:
-        return f"{amount} came back, since member {step['to_member']} could not take them"
-    return f"{amount} to member {step['to_member']}"
-
-
-def _pooled(step: Mapping[str, Any], points: int, names: Names) -> str:
-    of = str(step.get("currency"))
-    amount = f"{names.points(points, of)} {of}"
-    if "holder" in step:
-        return f"{amount} to the pool of member {step['holder']}"
-    if "to_member" in step:
-        return f"{amount} out of the pool for what member {step['to_member']} owes"
-    return f"{amount} from member {step['from_member']}"
 
 
 def _let_go(step: Mapping[str, Any], currency: str, names: Names) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from loyalty.catalogue import PAYMENT
 from schemas.currencies import MINOR_DIGITS
 from workers.books.names import Names
 
@@ -37,7 +38,7 @@ def step_keys(step: Mapping[str, Any]) -> tuple[str, ...]:
 
 def redemption_title(rule: str, redemption_id: str, names: Names) -> str:
     """What was redeemed."""
-    what = names.called(rule)
+    what = "Paid with points" if rule == PAYMENT else names.called(rule)
     return f"{what}, redemption {redemption_id}" if redemption_id else what
 
 

@@ -98,6 +98,8 @@ def _lots_filled(entry: Entry) -> dict[str, str]:
     """Lot -> currency of those that an entry made. What it puts back belongs to the entry that had made the lot."""
     if any(posting.account in _PUT_BACK and posting.amount < 0 for posting in entry.postings):
         return {}
+    if any("came_back" in step or step.get("merge_id") == "" for step in entry.steps):
+        return {}  # A transfer that nobody took; what an account that has been merged passed on.
     sums: Counter[tuple[str, str]] = Counter()
     for posting in entry.postings:
         if is_members(posting) and posting.lot not in {"", DEBT}:

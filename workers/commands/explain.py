@@ -52,7 +52,8 @@ def explain(
             of = f" of member {member}" if member else ""
             fail(
                 f"no entry{of} has the id {wanted}, and none has it as its cause, in {books.place}\n"
-                "hint: an event that gave nothing has no entry; one that was refused is in dead-letters"
+                "hint: an event that gave nothing has no entry; one that was refused is in dead-letters, "
+                "a redemption that was refused on the topic rewards, a transfer or merge on notices"
             )
         _show(trace, names, as_json=as_json)
 

@@ -177,6 +177,18 @@ def test_kinds_that_are_not_booked_yet_are_told_by_their_accounts(wanted: str, s
             {"rule": "base", "held_before": 2, "held_after": 3},
             "base: held 2; of what is left of the basket 3 fall to it, so 1 came from the other rules",
         ),
+        ({"returned": {"1": [2_000_000, 500]}}, "Goods without a purchase came back: line 1 (2 for 500 minor units)"),
+        (
+            {"rule": "review", "review_id": "r-1", "held_before": 5, "held_after": 0, "not_recouped": 1},
+            "review: review r-1 was removed, so 5 went back, of which 1 could not be had",
+        ),
+        (
+            {"rule": "merge", "merge_id": "m", "into": "m2"},
+            "Merge m: this account ended, and what it had went to member m2",
+        ),
+        ({"rule": "merge", "into": "m2"}, "After the merge: what came back went on to member m2"),
+        ({"rule": "merge", "merge_id": "m", "from_member": "m2", "points": 80}, "Merge m: 80 came from member m2"),
+        ({"rule": "merge", "merge_id": "", "from_member": "m2", "points": 8}, "After the merge: 8 came from member m2"),
     ],
 )
 def test_a_step_is_told_whole_whether_it_is_known_or_not(step: Mapping[str, object], said: str) -> None:
@@ -184,6 +196,57 @@ def test_a_step_is_told_whole_whether_it_is_known_or_not(step: Mapping[str, obje
     trace = Trace(made.entry_id)
     trace.take(made)
     assert said in "\n".join(told(trace.found[0], Names()))
+
+
+@pytest.mark.parametrize(
+    "step", [{"transfer_id": "x", "points": 7, "came_back": True}, {"rule": "merge", "merge_id": ""}]
+)
+def test_what_came_back_belongs_to_the_entry_that_had_made_the_lot(step: Mapping[str, object]) -> None:
+    life = [
+        entry("earn", [("program:earned", -50, ""), ("available", 50, "L1")]),
+        entry("transfer", [("program:transferred", 7, ""), ("available", -7, "L1")]),
+        entry("back", [("program:transferred", -7, ""), ("available", 7, "L1")], steps=({**step, "to_member": "m2"},)),
+        entry("expire", [("program:expired", 50, ""), ("available", -50, "L1")]),
+    ]
+    earned, back = Trace("earn@2026-03-02T12:00:00Z"), Trace("back@2026-03-02T12:00:00Z")
+    for trace in (earned, back):
+        trace.take_all(life)
+    assert "Left in lot L1: nothing" in "\n".join(told(earned.found[0], Names()))
+    assert back.found[0].given == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "moves", "step", "said"),
+    [
+        ("merge", -5, {"rule": "merge", "merge_id": "m", "into": "m2"}, "-5 points for member m1, went by a merge"),
+        (
+            "merge",
+            5,
+            {"rule": "merge", "merge_id": "m", "from_member": "m2"},
+            "+5 points for member m1, came by a merge",
+        ),
+        ("transfer", -5, {"transfer_id": "x", "points": 5, "to_member": "m2"}, "sent by a transfer"),
+        ("transfer", 5, {"transfer_id": "x", "points": 5, "from_member": "m2"}, "received by a transfer"),
+        (
+            "transfer",
+            5,
+            {"transfer_id": "x", "points": 5, "to_member": "m2", "came_back": True},
+            "+5 points for member m1, back from a transfer that nobody took",
+        ),
+        (
+            "birthday",
+            0,
+            {"rule": "bd", "reward": "cake", "redemption_id": "r", "day": "2026-03-02"},
+            "a reward as a gift",
+        ),
+    ],
+)
+def test_what_happened_is_said_in_a_word_or_two(kind: str, moves: int, step: Mapping[str, object], said: str) -> None:
+    postings = [("program:transferred", -moves, ""), ("available", moves, "L")] if moves else []
+    made = entry(kind, postings, steps=(step,))
+    trace = Trace(made.entry_id)
+    trace.take(made)
+    assert said in told(trace.found[0], Names())[0]
 
 
 def test_many_entries_of_one_cause_are_counted_and_not_all_kept() -> None:
