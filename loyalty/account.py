@@ -16,7 +16,7 @@ from typing import NamedTuple
 from loyalty.facts import Line, Return, Scalar, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
-from loyalty.ties import AwardRecord, GivenPart, Promise, ReferralLink
+from loyalty.ties import AwardRecord, GivenPart, Household, Promise, ReferralLink
 
 ACTIVE = "active"
 CLOSED = "closed"
@@ -145,6 +145,7 @@ class Head:
     promised: tuple[Promise, ...] = ()
     surprised: tuple["Surprised", ...] = ()
     """What surprises gave that goes with its cause (surprises.py), the latest last."""
+    household: Household | None = None
 
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
@@ -190,6 +191,7 @@ class Head:
             self.leaving,
             self.promised,
             self.surprised,
+            self.household,
         )
 
 

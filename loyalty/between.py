@@ -128,3 +128,105 @@ class Joining(NamedTuple):
     kind: str
     part: str
     is_last: bool
+
+
+class HouseholdRequest(NamedTuple):
+    """A member joins a household, whose pool `holder` holds, or leaves it; `status` is "joined" or "left".
+
+    `holder` is "" when the member leaves.
+    """
+
+    cause: "Cause"
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    household_id: str
+    status: str
+    holder: str
+
+
+class HouseholdAsk(NamedTuple):
+    """A message: may `from_member` join the household? Its `message_id` is the membership's id from now on."""
+
+    cause: "Cause"
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    household_id: str
+
+
+class HouseholdAnswer(NamedTuple):
+    """A message: `from_member` holds the pool and has let the member in, or has not because of `reason`."""
+
+    cause: "Cause"
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    household_id: str
+    membership: str
+    reason: str
+
+
+class HouseholdEnd(NamedTuple):
+    """A message: a membership is over, said by whoever ended it."""
+
+    cause: "Cause"
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    household_id: str
+    membership: str
+
+
+class PoolFetch(NamedTuple):
+    """A message: a member owes points, and asks for some of those that it has given to the pool."""
+
+    cause: "Cause"
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    household_id: str
+    membership: str
+    currency: str
+    points: int
+
+
+class Pooled(NamedTuple):
+    """A message: points on their way to a pool (`way` "in"), out of it ("out"), or back from one that took none.
+
+    `way` is "back" then. `lots` and `alive_until_us` are as in a transfer. `short` is what was asked of the pool and
+    not to be had.
+    """
+
+    cause: "Cause"
+    member: str
+    time_us: int
+    body: bytes
+    content: bytes
+    message_id: str
+    from_member: str
+    version: str
+    household_id: str
+    membership: str
+    currency: str
+    lots: str
+    alive_until_us: int | None
+    way: str
+    short: int

@@ -14,7 +14,7 @@ Not here: decoding and partitions, which come before; writing, which comes after
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
-from loyalty import answers, limits
+from loyalty import answers, households, limits
 from loyalty.account import (
     ACTIVE,
     MERGED,
@@ -30,7 +30,16 @@ from loyalty.account import (
 )
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
-from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup, Transfer, TransferRequest
+from loyalty.between import (
+    HouseholdRequest,
+    Joining,
+    MergeAnswer,
+    MergeAsk,
+    MergeRequest,
+    Recoup,
+    Transfer,
+    TransferRequest,
+)
 from loyalty.blind import decide_blind
 from loyalty.calendar import life_end_us
 from loyalty.closing import close
@@ -164,9 +173,10 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         return Decision(Outcome.REFUSED, refusal=refusal)
     if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate | Joining)):
         watch(work, timing)
+    households.share_out(work)
     refusal = remembered(programs, work, head, fact, event_key, business_key)
     if refusal is not None:
-        return sent_back(fact) if isinstance(fact, Transfer) else Decision(Outcome.REFUSED, refusal=refusal)
+        return sent_back(fact) if isinstance(fact, Transfer) else households.not_taken(fact, refusal)
     decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
         decision = settled(programs, state, decision, fact, now_us)
@@ -181,6 +191,8 @@ def _turned_down(
         return moved_on(head, fact)
     if isinstance(fact, Transfer):
         return turned_away(plan, head, fact)
+    if isinstance(fact, households.MESSAGES):
+        return households.turned_away(head, fact)
     if isinstance(fact, MergeAsk | MergeAnswer | Joining):
         return ask_of_nobody(fact) if head is None and isinstance(fact, MergeAsk) else None
     if isinstance(fact, Recoup):
@@ -222,7 +234,8 @@ def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusa
         case Claim() | Release():
             raise TypeError(f"a {type(fact).__name__} is no matter of a member's account")
         case _:
-            assert_never(fact)
+            households.told(work, fact)
+            return None
 
 
 def _no_plan(fact: Fact) -> Decision:
@@ -246,6 +259,7 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             decide_member(work, fact)
             if closes(fact):
                 close(work)
+                households.end(work, "closed")
             return None
         case Referral():
             return decide_referral(work, fact, came_back(programs, state, fact))
@@ -257,7 +271,7 @@ def _ordered(
     programs: Programs,
     work: Work,
     state: State,
-    fact: Adjustment | TransferRequest | MergeRequest | Redemption | RedemptionReport | Restock,
+    fact: Adjustment | TransferRequest | MergeRequest | HouseholdRequest | Redemption | RedemptionReport | Restock,
 ) -> Refusal | None:
     """What the commands topic brings."""
     match fact:
@@ -268,6 +282,9 @@ def _ordered(
             return None
         case MergeRequest():
             return decide_merge(work, fact)
+        case HouseholdRequest():
+            households.decide_household(work, fact)
+            return None
         case Redemption():
             decide_redemption(programs, work, state, fact)
             return None

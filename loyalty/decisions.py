@@ -50,6 +50,7 @@ class Code(StrEnum):
     SELF_MERGE = "self_merge"
     MERGE_UNDER_WAY = "merge_under_way"
     ALREADY_MERGED = "already_merged"
+    IN_HOUSEHOLD = "in_household"
     UNKNOWN_REDEMPTION = "unknown_redemption"
     REDEMPTION_OVER = "redemption_over"
     REDEMPTION_TOO_OLD = "redemption_too_old"

@@ -22,6 +22,7 @@ from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, Record, Sta
 from loyalty.calendar import DAY_US, local_time, notice_us
 from loyalty.decisions import Decision, Outcome, Posting
 from loyalty.facts import Cause
+from loyalty.households import share_out
 from loyalty.ledger import NO_BALANCE, Work
 from loyalty.lots import Lot, joined, parsed, put_back
 from loyalty.memory import key_digest
@@ -99,6 +100,7 @@ def decide_due(programs: "Programs", state: State, key: str, now_us: int) -> Dec
         # A return that is in time may come late.
         oldest_us = at_us - programs.returnable_us - programs.remembered_us
         draft.expired = {lot: held for lot, held in draft.expired.items() if held[1] > oldest_us}
+    share_out(work)
     draft.due_us = min(_instants(draft, timing), default=None)
     return work.decision({key: None if _only_waited(draft) else draft, **work.writes}, dead)
 

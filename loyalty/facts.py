@@ -16,7 +16,21 @@ Not here: what a fact is worth (decide.py), how it looks on the wire (schemas/).
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
-from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup, Transfer, TransferRequest
+from loyalty.between import (
+    HouseholdAnswer,
+    HouseholdAsk,
+    HouseholdEnd,
+    HouseholdRequest,
+    Joining,
+    MergeAnswer,
+    MergeAsk,
+    MergeRequest,
+    Pooled,
+    PoolFetch,
+    Recoup,
+    Transfer,
+    TransferRequest,
+)
 
 Scalar: TypeAlias = str | int | bool
 """What a field of `attributes` or `properties` may hold. No floats, by design."""
@@ -322,7 +336,22 @@ class RedemptionReport(NamedTuple):
     reason: str
 
 
-Message: TypeAlias = Award | Claim | Release | Answer | Recoup | Transfer | MergeAsk | MergeAnswer | Joining
+Message: TypeAlias = (
+    Award
+    | Claim
+    | Release
+    | Answer
+    | Recoup
+    | Transfer
+    | MergeAsk
+    | MergeAnswer
+    | Joining
+    | HouseholdAsk
+    | HouseholdAnswer
+    | HouseholdEnd
+    | PoolFetch
+    | Pooled
+)
 """What one account tells another; travels through the inbox. `member` is the receiver, `from_member` the sender.
 
 All begin with the same eight fields. `cause` is the event that they follow from, `time_us` its time and `version` the
@@ -330,7 +359,22 @@ program version that decided it: what they do is booked under these. `message_id
 one twice is harmless.
 """
 
-MESSAGES = (Award, Claim, Release, Answer, Recoup, Transfer, MergeAsk, MergeAnswer, Joining)
+MESSAGES = (
+    Award,
+    Claim,
+    Release,
+    Answer,
+    Recoup,
+    Transfer,
+    MergeAsk,
+    MergeAnswer,
+    Joining,
+    HouseholdAsk,
+    HouseholdAnswer,
+    HouseholdEnd,
+    PoolFetch,
+    Pooled,
+)
 """The members of the union, to ask at run time."""
 
 Fact: TypeAlias = (
@@ -348,5 +392,6 @@ Fact: TypeAlias = (
     | RedemptionReport
     | TransferRequest
     | MergeRequest
+    | HouseholdRequest
 )
 """Everything that `decide` decides. A closed set: mypy refuses a match that forgets one."""

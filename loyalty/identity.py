@@ -9,9 +9,19 @@ Not here: how a memory is kept in bytes (memory.py).
 
 from typing import assert_never
 
-from loyalty import caps
+from loyalty import caps, households
 from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
-from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup, Transfer, TransferRequest
+from loyalty.between import (
+    HouseholdRequest,
+    Joining,
+    MergeAnswer,
+    MergeAsk,
+    MergeRequest,
+    Pooled,
+    Recoup,
+    Transfer,
+    TransferRequest,
+)
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
@@ -55,7 +65,7 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
         return key_digest("message", fact.message_id), None
     event = key_digest("event", fact.cause.source, fact.cause.id)
     match fact:
-        case Purchase() | MemberUpdate():
+        case Purchase() | MemberUpdate() | HouseholdRequest():
             return event, None
         case TransferRequest() | MergeRequest():
             asked = ("transfer", fact.transfer_id) if isinstance(fact, TransferRequest) else ("merge", fact.merge_id)
@@ -160,6 +170,8 @@ def remembered(
 
 def _goes_on(fact: Fact) -> bool:
     """Whether a full account still takes it for a while: points must go where they belong, who asks must hear."""
+    if isinstance(fact, households.MESSAGES):
+        return not isinstance(fact, Pooled) or fact.way != households.IN
     is_back = isinstance(fact, Transfer) and fact.is_back
     of_others = isinstance(fact, RedemptionReport | Answer | Recoup | MergeAsk | MergeAnswer | Joining)
     return is_back or of_others or isinstance(fact, Return) or closes(fact)

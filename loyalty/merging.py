@@ -53,6 +53,10 @@ def decide_merge(work: Work, fact: MergeRequest) -> Refusal | None:
         return Refusal(Code.SELF_MERGE, "into is the account itself, the event's subject: send the other member's id")
     if head.leaving or head.promised:
         return Refusal(Code.MERGE_UNDER_WAY, "the account is being merged already: send it again when that is done")
+    if head.household is not None:
+        name = head.household.household_id
+        said = f"the account is in household {name!r}: publish loyalty.household.v1 `left` for it first"
+        return Refusal(Code.IN_HOUSEHOLD, said)
     head.leaving = fact.merge_id
     ids = (fact.member, *head.absorbed)
     message_id = derived_id(work.cause, "merge-ask", fact.member)

@@ -17,6 +17,7 @@ from loyalty.account import Head, Parked, PurchaseRecord, State, head_key, purch
 from loyalty.calendar import shifted_us
 from loyalty.decisions import Code, Dead, Decision, Outcome, Refusal, engine_failed
 from loyalty.facts import Fact, Purchase, Return
+from loyalty.households import share_out
 from loyalty.ledger import Work
 from loyalty.memory import key_digest, remember, without
 from loyalty.referral_returns import take_back_referral
@@ -101,6 +102,7 @@ def _taken_up(
     if isinstance(changed, PurchaseRecord):
         taken = remember(record.returns, key_digest("return", fact.return_id), fact.content, now_us)
         take_back_referral(programs, work, changed)
+        share_out(work)
         return work.decision({keys[0]: draft, **work.writes, keys[1]: changed._replace(returns=taken)})
     return _let_go(head, keys[0], one, changed)  # what was begun above is thrown away with its draft
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from loyalty.conditions import Condition
-from loyalty.program_between import TransferTerms
+from loyalty.program_between import PoolingTerms, TransferTerms
 
 if TYPE_CHECKING:
     from loyalty.budgets import LimitTerms, Surprise
@@ -381,4 +381,5 @@ class Program:
     limits: "Mapping[str, LimitTerms]" = field(default_factory=dict)  # by the limit's id (limits.py): stock:mug
     surprises: "tuple[Surprise, ...]" = ()
     transfers: tuple[TransferTerms, ...] = ()  # () when members cannot give points to each other
+    pooling: PoolingTerms | None = None  # None when households have no pool
     closing: str = "keep"  # keep | expire: what happens to the points of a member who leaves

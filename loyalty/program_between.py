@@ -22,3 +22,15 @@ class TransferTerms:
     max_points: int | None = None
     fee: int = 0
     caps: "tuple[Cap, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolingTerms:
+    """Which share of what members of a household earn goes to whoever holds its pool, in whole percent.
+
+    `max_members` counts everybody in the household, the holder too. `currencies` are the kinds of points.
+    """
+
+    share: int
+    max_members: int
+    currencies: tuple[str, ...]

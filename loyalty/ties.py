@@ -68,3 +68,18 @@ class Promise(NamedTuple):
     member: str
     ids: int
     chars: int
+
+
+class Household(NamedTuple):
+    """What an account knows of its household (households.py): as a member of it, or as the one that holds its pool.
+
+    A member: `holder`, the id of its membership, whether the holder has let it in, and by currency what it gave to the
+    pool and did not get back. The one that holds the pool: `holder` "", and `members`, each with its membership.
+    """
+
+    household_id: str
+    holder: str
+    membership: str
+    is_in: bool
+    given: Mapping[str, int]
+    members: tuple[tuple[str, str], ...]

@@ -15,7 +15,18 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from loyalty.between import Joining, MergeAnswer, MergeAsk, Recoup, Transfer
+from loyalty.between import (
+    HouseholdAnswer,
+    HouseholdAsk,
+    HouseholdEnd,
+    Joining,
+    MergeAnswer,
+    MergeAsk,
+    Pooled,
+    PoolFetch,
+    Recoup,
+    Transfer,
+)
 from loyalty.facts import Answer, Award, Cause, Claim, Fact, Release
 from schemas.careful import parse
 from schemas.commands import AdjustmentEvent, adjustment_fact, adjustment_fault
@@ -29,6 +40,16 @@ from schemas.engagements import (
 )
 from schemas.envelope import EVENT_BYTES_MAX, INBOX, TOPIC_OF_TYPE
 from schemas.fast import Reader, read, reader_of
+from schemas.households import (
+    HouseholdAnswerEvent,
+    HouseholdAskEvent,
+    HouseholdEndEvent,
+    HouseholdEvent,
+    PooledEvent,
+    PoolFetchEvent,
+    household_fact,
+    household_fault,
+)
 from schemas.members import (
     MemberEvent,
     ReferralEvent,
@@ -124,6 +145,12 @@ CONTRACTS: Mapping[str, Contract] = {
     "loyalty.release.v1": Contract(ReleaseEvent, reader_of_message(Release)),
     "loyalty.answer.v1": Contract(AnswerEvent, reader_of_message(Answer)),
     "loyalty.stock.v1": Contract(StockEvent, restock_fact, stock_fault),
+    "loyalty.household.v1": Contract(HouseholdEvent, household_fact, household_fault),
+    "loyalty.household.ask.v1": Contract(HouseholdAskEvent, reader_of_message(HouseholdAsk)),
+    "loyalty.household.answer.v1": Contract(HouseholdAnswerEvent, reader_of_message(HouseholdAnswer)),
+    "loyalty.household.end.v1": Contract(HouseholdEndEvent, reader_of_message(HouseholdEnd)),
+    "loyalty.pool.fetch.v1": Contract(PoolFetchEvent, reader_of_message(PoolFetch)),
+    "loyalty.pooled.v1": Contract(PooledEvent, reader_of_message(Pooled)),
 }
 
 _READERS: Mapping[bytes, Reader] = {name.encode(): reader_of(each.model) for name, each in CONTRACTS.items()}

@@ -49,6 +49,12 @@ TOPIC_OF_TYPE: Mapping[str, str] = MappingProxyType(
         "loyalty.release.v1": INBOX,
         "loyalty.answer.v1": INBOX,
         "loyalty.stock.v1": "commands",
+        "loyalty.household.v1": "commands",
+        "loyalty.household.ask.v1": INBOX,
+        "loyalty.household.answer.v1": INBOX,
+        "loyalty.household.end.v1": INBOX,
+        "loyalty.pool.fetch.v1": INBOX,
+        "loyalty.pooled.v1": INBOX,
     },
 )
 """Inbound event type -> topic word, without the prefix that an installation puts before it."""

@@ -15,7 +15,18 @@ import orjson
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from loyalty.between import Joining, MergeAnswer, MergeAsk, Recoup, Transfer
+from loyalty.between import (
+    HouseholdAnswer,
+    HouseholdAsk,
+    HouseholdEnd,
+    Joining,
+    MergeAnswer,
+    MergeAsk,
+    Pooled,
+    PoolFetch,
+    Recoup,
+    Transfer,
+)
 from loyalty.facts import MESSAGES, Answer, Award, Cause, Claim, Fact, Message, Release
 from schemas.canonical import content_digests
 from schemas.encode import instant_text
@@ -39,6 +50,11 @@ TYPES: Mapping[type, str] = {
     Claim: "loyalty.claim.v1",
     Release: "loyalty.release.v1",
     Answer: "loyalty.answer.v1",
+    HouseholdAsk: "loyalty.household.ask.v1",
+    HouseholdAnswer: "loyalty.household.answer.v1",
+    HouseholdEnd: "loyalty.household.end.v1",
+    PoolFetch: "loyalty.pool.fetch.v1",
+    Pooled: "loyalty.pooled.v1",
 }
 """What a message is called on its way."""
 

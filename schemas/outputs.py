@@ -168,6 +168,9 @@ class NoticeData(TypedDict):
             "merge_done",
             "merge_received",
             "merge_refused",
+            "household_joined",
+            "household_left",
+            "household_refused",
         ],
         Field(description="What it is about."),
     ]
@@ -177,6 +180,7 @@ class NoticeData(TypedDict):
             description="points_expiring: currency, points and ends_at, the first instant they cannot be used. "
             "tier_near: tier, next, qualifying and missing. tier_at_risk: tier, ends_at, qualifying and missing. "
             "transfer_...: transfer_id, to_member or from_member, currency, points; a fee, a note, a reason why not. "
+            "household_...: household_id, holder, a reason why not or why it is over. "
             "welcome, birthday, anniversary, win_back: rule, currency, points, ends_at if they have an end of their "
             "own, and day, but for a welcome; for a reward as a gift reward and redemption_id in place of points."
         ),

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
-from schemas.program_between import ClosingFile, TransfersFile
+from schemas.program_between import ClosingFile, PoolingFile, TransfersFile
 from schemas.program_earn import EarnRule, LineFilter, Model, PurchaseWhen
 from schemas.program_rewards import PayWithPoints, Redemptions, Reward
 from schemas.program_surprises import MAX_SURPRISES, SurpriseRule
@@ -286,6 +286,8 @@ class ProgramFile(Model):
     redemptions: Redemptions = Redemptions()
     transfers: TransfersFile | None = None
     """Members give points to each other. Without it they cannot."""
+    pooling: PoolingFile | None = None
+    """Members of a household earn into one pool. Without it there are none."""
     closing: ClosingFile = ClosingFile()
     """What happens to points when a member leaves."""
     surprises: Annotated[tuple[SurpriseRule, ...], Field(max_length=MAX_SURPRISES)] = ()

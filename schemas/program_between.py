@@ -1,6 +1,6 @@
-"""What members do with each other's points, as a program says it: transfers, closing; compiled and in words.
+"""What members do with each other's points, as a program says it: transfers, pooling, closing; compiled and in words.
 
-Not here: what becomes of the points (loyalty/transfers.py, loyalty/closing.py).
+Not here: what becomes of the points (loyalty/transfers.py, loyalty/households.py, loyalty/closing.py).
 """
 
 from typing import TYPE_CHECKING, Annotated
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from loyalty.program import Cap
-from loyalty.program_between import TransferTerms
+from loyalty.program_between import PoolingTerms, TransferTerms
 from schemas.program_earn import Model
 from schemas.program_values import Choice, Exact, Ids, OneOrMany, Whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from schemas.program_scope import Scope
     from schemas.program_source import TreePath
 
 Period = Annotated[str, Choice("day", "week", "month", "year", "lifetime")]
+_ALL = 100
+"""Percent."""
 _PERIODS = {"day": "a day", "week": "a week", "month": "a month", "year": "a year", "lifetime": "in all"}
 
 
@@ -47,6 +49,17 @@ class TransfersFile(Model):
     """Limits for each kind of points: {points: 1000, per: year}, {transfers: 3, per: day}."""
 
 
+class PoolingFile(Model):
+    """Members of a household earn into one pool: the account of one of them."""
+
+    share: Annotated[Whole, Field(ge=1, le=100)] = 100
+    """Percent of newly earned points that goes to the pool."""
+    max_members: Annotated[Whole, Field(ge=2, le=50)] = 6
+    """How many may be in a household, the one who holds the pool included."""
+    kinds: Ids | None = None
+    """Which points are pooled; without it, the first."""
+
+
 class ClosingFile(Model):
     """What happens to points when a member leaves for good."""
 
@@ -64,6 +77,16 @@ def compiled_transfers(file: TransfersFile | None, scope: "Scope") -> tuple[Tran
         for kind in kinds
         if scope.known_name(kind, scope.decimals, ("transfers", "kinds"), "kind of points")
     )
+
+
+def compiled_pooling(file: PoolingFile | None, scope: "Scope") -> PoolingTerms | None:
+    """The terms of households; None when there are none."""
+    if file is None:
+        return None
+    kinds = tuple(dict.fromkeys(file.kinds or (scope.default_points,)))
+    for kind in kinds:
+        scope.known_name(kind, scope.decimals, ("pooling", "kinds"), "kind of points")
+    return PoolingTerms(file.share, file.max_members, kinds)
 
 
 def _terms(file: TransfersFile, kind: str, scope: "Scope") -> TransferTerms:
@@ -107,6 +130,16 @@ def transfer_words(
         said += f"{'; ' if said else ''}a transfer costs {points(each.fee, kind)}" if each.fee else ""
         sentences.append(f"Members can give {names(kind)} to each other{f': {said}' if said else ''}.")
     return sentences
+
+
+def pooling_words(terms: PoolingTerms | None, names: "Mapping[str, str]") -> list[str]:
+    """The sentence about households; none when the program has none."""
+    if terms is None:
+        return []
+    share = "All" if terms.share == _ALL else f"{terms.share} % of"
+    kinds = " and ".join(names[kind] for kind in terms.currencies)
+    goes = f"{share} {kinds} that a member of a household earns go to the member who holds its pool"
+    return [f"{goes}; up to {terms.max_members} members are in a household."]
 
 
 def closing_words(closing: str) -> str:

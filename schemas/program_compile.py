@@ -34,7 +34,7 @@ from loyalty.program import (
 from schemas import program as model
 from schemas import program_catalogue
 from schemas.currencies import MINOR_DIGITS
-from schemas.program_between import compiled_transfers
+from schemas.program_between import compiled_pooling, compiled_transfers
 from schemas.program_rules import Rules
 from schemas.program_scope import Scope
 from schemas.program_source import Source, TreePath
@@ -101,6 +101,7 @@ def compile_program(file: model.ProgramFile, source: Source, digest: str) -> Pro
         redemptions=program_catalogue.redemptions(file.redemptions, scope),
         limits={**budgets(file.surprises, rules), **program_catalogue.stocks(file, scope)},
         transfers=compiled_transfers(file.transfers, scope),
+        pooling=compiled_pooling(file.pooling, scope),
         closing=file.closing.points,
         surprises=compiled_surprises(file.surprises, rules),
     )

@@ -26,7 +26,7 @@ from loyalty.program import (
     Tiers,
 )
 from schemas.currencies import MINOR_DIGITS
-from schemas.program_between import closing_words, transfer_words
+from schemas.program_between import closing_words, pooling_words, transfer_words
 from schemas.program_by_hand_words import by_hand_words
 from schemas.program_circumstances import circumstances, joined, length, listed
 from schemas.program_occasion_words import given_for
@@ -328,8 +328,9 @@ class _Words:
 
     def between_members(self) -> list[str]:
         """What members do with each other's points, and when one leaves."""
-        transfers = transfer_words(self.program.transfers, self.points, lambda kind: self.currencies[kind].name)
-        return [*transfers, closing_words(self.program.closing)]
+        program, names = self.program, {kind: each.name for kind, each in self.currencies.items()}
+        transfers = transfer_words(program.transfers, self.points, names.__getitem__)
+        return [*transfers, *pooling_words(program.pooling, names), closing_words(program.closing)]
 
 
 def _review(tiers: Tiers) -> str:

@@ -34,7 +34,7 @@ from loyalty.account import (
 from loyalty.facts import Cause, Line, Return, ReturnLine, Tender
 from loyalty.lots import Lot
 from loyalty.tiers import Sums
-from loyalty.ties import AwardRecord, GivenPart, Paid, Promise, ReferralLink
+from loyalty.ties import AwardRecord, GivenPart, Household, Paid, Promise, ReferralLink
 
 FORMAT = 3
 _HEAD = "head"
@@ -175,6 +175,11 @@ def _paid(*fields: Any) -> Paid:
     return Paid(rule, version, time_us, transaction_id, minimum_minor, given, award_id)
 
 
+def _household(_: str, fields: list[Any]) -> Household:
+    *own, members = fields
+    return Household._make([*own, tuple((member, membership) for member, membership in members)])
+
+
 def _as_it_is(_: str, value: Any) -> Any:
     return value
 
@@ -208,6 +213,7 @@ RARE: Mapping[str, Rare] = {
     "absorbed": Rare(lambda _, ids: tuple(ids)),
     "leaving": Rare(),
     "promised": Rare(lambda _, all_: tuple(starmap(Promise, all_))),
+    "household": Rare(_household),
 }
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 

@@ -202,6 +202,8 @@ def _notice(notice: Notice, program: Program, units: Units) -> str:
     said = notice.details
     if "merge_id" in said:
         return f"{said['into']}" if "into" in said else f"from {said['from_member']}"
+    if "household_id" in said:
+        return " ".join(str(said[name]) for name in ("household_id", "holder", "reason") if name in said)
     if "transfer_id" in said:
         whom = f"to {said['to_member']}" if "to_member" in said else f"from {said['from_member']}"
         return f"{said['points']} {said['currency']} {whom}" + (f": {said['reason']}" if "reason" in said else "")

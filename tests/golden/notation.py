@@ -195,7 +195,7 @@ class _Story:
             case "cancelled" | "fulfilled" | "failed":
                 reason = {"reason": options.get("reason", "asked")} if kind == "failed" else {}
                 return {"redemption_id": plain[0], **reason}
-            case "transfer" | "merge":
+            case "transfer" | "merge" | "household":
                 return _between(kind, event_id, plain, options)
             case "enroll" | "update" | "close":
                 segments = {"segments": options["segments"].split(",")} if "segments" in options else {}
@@ -278,6 +278,9 @@ def _between(kind: str, event_id: str, plain: list[str], options: dict[str, str]
     """What members ask for that touches another."""
     if kind == "merge":
         return {"merge_id": event_id, "into": plain[0], "operator": "anna"}
+    if kind == "household":
+        joined = {"status": "joined", "holder": plain[1]} if plain[1:] else {"status": "left"}
+        return {"household_id": plain[0], **joined}
     named: Json = {name: options[name] for name in ("currency", "note") if name in options}
     return {"transfer_id": event_id, "to_member": plain[0], "points": int(plain[1]), **named}
 

@@ -111,14 +111,19 @@ def worked_as_time_passes(world: World, data: st.DataObject) -> Cluster:
         cluster.send(event)
         for partition in range(cluster.partitions):
             cluster.batch(partition, data.draw(st.integers(0, 4)), now_us)
-    while any(cluster.waiting):
-        for partition in range(cluster.partitions):
-            cluster.batch(partition, 4, now_us)
+    _take_all(cluster, now_us)
     for _ in range(3):
         now_us += data.draw(st.sampled_from([HOUR_US, 24 * HOUR_US, 9_000 * HOUR_US]))
         for partition in range(cluster.partitions):
             cluster.batch(partition, 0, now_us)
+    _take_all(cluster, now_us)  # What fell due may have sent messages.
     return cluster
+
+
+def _take_all(cluster: Cluster, now_us: int) -> None:
+    while any(cluster.waiting):
+        for partition in range(cluster.partitions):
+            cluster.batch(partition, 4, now_us)
 
 
 def assert_replayed(cluster: Cluster, world: World) -> None:

@@ -6,14 +6,18 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.account import CLOSED, Head
-from loyalty.lots import parsed
+from loyalty.account import ACTIVE, CLOSED, Head
+from loyalty.between import Pooled
+from loyalty.lots import left_total, parsed
 from loyalty.postings import TRANSFERRED
 from schemas.state import decode_record
-from tests.laws.between import between_worlds
+from tests.laws.between import between_worlds, pool_worlds
 from tests.laws.cluster import Cluster, assert_replayed, worked, worked_as_time_passes
 from tests.laws.worlds import World, examples
 from tests.loyalty.books import Books, SlowBooks
+from tests.loyalty.events import fact
+
+MINUTE_US = 60_000_000
 
 
 @given(between_worlds())
@@ -39,6 +43,41 @@ def test_l9_in_whatever_order_the_messages_come(world: World, data: st.DataObjec
     _holds(books)
 
 
+@given(pool_worlds(), st.data())
+@examples(300)
+def test_l9_a_household_loses_no_point_in_whatever_order_the_messages_come(world: World, data: st.DataObject) -> None:
+    """What a pool still has of a member is what went in and did not come out, on both sides."""
+    books = SlowBooks(world.program)
+    for event in world.events:
+        books.take(event)
+        for _ in range(data.draw(st.integers(0, len(books.inbox)))):
+            _deliver_one(books, data)
+    books.pass_time(max(fact(event).time_us for event in world.events) + 10 * MINUTE_US)
+    while books.inbox:
+        _deliver_one(books, data)
+    books.check_books()
+    _holds(books)
+    _what_was_given_is_known(books)
+
+
+def _what_was_given_is_known(books: Books) -> None:
+    given_by: Counter[str] = Counter()
+    for message in books.messages:
+        if isinstance(message, Pooled):
+            given_by[message.membership] += left_total(message.lots) * (1 if message.way == "in" else -1)
+    for head in books.heads():
+        if head.household is not None and head.household.holder:
+            assert sum(head.household.given.values()) == given_by[head.household.membership]
+
+
+@given(pool_worlds(), st.data())
+@examples(100)
+def test_l9_a_household_is_replayed_to_the_byte(world: World, data: st.DataObject) -> None:
+    cluster = data.draw(st.sampled_from([worked, worked_as_time_passes]))(world, data)
+    assert_replayed(cluster, world)
+    _nothing_is_on_its_way(cluster)
+
+
 def _deliver_one(books: SlowBooks, data: st.DataObject) -> None:
     ways = [(message.from_member, message.member) for message in books.inbox]
     firsts = [at for at, way in enumerate(ways) if way not in ways[:at]]
@@ -55,6 +94,7 @@ def _holds(books: Books) -> None:
             assert not amount, "something is still on its way"
         if account == "held":
             assert amount == sum(sum(head.balances.get(currency, (0, 0))) for head in books.heads())
+    _households_agree(books)
     for head in books.heads():
         assert not head.promised
         assert not head.leaving
@@ -66,6 +106,27 @@ def _holds(books: Books) -> None:
             assert not head.lots
             assert not head.debts
             assert not any(map(any, head.balances.values()))
+
+
+def _households_agree(books: Books) -> None:
+    """Who is in knows it, the holder knows who is in, and nobody gives more than came of it."""
+    of_members: set[tuple[str, str, str, str]] = set()
+    of_holders: set[tuple[str, str, str, str]] = set()
+    for head in books.heads():
+        mine = head.household
+        if mine is None:
+            continue
+        assert head.status == ACTIVE
+        assert mine.is_in
+        assert all(points > 0 for points in mine.given.values())
+        if mine.holder:
+            of_members.add((mine.household_id, mine.holder, head.member, mine.membership))
+        else:
+            terms = books.programs.plans[0].program.pooling
+            assert terms is not None
+            assert 0 < len(mine.members) < terms.max_members
+            of_holders |= {(mine.household_id, head.member, *one) for one in mine.members}
+    assert of_members == of_holders
 
 
 @given(between_worlds(lives=True))

@@ -138,6 +138,16 @@ def transfer(event_id: str, to: str, points: int, *, member: str = "m1", time: s
     return wire("transfer.requested", event_id, member, time, {**data, **more})
 
 
+def household(
+    event_id: str, household_id: str = "h", holder: str = "", *, member: str = "m1", time: str = NOON, **more: Any
+) -> bytes:
+    """`member` joins the household whose pool `holder` holds, or leaves it when nobody is named."""
+    data = {"household_id": household_id, "status": "joined", "holder": holder}
+    if not holder:
+        data = {"household_id": household_id, "status": "left"}
+    return wire("household", event_id, member, time, {**data, **more})
+
+
 def restock(event_id: str, units: int, *, limit: str = "stock:mug", time: str = NOON, **more: Any) -> bytes:
     """Units that an operator adds to a limit."""
     data = {"restock_id": event_id, "units": units, "reason": "delivered", "operator": "anna"}

@@ -63,6 +63,12 @@ def test_shipped_programs_in_words(name: str) -> None:
             "money: USD\nadjustments: {approve_above: 500, negative: allow, qualifies: true}",
             "up to 500 points, more with a second operator, by hand; what is given counts for tiers;",
         ),
+        (
+            "money: USD",
+            "money: USD\npooling: {}",
+            "All Stars that a member of a household earns go to the member who holds its pool; up to 6 members are in",
+        ),
+        ("money: USD", "money: USD\npooling: {share: 30}", "30 % of Stars that a member of a household earns go to"),
         ("name: Stars", "name: Stars, decimals: 2, rounding: half_even", "Stars (2 digits after the point, rounded"),
     ],
 )

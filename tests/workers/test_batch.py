@@ -25,6 +25,7 @@ from tests.loyalty.events import (
     back,
     engagement,
     fact,
+    household,
     line,
     member_event,
     merge,
@@ -388,6 +389,10 @@ PROVOKED: dict[Code, Provoked] = {
     Code.UNKNOWN_MEMBER: (BASE, [merge("g", "m2")]),
     Code.SELF_MERGE: (BASE, [purchase("p", 100), merge("g", "m1")]),
     Code.MERGE_UNDER_WAY: (BASE, [purchase("p", 100), merge("g", "m2"), merge("h", "m3")]),
+    Code.IN_HOUSEHOLD: (
+        BASE + "pooling: {}\n",
+        [purchase("p", 100), household("j", holder="m2"), merge("g", "m3")],
+    ),
     Code.ALREADY_MERGED: (BASE, [purchase("p", 100), merge("g", "m2"), _TAKEN_IN, merge("h", "m3")]),
 }
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from loyalty.program import Program
 from schemas.program_load import load_program
 from schemas.spec_load import load_spec, parse_spec, spec_beside
-from tests.loyalty.books import program
+from tests.loyalty.books import BASE, program
 from tests.schemas.program_texts import PROGRAMS, SHIPPED
 from workers.cli import build_app
 from workers.spec_run import SpecResult, run_spec
@@ -237,3 +237,11 @@ def test_nothing_takes_a_spec_for_a_program(folder: Path) -> None:
     )
     assert result.exit_code == 1
     assert "these are the cases of a program, and no program" in result.stderr
+
+
+def test_a_case_tells_what_a_household_pools() -> None:
+    joins = "{event: loyalty.household.v1, data: {household_id: home, status: joined, holder: ben}}"
+    when = f"[{joins}, {{purchase: tea 30.00}}]"
+    then = "{points: 15, balance: 15, members: {ben: {points: 15}}}"
+    pooling = program(BASE + "pooling: {share: 50}\n")
+    assert ran(case(when, then, "{members: {ben: {balance: 0}}}"), pooling).failures == ()

@@ -140,7 +140,7 @@ def _step(step: Mapping[str, Any], currency: str, names: Names) -> Iterator[str]
                 f"{names.points(points, of)} {of} of lot {lot}, "
                 f"earned {instant_text(earned_us)}: {_BECAME.get(rule, rule)}"
             )
-        case {"transfer_id": str(_), "points": int(_)} | {"rule": "merge"}:
+        case {"transfer_id": str(_), "points": int(_)} | {"rule": "merge" | "household"}:
             _drop(left, *TIES)
             yield tie_words(step, currency, names)
         case {"transaction_id": str(_)} | {"returned": dict(_)}:

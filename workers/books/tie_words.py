@@ -1,4 +1,4 @@
-"""What accounts do with each other, in plain words: a transfer that goes, arrives or comes back, and a merge.
+"""What accounts do with each other, in plain words: transfers that go, arrive or come back, merges, households.
 
 Not here: which lots it moved, which every entry says alike (narration.py).
 """
@@ -11,12 +11,15 @@ from workers.books.names import Names
 TIES: Final = (
     *("rule", "transfer_id", "to_member", "from_member", "points", "fee", "came_back"),
     *("merge_id", "into", "debt"),
+    *("household_id", "currency", "holder"),
 )
 """What of a step the words say; the rest is to be said as it stands."""
 
 
 def tie_words(step: Mapping[str, Any], currency: str, names: Names) -> str:
-    """What a step of a transfer or of a merge says."""
+    """What a step of a transfer, of a merge or of a household says."""
+    if "household_id" in step:
+        return f"Household {step['household_id']}: {_pooled(step, names)}"
     if "transfer_id" in step:
         return f"Transfer {step['transfer_id']}: {_transfer(step, currency, names)}"
     return _merge(step, currency, names)
@@ -46,3 +49,13 @@ def _merge(step: Mapping[str, Any], currency: str, names: Names) -> str:
     else:
         what = "what was pending"
     return f"{when}: {what} came from member {step['from_member']}"
+
+
+def _pooled(step: Mapping[str, Any], names: Names) -> str:
+    of = str(step.get("currency"))
+    amount = f"{names.points(step['points'], of)} {of}"
+    if "holder" in step:
+        return f"{amount} to the pool of member {step['holder']}"
+    if "to_member" in step:
+        return f"{amount} out of the pool for what member {step['to_member']} owes"
+    return f"{amount} from member {step['from_member']}"

@@ -47,6 +47,7 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
     "self_merge": "send the other member's id",
     "merge_under_way": "send it again when that is done",
     "already_merged": "merge the survivor, if anything",
+    "in_household": "publish `loyalty.household.v1` with `left` for it, then send it again",
     "already_referred": "nothing: a member is referred once",
     "unknown_rule": "load the version that has it, then send it again",
     "unknown_zone": "send one such as `America/New_York`, or none",
