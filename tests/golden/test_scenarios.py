@@ -17,13 +17,13 @@ GOLDEN = [
 
 IN_PART: dict[str, str] = {}
 
-_EXPIRY = "lots do not end yet"
+_TWO_LIVES = "points live as long from an activity as from their earning, never shorter at first"
 _STAMPS = "stamps, and the rewards they pay, come later"
-_FINANCE = "accounting reports come later"
+_FINANCE = "the books are kept in points: their worth in money, and what revenue it defers, come later"
 LATER = {
     "C12": _STAMPS,
-    "EX13": _EXPIRY,
-    "PD3": f"pending points come later, and {_STAMPS}",
+    "EX13": _TWO_LIVES,
+    "PD3": _STAMPS,
     "S4": _STAMPS,
     "CB2": "a limit on the balance comes later",
     "A3": _FINANCE,
