@@ -240,7 +240,8 @@ class RedemptionRecord(NamedTuple):
     `status` is one of redemption.py's. `reward` is "" for a payment. points: what was spent, in the smallest unit.
     value_minor: what that pays or is worth, in `money`. spent: out of which lots, in the order of use, with their own
     ends; `until_us` is when those would have ended that activity keeps alive. restored: how many points came back.
-    claim_id: what it claimed of a stock, "" when there is none.
+    claim_id: what it claimed of a stock, "" when there is none. asked_as: the id that asked for it, once the account of
+    that id has ended and it was sent on; "" before (following.py).
     """
 
     redemption_id: str
@@ -261,6 +262,7 @@ class RedemptionRecord(NamedTuple):
     until_us: int | None = None
     restored: int = 0
     claim_id: str = ""
+    asked_as: str = ""
     due_us: int | None = None
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 

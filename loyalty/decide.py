@@ -14,7 +14,7 @@ Not here: decoding and partitions, which come before; writing, which comes after
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
-from loyalty import answers, limits
+from loyalty import answers, following, limits
 from loyalty.account import (
     ACTIVE,
     MERGED,
@@ -105,6 +105,8 @@ def reads(fact: Fact) -> Sequence[str]:
             return head_key(fact.member), award_key(fact.member, fact.message_id)
         case Recoup():
             return head_key(fact.member), award_key(fact.member, fact.award_id)
+        case Joining():
+            return head_key(fact.member), *following.reads(fact)
         case _:
             return (head_key(fact.member),)
 
@@ -178,7 +180,7 @@ def _turned_down(
 ) -> Decision | None:
     """What becomes of a fact that does not go to the account, since there is none or it has ended; or of a late one."""
     if head is not None and head.merged_into and not is_decided_here(state, fact):
-        return moved_on(head, fact)
+        return moved_on(plan, state, head, fact)
     if isinstance(fact, Transfer):
         return turned_away(plan, head, fact)
     if isinstance(fact, MergeAsk | MergeAnswer | Joining):
@@ -215,7 +217,7 @@ def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusa
             decide_answer(programs, work, fact)
             return None
         case Joining():
-            decide_joining(programs, work, fact)
+            decide_joining(programs, work, state, fact)
             return None
         case Answer():
             return answers.ANSWERED[fact.purpose](programs, work, state, fact)

@@ -84,6 +84,7 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         until_us,
         0,
         claim(work, stock, fact.quantity, PURPOSE, fact.redemption_id, fact.transaction_id) if waits else "",
+        "",
         programs.redemption_kept_until_us(fact.time_us, work.now_us),
     )
     work.writes[key] = record

@@ -108,6 +108,8 @@ class Books:
         state = fetched(what, self.state.get)
         decision = self._decided(decide, state, what, now_us)
         if decision.moved_to:
+            # What goes along is right before it in the inbox, however slow that is.
+            Books._pass_on(self, decision, now_us)
             return self.take(readdressed(what, event if isinstance(event, bytes) else b"", decision.moved_to), now_us)
         self._pass_on(decision, now_us)
         return decision
