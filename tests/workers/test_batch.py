@@ -178,7 +178,7 @@ def test_what_paid_for_a_sale_goes_right_before_it_to_where_its_account_has_ende
     of, there = engine(pays), partition_of(survivor, 4)
     result = decided(of, [sale, sale], {key.encode(): encode_record(each) for key, each in books.state.items()})
     types = [orjson.loads(out.value or b"")["type"] for out in result.outputs]
-    assert types == ["loyalty.joining.v1", "loyalty.purchase.settled.v1", "loyalty.purchase.settled.v1"]
+    assert types == ["loyalty.joining.v1", "loyalty.purchase.v1", "loyalty.purchase.v1"]
     assert {(out.topic, out.partition, out.key) for out in result.outputs} == {(INBOX, there, survivor.encode())}
     assert result.writes == {redemption_key("m1", "r").encode(): None}
     assert result.counts.forwarded == 2
