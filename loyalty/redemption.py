@@ -236,9 +236,15 @@ def unknown_redemption(fact: RedemptionReport) -> Refusal:
 
 
 def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -> Refusal | None:
-    """A cancellation may overtake its request, which is then refused; nothing else comes before it."""
+    """A cancellation may overtake its request, which is then refused; nothing else does, nor after a merge."""
     if fact.status != Status.CANCELLED:
         return unknown_redemption(fact)
+    if work.head.absorbed:  # It may be with one of those, where nothing that is kept here would stop it.
+        return Refusal(
+            Code.UNKNOWN_REDEMPTION,
+            f"no redemption {fact.redemption_id!r} is known here, where other accounts have ended: send the id that "
+            "asked for it as the subject, or this again when its request has come",
+        )
     remembered_us = programs.remembered_us
     record = RedemptionRecord(
         fact.redemption_id,
