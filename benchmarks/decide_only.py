@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.baskets import baskets_file, programs_named
 from benchmarks.replay_vs_json import PROGRAM_NAMES
-from loyalty.decide import decide, fetched
+from loyalty.decide import decide
+from loyalty.fetching import fetched
 from loyalty.plan import Programs
 from schemas.decode import Known, decode
 from schemas.state import decode_record, encode_record

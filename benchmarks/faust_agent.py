@@ -21,7 +21,8 @@ from faust.types import StreamT, TableT, TopicT
 
 from benchmarks.baskets import programs_named
 from loyalty.account import Head, Record
-from loyalty.decide import decide, reads
+from loyalty.decide import decide
+from loyalty.fetching import reads
 from loyalty.plan import Programs
 from schemas.decode import Known, decode
 from schemas.state import decode_record, encode_record

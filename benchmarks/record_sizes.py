@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from loyalty.account import Head, Record, head_key
-from loyalty.decide import decide, reads
+from loyalty.decide import decide
 from loyalty.due import decide_due, look_us
+from loyalty.fetching import reads
 from loyalty.plan import Programs
 from schemas.decode import Known, decode
 from schemas.program_load import load_program

@@ -242,7 +242,9 @@ class RedemptionRecord(NamedTuple):
     `status` is one of redemption.py's. `reward` is "" for a payment. points: what was spent, in the smallest unit.
     value_minor: what that pays or is worth, in `money`. spent: out of which lots, in the order of use, with their own
     ends; `until_us` is when those would have ended that activity keeps alive. restored: how many points came back.
-    claim_id: what it claimed of a stock, "" when there is none.
+    claim_id: what it claimed of a stock, "" when there is none. asked_as: the id that asked for it, once the account of
+    that id has ended and it was sent on; "" before (following.py).
+    gift_of: the rule that gave it, "" for one that was asked for.
     """
 
     redemption_id: str
@@ -263,6 +265,8 @@ class RedemptionRecord(NamedTuple):
     until_us: int | None = None
     restored: int = 0
     claim_id: str = ""
+    asked_as: str = ""
+    gift_of: str = ""
     due_us: int | None = None
     """From when nothing asks for this record any more, so that it is dropped; None: it is kept."""
 

@@ -11,7 +11,7 @@ Invariants:
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import assert_never
 
 from loyalty import answers, households, limits
@@ -21,12 +21,8 @@ from loyalty.account import (
     NOT_ENROLLED_US,
     Head,
     PurchaseRecord,
-    Record,
     State,
-    award_key,
-    head_key,
     purchase_key,
-    redemption_key,
 )
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
@@ -65,6 +61,7 @@ from loyalty.facts import (
     Review,
     Share,
 )
+from loyalty.fetching import reads
 from loyalty.identity import keys_of, remembered, taken_before, untimely
 from loyalty.ledger import Work
 from loyalty.members import STATUS_ENROLLED, closes, decide_member
@@ -86,51 +83,11 @@ from loyalty.purchases import decide_purchase
 from loyalty.redemption import decide_redemption, decide_report, unknown_redemption
 from loyalty.referral_returns import came_back, decide_recoup, recoup_of_nobody, take_award, take_back_referral
 from loyalty.referrals import decide_referral
-from loyalty.restoring import keep_as_long, spent_on
+from loyalty.restoring import keep_as_long
 from loyalty.returns import decide_return
 from loyalty.reviews import decide_review
 from loyalty.surprises import draw_surprises, take_back_with_purchase, take_back_with_review
 from loyalty.transfers import decide_arrival, decide_request, sent_back, turned_away
-
-
-def reads(fact: Fact) -> Sequence[str]:
-    """The state keys that a fact names: the account's first, then that of its own record where it has one."""
-    match fact:
-        case Purchase() if fact.tenders:
-            sale = purchase_key(fact.member, fact.transaction_id)
-            return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
-        case Purchase() | Return() | Referral() if fact.transaction_id:
-            return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
-        case Redemption() if fact.transaction_id:
-            own = redemption_key(fact.member, fact.redemption_id)
-            return head_key(fact.member), own, purchase_key(fact.member, fact.transaction_id)
-        case Redemption() | RedemptionReport():
-            return head_key(fact.member), redemption_key(fact.member, fact.redemption_id)
-        case Claim() | Release() | Restock():
-            return limits.reads(fact)
-        case Answer():
-            return head_key(fact.member), *answers.reads(fact)
-        case Award():
-            return head_key(fact.member), award_key(fact.member, fact.message_id)
-        case Recoup():
-            return head_key(fact.member), award_key(fact.member, fact.award_id)
-        case _:
-            return (head_key(fact.member),)
-
-
-def _redemption_keys(member: str, sale: Purchase | PurchaseRecord) -> list[str]:
-    return [redemption_key(member, redemption_id) for redemption_id in spent_on(sale)]
-
-
-def fetched(fact: Fact, get: Callable[[str], Record | None]) -> dict[str, Record]:
-    """All that the decision of this fact reads: fetch it, then decide."""
-    state = {key: record for key in reads(fact) if (record := get(key)) is not None}
-    if isinstance(fact, Return) and fact.transaction_id:
-        sale = state.get(purchase_key(fact.member, fact.transaction_id))
-        if isinstance(sale, PurchaseRecord) and sale.tenders:
-            keys = _redemption_keys(fact.member, sale)
-            state.update({key: record for key in keys if (record := get(key)) is not None})
-    return state
 
 
 def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decision:
@@ -188,7 +145,7 @@ def _turned_down(
 ) -> Decision | None:
     """What becomes of a fact that does not go to the account, since there is none or it has ended; or of a late one."""
     if head is not None and head.merged_into and not is_decided_here(state, fact):
-        return moved_on(head, fact)
+        return moved_on(plan, state, head, fact)
     if isinstance(fact, Transfer):
         return turned_away(plan, head, fact)
     if isinstance(fact, households.MESSAGES):
@@ -227,7 +184,7 @@ def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusa
             decide_answer(programs, work, fact)
             return None
         case Joining():
-            decide_joining(programs, work, fact)
+            decide_joining(programs, work, state, fact)
             return None
         case Answer():
             return answers.ANSWERED[fact.purpose](programs, work, state, fact)

@@ -226,7 +226,7 @@ class Decision(NamedTuple):
     dead: tuple[Dead, ...] = ()
     rewards: tuple[RedemptionChange | RewardOrder, ...] = ()
     moved_to: str = ""
-    """The member to whom the fact goes instead, since the account has ended in theirs; nothing else is said then."""
+    """The member to whom the fact goes instead, right after `messages`, since the account has ended in theirs."""
 
     def followed_by(self, later: "Decision") -> "Decision":
         """Both of them as one; what the later one writes stands."""

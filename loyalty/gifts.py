@@ -36,6 +36,7 @@ def give_reward(programs: Programs, work: Work, reward: Reward, rule_id: str) ->
         reward.currency,
         money=work.plan.program.money,
         claim_id=claim(work, stock, 1, PURPOSE, redemption_id) if waits else "",
+        gift_of=rule_id,
         due_us=programs.redemption_kept_until_us(work.time_us, work.now_us),
     )
     work.writes[redemption_key(work.head.member, redemption_id)] = record

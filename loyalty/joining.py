@@ -45,7 +45,8 @@ _PARKED_CHARS_MAX = 60_000
 GIVEN_MAX = 200
 
 
-def _text(value: Any) -> str:
+def part_text(value: Any) -> str:
+    """The content of a part."""
     # Texts are free of control characters, so all of them are escaped.
     return json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f")
 
@@ -69,34 +70,34 @@ def contents(work: Work) -> Iterator[tuple[str, str]]:
     head = work.head
     yield from _points(work)
     for name, held in head.qualifying.items():
-        yield "qualifying", _text([name, *held, head.enrolled_us])
+        yield "qualifying", part_text([name, *held, head.enrolled_us])
     for some in _some(head.counters):
-        yield "counters", _text(some)
+        yield "counters", part_text(some)
     for some in _some(head.expired):
-        yield "expired", _text(some)
+        yield "expired", part_text(some)
     for memory in _some(head.seen, _MANY * RECORD_BYTES):
-        yield "seen", _text(memory.hex())
+        yield "seen", part_text(memory.hex())
     for one in head.given:
-        yield "given", _text(one)
+        yield "given", part_text(one)
     too_large: list[Parked] = []
     for waiting in head.parked:
         cause, member, time_us, body, content, *rest = waiting.fact
-        text = _text([waiting.until_us, cause, member, time_us, body.hex(), content.hex(), *rest])
+        text = part_text([waiting.until_us, cause, member, time_us, body.hex(), content.hex(), *rest])
         if len(text) > _PARKED_CHARS_MAX:
             too_large.append(waiting)
         else:
             yield "parked", text
     of_reviews = [one for one in head.surprised if one.on == "review"]
     if of_reviews:
-        yield "surprised", _text(of_reviews)
+        yield "surprised", part_text(of_reviews)
     link = head.referral
     if link is not None:
         rules = [(one.rule, one.version, one.time_us, one.minimum_minor) for one in link.paid]
         told = [link.referral_id, link.referrer, link.code, dict(link.attributes), link.linked_us, rules]
-        yield "referral", _text(told)
+        yield "referral", part_text(told)
     yield (
         "member",
-        _text(
+        part_text(
             {
                 "ids": [head.member, *head.absorbed],
                 "tier": head.tier,
@@ -116,14 +117,14 @@ def contents(work: Work) -> Iterator[tuple[str, str]]:
 def swept(work: Work, before: Head) -> list[tuple[str, str]]:
     """What a decision has left in an account that has ended: parts for the survivor. Points are posted out."""
     head = work.head
-    parts = [("back", _text(one)) for one in work.passed_on]
+    parts = [("back", part_text(one)) for one in work.passed_on]
     parts += _points(work)
     freed = {
         name: used - before.counters[name] for name, used in head.counters.items() if used != before.counters[name]
     }
     freed |= {name: -used for name, used in before.counters.items() if name not in head.counters}
     if freed:
-        parts.append(("counters", _text(freed)))
+        parts.append(("counters", part_text(freed)))
     head.qualifying.clear()
     return parts
 
@@ -136,17 +137,17 @@ def _points(work: Work) -> Iterator[tuple[str, str]]:
         gone = leaving(lots.parsed(held), head.active_until.get(currency))
         for some in _some(gone, LOTS_MAX):
             _post_out(work, available, currency, some)
-            yield "lots", _text([currency, lots.joined(some)])
+            yield "lots", part_text([currency, lots.joined(some)])
     waiting = [one for one in head.maturing if one.lot.left or one.qualifies]
     for some in _some(waiting):
         for one in some:
             _post_out(work, pending, one.currency, [one.lot])
-        yield "pending", _text(some)
+        yield "pending", part_text(some)
     for currency, owed in head.debts.items():
         work.postings.append(Posting(TRANSFERRED, currency, -owed, RULE, ""))
         work.postings.append(Posting(available, currency, owed, RULE, DEBT))
         work.move(currency, owed)
-        yield "debt", _text([currency, owed])
+        yield "debt", part_text([currency, owed])
     head.lots.clear()
     head.debts.clear()
     head.maturing = ()

@@ -18,12 +18,12 @@ Not here: the content and its parts (joining.py).
 
 from typing import TYPE_CHECKING, Any
 
-from loyalty import answers
+from loyalty import answers, following
 from loyalty.account import ACTIVE, MERGED, Head, State, award_key, purchase_key, redemption_key
 from loyalty.between import Joining, MergeAnswer, MergeAsk, MergeRequest, Recoup
 from loyalty.closing import let_end
 from loyalty.decisions import Code, Decision, Outcome, Refusal, derived_id, refused
-from loyalty.facts import Answer, Award, Fact, Redemption, RedemptionReport, Return
+from loyalty.facts import Answer, Award, Fact, Purchase, Redemption, RedemptionReport, Return
 from loyalty.identity import ACCOUNT_CHARS_MAX, chars
 from loyalty.joining import contents, join, swept
 from loyalty.ledger import Work
@@ -32,7 +32,7 @@ from loyalty.referral_returns import take_back_all
 from loyalty.ties import Promise
 
 if TYPE_CHECKING:
-    from loyalty.plan import Programs
+    from loyalty.plan import Plan, Programs
 
 KIND = "merge"
 MERGED_IN = "merge_received"
@@ -131,8 +131,11 @@ def _send(work: Work, into: str, merge_id: str, parts: list[tuple[str, str]], *,
         work.messages.append(Joining(*work.heading(into, message_id), merge_id, kind, content, is_last))
 
 
-def decide_joining(programs: "Programs", work: Work, fact: Joining) -> None:
+def decide_joining(programs: "Programs", work: Work, state: State, fact: Joining) -> None:
     """Take in a part of what the other account had."""
+    if fact.kind == following.KIND:
+        following.take_in(work, state, fact)
+        return
     head = work.head
     step: dict[str, Any] = {"rule": KIND, "merge_id": fact.merge_id, "from_member": fact.from_member}
     join(programs, work, fact, step)
@@ -166,12 +169,14 @@ def is_decided_here(state: State, fact: Fact) -> bool:
             return award_key(fact.member, fact.message_id) in state
         case Recoup():
             return award_key(fact.member, fact.award_id) in state
+        case Joining():  # The survivor has no place for it.
+            return following.is_sent_back(fact)
         case _:
             return False
 
 
-def moved_on(head: Head, fact: Fact) -> Decision:
-    """Send a fact on to the survivor; a second merge of the account that has ended is refused."""
+def moved_on(plan: "Plan", state: State, head: Head, fact: Fact) -> Decision:
+    """Send a fact on to the survivor, after what goes with it; a second merge of the ended account is refused."""
     if closes(fact):
         return refused(
             Code.MEMBER_CLOSED,
@@ -182,6 +187,8 @@ def moved_on(head: Head, fact: Fact) -> Decision:
             Code.ALREADY_MERGED,
             f"the account was merged into {head.merged_into!r}: merge that one, or nothing more is to be done",
         )
+    if isinstance(fact, Purchase) and fact.tenders:
+        return following.go_along(plan, state, head, fact)
     return Decision(Outcome.APPLIED, moved_to=head.merged_into)
 
 

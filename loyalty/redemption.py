@@ -84,7 +84,7 @@ def decide_redemption(programs: Programs, work: Work, state: State, fact: Redemp
         until_us,
         0,
         claim(work, stock, fact.quantity, PURPOSE, fact.redemption_id, fact.transaction_id) if waits else "",
-        programs.redemption_kept_until_us(fact.time_us, work.now_us),
+        due_us=programs.redemption_kept_until_us(fact.time_us, work.now_us),
     )
     work.writes[key] = record
     if not waits:
@@ -241,9 +241,15 @@ def unknown_redemption(fact: RedemptionReport) -> Refusal:
 
 
 def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -> Refusal | None:
-    """A cancellation may overtake its request, which is then refused; nothing else comes before it."""
+    """A cancellation may overtake its request, which is then refused; nothing else does, nor after a merge."""
     if fact.status != Status.CANCELLED:
         return unknown_redemption(fact)
+    if work.head.absorbed:  # It may be with one of those, where nothing that is kept here would stop it.
+        return Refusal(
+            Code.UNKNOWN_REDEMPTION,
+            f"no redemption {fact.redemption_id!r} is known here, where other accounts have ended: send the id that "
+            "asked for it as the subject, or this again when its request has come",
+        )
     remembered_us = programs.remembered_us
     record = RedemptionRecord(
         fact.redemption_id,
@@ -261,9 +267,15 @@ def _unknown(programs: Programs, work: Work, fact: RedemptionReport, key: str) -
 
 
 def _free_limits(work: Work, plan: Plan, record: RedemptionRecord) -> None:
+    local = local_time(record.time_us, plan.program.zone)
+    if record.gift_of:  # Nothing was there to give; what was ordered stays counted, whatever becomes of it.
+        if record.status == Status.HELD:
+            for rule in plan.program.activity_rules:
+                if rule.id == record.gift_of:
+                    caps.freed(work.head.counters, rule.id, rule.caps, 1, 1, local, record)
+        return
     reward = plan.rewards.get(record.reward)
-    if reward is not None and reward.limits and record.points:  # a gift used none of them
-        local = local_time(record.time_us, plan.program.zone)
+    if reward is not None and reward.limits:
         caps.freed(work.head.counters, limits_id(reward.id), reward.limits, record.quantity, 1, local, record)
 
 

@@ -91,7 +91,7 @@ def order(work: Work, record: RedemptionRecord, reward: Reward | None) -> None:
             derived_id(work.cause, "order", head.member, record.redemption_id, record.status),
             head.member,
             work.plan.program.id,
-            derived_id(request, "order", head.member, record.redemption_id),
+            derived_id(request, "order", record.asked_as or head.member, record.redemption_id),
             record.redemption_id,
             ORDER_STATUS[record.status],
             reward.id,

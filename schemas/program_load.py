@@ -221,11 +221,21 @@ def _clashes(later: _Loaded, earlier: _Loaded) -> Iterable[Problem]:
     if gone and _levels(mine):
         message = f"tier {min(gone)} of version {other.version} in {file} is missing"
         yield _problem(later.source, "tiers", message, "members may be in it: keep its id, and change the name")
+    before = {currency.id: currency.decimals for currency in other.currencies}
+    for currency in mine.currencies:
+        was = before.get(currency.id, currency.decimals)
+        if was != currency.decimals:
+            said = ("points", currency.id, "decimals")
+            where = said if said in later.source.values else said[:-1]
+            message = f"decimals of {currency.id} were {was} in version {other.version} in {file}, and are"
+            hint = "what members have would be worth something else: keep the decimals, or add another kind"
+            yield _problem(later.source, where, f"{message} {currency.decimals}", hint)
 
 
 def _levels(program: Program) -> tuple[Level, ...]:
     return program.tiers.levels if program.tiers is not None else ()
 
 
-def _problem(source: Source, key: str, message: str, hint: str) -> Problem:
-    return Problem(source.file, *source.values.get((key,), (1, 1)), key, message, hint)
+def _problem(source: Source, where: str | tuple[str, ...], message: str, hint: str) -> Problem:
+    path = (where,) if isinstance(where, str) else where
+    return Problem(source.file, *source.values.get(path, (1, 1)), ".".join(path), message, hint)

@@ -20,10 +20,11 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from loyalty.account import Head
 from loyalty.account import Record as StateRecord
-from loyalty.decide import decide, fetched
+from loyalty.decide import decide
 from loyalty.decisions import Dead, Decision, Outcome
 from loyalty.due import decide_due, look_us, put_off
 from loyalty.facts import MESSAGES, Fact, Message
+from loyalty.fetching import fetched
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
 from schemas.encode import encode_balance, encode_entry, encode_notice, encode_return, encode_reward, encode_tier
@@ -252,8 +253,9 @@ class Engine:
                 return DeadLetter("partition", "wrong_partition", message)
             return Forward(fact.member)
         answer = self.decide_fact(fact, overlay, now_us)
-        moved_to = answer.moved_to if isinstance(answer, Decision) else ""
-        return Forward(moved_to, fact) if moved_to else answer
+        if isinstance(answer, Decision) and answer.moved_to:
+            return Forward(answer.moved_to, fact, answer)
+        return answer
 
     def _outputs(self, partition: int, record: Record, answer: "Answer") -> list[Out]:
         if isinstance(answer, Decision):
@@ -262,9 +264,12 @@ class Engine:
             return [dead_letter(record, partition, answer, self._record_bytes_max)]
         if answer is None:
             return []
+        before: list[Out] = []
         if answer.fact is not None:
             record = replace(record, value=readdressed(answer.fact, record.value or b"", answer.member))
-        return [forwarded(record, answer.member, self._partitions)]
+            # Both go to one partition of one topic, so they arrive in this order.
+            before = [] if answer.decision is None else self._messages(partition, answer.decision)
+        return [*before, forwarded(record, answer.member, self._partitions)]
 
     def _messages(self, partition: int, decision: Decision) -> list[Out]:
         outputs = [Out(topic, partition, key, value) for topic, key, value in messages_of(decision)]
@@ -289,8 +294,9 @@ class Engine:
         for at, (record, answer) in enumerate(taken):
             try:
                 self._outputs(partition, record, answer)
-                if isinstance(answer, Decision):
-                    encoded_writes(answer.writes)
+                decision = answer.decision if isinstance(answer, Forward) else answer
+                if isinstance(decision, Decision):
+                    encoded_writes(decision.writes)
             except Exception:  # noqa: BLE001 as in decide_fact
                 return at
         raise LookupError("a part of a batch cannot be encoded, but each of its events can")
@@ -314,10 +320,14 @@ class Engine:
 
 
 class Forward(NamedTuple):
-    """An event that belongs to another partition, or to another member: then it says so itself (`fact`)."""
+    """An event that belongs to another partition, or to another member: then it says so itself (`fact`).
+
+    `decision` is the one to send it on: what it tells others goes first, and it may write.
+    """
 
     member: str
     fact: Fact | None = None
+    decision: Decision | None = None
 
 
 Answer: TypeAlias = Decision | DeadLetter | Forward | None

@@ -207,6 +207,9 @@ class Replay:
     def _decide_fact(self, fact: Fact, line: Line | None, taken: list[Taken], faults: Mapping[int, DeadLetter]) -> None:
         answer = faults.get(len(taken)) or self._engine.decide_fact(fact, self._overlay, fact.time_us)
         if isinstance(answer, Decision) and answer.moved_to:
+            for key, record in answer.writes.items():
+                self._remind(key, record)
+            self._pass_on(answer, line, taken, faults)
             self._decide_fact(moved(fact, line.raw if line else b"", answer.moved_to), line, taken, faults)
             return
         own = encode_message(fact).decode() if line is None and isinstance(fact, MESSAGES) else ""

@@ -14,8 +14,8 @@ from schemas.state import decode_record
 from tests.laws.between import between_worlds, pool_worlds
 from tests.laws.cluster import Cluster, assert_replayed, worked, worked_as_time_passes
 from tests.laws.worlds import World, examples
-from tests.loyalty.books import Books, SlowBooks
-from tests.loyalty.events import fact
+from tests.loyalty.books import BASE, Books, SlowBooks, program
+from tests.loyalty.events import adjustment, back, fact, merge, pay, purchase
 
 MINUTE_US = 60_000_000
 
@@ -163,3 +163,22 @@ def _nothing_is_on_its_way(cluster: Cluster) -> None:
                 for currency, (available, _) in head.balances.items():
                     left = sum(lot.left for lot in parsed(head.lots.get(currency, "")))
                     assert available == left - head.debts.get(currency, 0)
+
+
+@given(st.data())
+@examples(60)
+def test_l9_points_that_paid_come_back_though_the_sale_went_on_to_another_account(data: st.DataObject) -> None:
+    """A merge, the sale and its return come while others are slow: so the sale finds its account ended, or not."""
+    text = BASE + 'pay_with_points: {points: 1, worth: "0.01"}\n'
+    tenders = [{"type": "points", "amount_minor": 500, "label": "r"}, {"type": "card", "amount_minor": 500}]
+    events = [adjustment(f"adj-{member}", 1000, member=member) for member in ("a", "b", "c")]
+    events += [pay("r", "sale", 1000, member="a", points=500)]
+    events += [merge("m1", "b", member="a"), merge("m2", "c", member="b")]
+    events += [purchase("p", 1000, member="a", transaction_id="sale", tenders=tenders)]
+    events += [back("ret", "sale", [("1", "1", 1000)], member="a")]
+    world = World(program(text), events)
+    cluster = worked(world, data)
+    heads = [orjson.loads(each) for each in cluster.accounts().splitlines()]
+    assert sum(head["balances"]["points"]["available"] for head in heads) == 3000
+    _nothing_is_on_its_way(cluster)
+    assert_replayed(cluster, world)

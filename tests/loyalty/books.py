@@ -21,7 +21,7 @@ from loyalty.account import (
     purchase_key,
     redemption_key,
 )
-from loyalty.decide import decide, fetched
+from loyalty.decide import decide
 from loyalty.decisions import (
     BalanceChange,
     Decision,
@@ -34,6 +34,7 @@ from loyalty.decisions import (
 )
 from loyalty.due import decide_due, look_us
 from loyalty.facts import Fact, Message
+from loyalty.fetching import fetched
 from loyalty.lots import left_total, taken
 from loyalty.plan import Programs
 from loyalty.program import Program
@@ -108,6 +109,8 @@ class Books:
         state = fetched(what, self.state.get)
         decision = self._decided(decide, state, what, now_us)
         if decision.moved_to:
+            # What goes along is right before it in the inbox, however slow that is.
+            Books._pass_on(self, decision, now_us)
             return self.take(readdressed(what, event if isinstance(event, bytes) else b"", decision.moved_to), now_us)
         self._pass_on(decision, now_us)
         return decision

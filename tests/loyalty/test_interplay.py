@@ -3,7 +3,7 @@
 import pytest
 
 from loyalty.account import head_key
-from loyalty.decisions import Outcome, RedemptionChange, RewardOrder
+from loyalty.decisions import Code, Outcome, RedemptionChange, RewardOrder, derived_id
 from loyalty.identity import ACCOUNT_CHARS_MAX
 from loyalty.lots import Lot, joined, parsed
 from loyalty.memory import RECORD_BYTES
@@ -11,13 +11,16 @@ from tests.loyalty.books import BASE, Books, SlowBooks, program
 from tests.loyalty.events import (
     adjustment,
     back,
+    fact,
     member_event,
     merge,
     micros,
+    pay,
     purchase,
     redeem,
     referral,
     reported,
+    restock,
     transfer,
 )
 
@@ -277,4 +280,142 @@ def test_entries_of_a_merge_are_bounded() -> None:
     books.take(merge("m", "b", member="a", time=LATER))
     assert (books.balance("a"), books.balance("b"), len(parsed(books.head("b").lots["points"]))) == (0, 4505, 4501)
     assert max(len(entry.postings) for entry in books.entries) <= 4000
+    _ties_out(books)
+
+
+# ------------------------------------------------------------------ paying under an id that has ended
+
+PAYS = BASE + 'pay_with_points: {points: 1, worth: "0.01"}\n'
+
+
+def _paid(text: str, *ends: tuple[str, str]) -> Books:
+    """500 points of a redeemed under a's id; each of `ends` is merged; then comes the sale that they paid for."""
+    books = Books(program(text))
+    books.take_all([adjustment(f"adj-{member}", 1000 if member == "a" else 10, member=member) for member in "abc"])
+    books.take(pay("r", "sale", 1000, member="a", points=500))
+    for member, into in ends:
+        books.take(merge(f"m-{member}", into, member=member, time=LATER))
+    return books
+
+
+def _sale(event_id: str = "p", *, member: str = "a", sale: str = "sale", label: str = "r") -> bytes:
+    tenders = [{"type": "points", "amount_minor": 500, "label": label}, {"type": "card", "amount_minor": 500}]
+    return purchase(event_id, 1000, member=member, time=LATER, transaction_id=sale, tenders=tenders)
+
+
+def _points_back(books: Books, member: str) -> None:
+    books.take(back("ret", "sale", [("1", "1", 1000)], member="a", time=LAST))
+    assert sum(books.balance(each) for each in "abc") == 1020
+    assert books.balance(member) >= 1010
+    _ties_out(books)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([("a", "b")], []),
+        ([("a", "b"), ("b", "c")], []),
+        ([("a", "b")], [("b", "c")]),
+    ],
+    ids=["a>b", "a>b>c", "a>b, then b>c"],
+)
+def test_points_that_paid_under_an_ended_id_come_back_with_the_return(
+    before: list[tuple[str, str]], after: list[tuple[str, str]]
+) -> None:
+    books = _paid(PAYS, *before)
+    books.take(_sale())
+    for member, into in after:
+        books.take(merge(f"m-{member}", into, member=member, time=LATER))
+    _points_back(books, after[-1][1] if after else before[-1][1])
+
+
+def test_a_redemption_that_followed_its_sale_is_still_cancelled_under_the_id_that_asked_for_it() -> None:
+    books = _paid(PAYS, ("a", "b"))
+    books.take(_sale())
+    books.take(reported("x", "cancelled", "r", member="a", time=LAST))
+    assert books.balance("b") == 1010 + 5
+    books.take(back("ret", "sale", [("1", "1", 1000)], member="a", time=LAST))
+    assert books.balance("b") == 1010
+    _ties_out(books)
+
+
+def test_a_sale_that_comes_again_after_a_merge_takes_no_redemption_away() -> None:
+    books = _paid(PAYS)
+    books.take(_sale())
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.take(_sale())
+    assert books.redemption("r", "a").points == 500
+    _points_back(books, "b")
+
+
+def test_a_redemption_never_takes_the_place_of_another_of_the_same_id() -> None:
+    books = _paid(PAYS)
+    books.take(pay("r", "other", 1000, member="b", points=5))
+    books.take(merge("m", "b", member="a", time=LATER))
+    for again in ("p", "q", "p"):
+        books.take(_sale(again, sale=f"sale-{again}"))
+    assert (books.redemption("r", "a").points, books.redemption("r", "b").points) == (500, 5)
+    books.take(reported("x", "cancelled", "r", member="a", time=LAST))
+    assert books.redemption("r", "a").restored == 500
+    _ties_out(books)
+
+
+def test_an_order_keeps_its_id_when_its_redemption_follows_a_sale() -> None:
+    books = SlowBooks(program(MUG))
+    books.take_all([adjustment("a", 1000, member="a"), adjustment("b", 10, member="b")])
+    books.take(redeem("held", "mug", member="a"))
+    claim = books.inbox.pop()
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.deliver_all()
+    books.take(_sale(label="held"))
+    books.inbox.append(claim)
+    books.deliver_all()
+    assert books.redemption("held", "b").status == "accepted"
+    books.take(reported("x", "fulfilled", "held", member="a", time=LAST))
+    orders = [each for each in books.rewards if isinstance(each, RewardOrder)]
+    assert [each.status for each in orders] == ["ordered", "fulfilled"]
+    request = fact(redeem("held", "mug", member="a")).cause
+    assert {each.order_id for each in orders} == {derived_id(request, "order", "a", "held")}
+    books.take(back("ret", "sale", [("1", "1", 1000)], member="a", time=LAST))
+    books.deliver_all()
+    assert books.balance("b") == 1010
+    _ties_out(books)
+
+
+# ------------------------------------------------------------------ reports under the survivor's id
+
+
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_cancellation_that_names_the_survivor_cancels_or_says_whom_to_name(*, followed: bool) -> None:
+    books = _paid(PAYS, ("a", "b"))
+    if followed:
+        books.take(_sale())
+    decision = books.take(reported("x", "cancelled", "r", member="b", time=LAST))
+    if followed:
+        assert books.balance("b") == 1010 + 5
+    else:
+        assert decision.refusal is not None
+        assert decision.refusal.code is Code.UNKNOWN_REDEMPTION
+        assert "the id that asked for it" in decision.refusal.message
+        assert books.redemption("r", "a").status == "accepted"
+    _ties_out(books)
+
+
+# ------------------------------------------------------------------ gifts that there are no more of
+
+CAKE = """
+earn: [{id: bd, on: birthday, give: {reward: cake}, at_most: {awards: 1, per: lifetime}}]
+rewards: [{id: cake, kind: product, price: 100, stock: 0}]
+"""
+
+
+def test_a_gift_that_the_stock_refuses_uses_no_limit_of_its_rule() -> None:
+    books = Books(program(CAKE))
+    books.take(member_event("a", "enrolled", birthday="07-10"))
+    books.pass_time(micros("2026-07-11T12:00:00Z"))
+    assert [one.status for one in books.rewards] == ["refused"]
+    assert not books.head().counters
+    books.take(restock("s", 1, limit="stock:cake", time="2026-08-01T12:00:00Z"))
+    books.pass_time(micros("2028-07-11T12:00:00Z"))
+    assert [one.status for one in books.rewards] == ["refused", "accepted", "ordered"]
     _ties_out(books)

@@ -293,6 +293,38 @@ def test_a_later_version_keeps_the_tiers_of_an_earlier_one_whichever_file_comes_
                 load_programs(paths)
 
 
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [("", "8:10: points.stars"), (", decimals: 2", "8:46: points.stars.decimals"), (", decimals: 1", "")],
+)
+def test_a_later_version_keeps_the_decimals_of_points(tmp_path: Path, said: str, where: str) -> None:
+    """Else 100 old points would be 1.00 from one day to the next."""
+    files = [tmp_path / name for name in ("a.yaml", "b.yaml")]
+    for number, (file, decimals) in enumerate(zip(files, [", decimals: 1", said], strict=True), 1):
+        text = f"""program: club
+version: "{number}"
+effective_from: 202{number}-01-01
+zone: UTC
+money: USD
+stream: {{max_late: none}}
+points:
+  stars: {{name: Stars of the club{decimals}}}
+earn: [{{id: base, on: purchase, give: {{points: 1, per: "1.00"}}}}]
+"""
+        file.write_text(text)
+    for order in (files, files[::-1]):
+        if not where:
+            assert len(load_programs(order)) == 2
+            continue
+        with pytest.raises(ProgramError) as caught:
+            load_programs(order)
+        (problem,) = caught.value.problems
+        assert str(problem).startswith(
+            f"{files[1]}:{where}: decimals of stars were 1 in version 1 in {files[0]}, and are"
+        )
+        assert problem.hint == "what members have would be worth something else: keep the decimals, or add another kind"
+
+
 def test_one_per_unit_is_nothing_else() -> None:
     program = load_program(PROGRAMS / "one-per-unit.yaml")
     (rule,) = program.purchase_rules

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from pydantic import TypeAdapter
 
-from loyalty.account import Head, Parked, head_key
+from loyalty.account import Head, Parked, head_key, redemption_key
 from loyalty.calendar import DAY_US
 from loyalty.decisions import Code
 from loyalty.facts import Return
@@ -30,6 +30,7 @@ from tests.loyalty.events import (
     member_event,
     merge,
     micros,
+    pay,
     purchase,
     redeem,
     referral,
@@ -166,6 +167,22 @@ def test_an_event_of_another_partition_is_forwarded_once_with_its_origin() -> No
     arrived = Record(INBOX, there, 0, 0, out.key, out.value, out.headers)
     assert engine().decide_batch(there, [arrived], MemoryStore(there), NOW_US).counts.points == {("base", "points"): 10}
     assert codes(decided(engine(), [arrived])) == ["wrong_partition"]
+
+
+def test_what_paid_for_a_sale_goes_right_before_it_to_where_its_account_has_ended() -> None:
+    pays = BASE + 'pay_with_points: {points: 1, worth: "0.01"}\n'
+    survivor = next(f"x{i}" for i in range(100) if partition_of(f"x{i}", 4) != HOME)
+    books = Books(program(pays)).take_all([adjustment("a", 1000), adjustment("b", 10, member=survivor)])
+    books.take_all([pay("r", "sale", 1000, points=500), merge("m", survivor)])
+    tenders = [{"type": "points", "amount_minor": 500, "label": "r"}, {"type": "card", "amount_minor": 500}]
+    sale = record(purchase("p", 1000, transaction_id="sale", tenders=tenders))
+    of, there = engine(pays), partition_of(survivor, 4)
+    result = decided(of, [sale, sale], {key.encode(): encode_record(each) for key, each in books.state.items()})
+    types = [orjson.loads(out.value or b"")["type"] for out in result.outputs]
+    assert types == ["loyalty.joining.v1", "loyalty.purchase.v1", "loyalty.purchase.v1"]
+    assert {(out.topic, out.partition, out.key) for out in result.outputs} == {(INBOX, there, survivor.encode())}
+    assert result.writes == {redemption_key("m1", "r").encode(): None}
+    assert result.counts.forwarded == 2
 
 
 def test_an_anonymous_sale_is_counted_and_leaves_nothing() -> None:
