@@ -143,6 +143,12 @@ def life_end_us(start_us: int, expiry: Expiry, zone: ZoneInfo) -> int:
     return end_of_us(local_time(start_us, zone).ordinal, expiry.after, expiry.to_end_of, zone)
 
 
+def active_end_us(time_us: int, expiry: Expiry, zone: ZoneInfo) -> int:
+    """The first instant at which points that an activity at `time_us` keeps alive cannot be used any more."""
+    after = expiry.restart_for or expiry.after
+    return end_of_us(local_time(time_us, zone).ordinal, after, expiry.to_end_of, zone)
+
+
 @lru_cache(maxsize=4096)
 def notice_us(ends_us: int, notice: Duration, zone: ZoneInfo) -> int:
     """When to tell a member of points that end at `ends_us`."""

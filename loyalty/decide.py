@@ -37,7 +37,7 @@ from loyalty.between import (
     TransferRequest,
 )
 from loyalty.blind import decide_blind
-from loyalty.calendar import life_end_us
+from loyalty.calendar import active_end_us
 from loyalty.closing import close
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.due import caught_up
@@ -293,7 +293,7 @@ def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
     held = work.head.active_until
     for terms in work.plan.kept_alive_by.get(kind, ()):
         if terms.expiry is not None:
-            ends_us = life_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
+            ends_us = active_end_us(fact.time_us, terms.expiry, work.plan.program.zone)
             # A late event does not shorten what a newer one has given. What comes later, or waits, asks for it too.
             held = {**held, terms.id: max(held.get(terms.id, 0), ends_us)}
             if terms.id in work.head.lots:

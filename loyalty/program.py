@@ -41,13 +41,15 @@ class Expiry:
     """How long points live: `after` they were earned, to the end of the local day, month, quarter or year then.
 
     With `restart_on` the time counts from the member's latest activity of those kinds instead, for all points of
-    the currency together. `notice` is how long before the end the member is told.
+    the currency together: `restart_for`, or `after` when that is None. `notice` is how long before the end the member
+    is told.
     """
 
     after: Duration
     to_end_of: str = "day"  # day | month | quarter | year
     restart_on: frozenset[str] = frozenset()  # purchase, review, share, referral, engagement
     notice: Duration | None = None
+    restart_for: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)

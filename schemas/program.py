@@ -62,6 +62,8 @@ class Expiry(Model):
         OneOrMany(),
     ] = ()
     """Points end by inactivity: each activity of these kinds begins the time anew, for all points of the kind."""
+    restart_for: Period | None = None
+    """How long they live from such an activity; left out, as long as from their earning."""
     notice: Period | None = None
     """How long before the end the member is told, on the topic notices."""
 

@@ -124,7 +124,14 @@ def _expiry(file: model.Expiry, path: TreePath, scope: Scope) -> Expiry:
     notice = None if file.notice is None else scope.calendar_period(file.notice, (*path, "notice"))
     if notice is not None and longest_days(notice) >= shortest_days(after):
         scope.report((*path, "notice"), f"{file.notice} came, less than the {file.after} that points live was expected")
-    return Expiry(after, file.to_end_of, frozenset(file.restart_on), notice)
+    restart_for = None if file.restart_for is None else scope.calendar_period(file.restart_for, (*path, "restart_for"))
+    if restart_for is not None and not file.restart_on:
+        hint = "for example restart_on: purchase"
+        scope.report((*path, "restart_for"), "restart_for only matters with restart_on", hint)
+    if restart_for is not None and notice is not None and longest_days(notice) >= shortest_days(restart_for):
+        left = f"{file.notice} came, less than the {file.restart_for} that points live on was expected"
+        scope.report((*path, "notice"), left)
+    return Expiry(after, file.to_end_of, frozenset(file.restart_on), notice, restart_for)
 
 
 def _exchange(file: model.ProgramFile, scope: Scope) -> dict[str, Fraction]:

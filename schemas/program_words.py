@@ -118,13 +118,13 @@ class _Words:
             if expiry is None:
                 continue
             end = {"day": "that day", "month": "that month", "quarter": "that quarter", "year": "that year"}
-            begin = "they were earned"
+            lived = f"{length(expiry.after)} after they were earned"
             if expiry.restart_on:
-                begin = f"the member's latest {listed(expiry.restart_on, 'or')}"
+                active = f"the member's latest {listed(expiry.restart_on, 'or')}"
+                longer = f"{lived}, or {length(expiry.restart_for)} after {active}" if expiry.restart_for else ""
+                lived = longer or f"{length(expiry.after)} after {active}"
             told = f"; the member is told {length(expiry.notice)} before" if expiry.notice else ""
-            sentences.append(
-                f"{name} end {length(expiry.after)} after {begin}, at the end of {end[expiry.to_end_of]}{told}."
-            )
+            sentences.append(f"{name} end {lived}, at the end of {end[expiry.to_end_of]}{told}.")
         return sentences
 
     def fineness(self, currency: Currency) -> str:

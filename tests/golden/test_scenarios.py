@@ -12,17 +12,15 @@ GOLDEN = [
     *("MU3", "MU7", "MU11", "ST4", "ST8", "R03", "R07", "RT07", "RT11"),
     *("T06", "T10", "T14", "D4", "L1", "L5", "CU1", "CU5", "RF4", "TR1", "TR5", "TR9"),
     *("B1", "B5"),
-    *("RT03", "RT23", "X01", "T02", "RT15", "RT19", "EX01", "EX05", "EX09", "EX17", "RD02", "RD06", "RD10"),
+    *("RT03", "RT23", "X01", "T02", "RT15", "RT19", "EX01", "EX05", "EX09", "EX13", "EX17", "RD02", "RD06", "RD10"),
 ]
 
 IN_PART: dict[str, str] = {}
 
-_TWO_LIVES = "points live as long from an activity as from their earning, never shorter at first"
 _STAMPS = "stamps, and the rewards they pay, come later"
 _FINANCE = "the books are kept in points: their worth in money, and what revenue it defers, come later"
 LATER = {
     "C12": _STAMPS,
-    "EX13": _TWO_LIVES,
     "PD3": _STAMPS,
     "S4": _STAMPS,
     "CB2": "a limit on the balance comes later",

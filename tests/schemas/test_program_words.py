@@ -49,6 +49,11 @@ def test_shipped_programs_in_words(name: str) -> None:
         ),
         (
             "name: Stars",
+            "name: Stars, expiry: {after: P6M, restart_on: purchase, restart_for: P12M}",
+            "Stars end 6 months after they were earned, or 12 months after the member's latest purchase, at the end of",
+        ),
+        (
+            "name: Stars",
             "name: Stars, expiry: {after: P18M, restart_on: [purchase, review]}",
             "Stars end 18 months after the member's latest purchase or review, at the end of that day.",
         ),
