@@ -174,7 +174,7 @@ def answered(programs: Programs, work: Work, state: State, fact: Answer) -> None
         work.writes[key] = record
         _accepted(programs, work, state, record)
         return
-    reason, message = str(Reason.OUT_OF_STOCK), f"there are not {fact.units} left of {record.reward}"
+    reason, message = str(Reason.OUT_OF_STOCK), f"fewer than {fact.units} are left of {record.reward}"
     if fact.granted:
         reason, message = str(Reason.CLOSED), "the member's account was closed meanwhile"
         release(work, fact.from_member, fact.claim_id)

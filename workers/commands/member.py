@@ -127,6 +127,7 @@ def _fields(member_id: str, account: "Account", as_of: str | None, by: str) -> d
 def _show(account: "Account", names: "Names", *, listed: bool) -> None:
     from rich.table import Table
 
+    from loyalty.due import TYPE as DUE_TYPE
     from schemas.encode import instant_text
     from workers.books.kinds import what_happened
     from workers.books.narration import amounts
@@ -179,7 +180,7 @@ def _show(account: "Account", names: "Names", *, listed: bool) -> None:
             instant_text(entry.recorded_at_us),
             amounts(entry, names),
             f"{entry.kind}: {what_happened(entry)}",
-            entry.cause.id,
+            "time" if entry.cause.type == DUE_TYPE else entry.cause.id,
         )
     typer.echo("")
     if account.entries:
