@@ -73,3 +73,9 @@ def test_modules_stay_readable_in_one_sitting() -> None:
     }
     too_long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
     assert too_long == {}, f"split by noun: more than {MAX_LINES} lines"
+
+
+def test_the_map_of_the_domain_names_every_module() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    missing = {path.stem for path in (ROOT / "loyalty").glob("*.py") if f"`{path.stem}`" not in text} - {"__init__"}
+    assert missing == set(), "put it into the table by what it is about"
