@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from loyalty import lots
 from loyalty.decisions import Posting
-from loyalty.ledger import NO_BALANCE, Work
+from loyalty.ledger import NO_BALANCE, Work, lot_id_of
 from loyalty.lots import Lot
 from loyalty.postings import DEBT, TRANSFERRED, available_of
 
@@ -24,17 +24,12 @@ LOTS_MAX = 1_000
 """Lots in a message, so that messages and entries stay bounded."""
 
 
-def take_out(work: Work, currency: str, amount: int) -> list[Lot]:
+def take_out(work: Work, currency: str, amount: int) -> tuple[Lot, ...]:
     """Take points that the member may spend, in the order of their use; there must be enough. They are not posted."""
-    remaining, parts = lots.spent(work.head.lots.get(currency, ""), amount, lambda _: True)
+    parts = work.take_usable(currency, amount)
     if sum(lot.left for lot in parts) != amount:
         raise ValueError(f"{amount} {currency} are to leave an account that has less")
-    if remaining:
-        work.head.lots[currency] = remaining
-    else:
-        del work.head.lots[currency]
-    work.move(currency, -amount)
-    return list(parts)
+    return parts
 
 
 def post_out(work: Work, currency: str, gone: Sequence[Lot], rule: str, to: str = TRANSFERRED) -> None:
@@ -49,6 +44,22 @@ def post_out(work: Work, currency: str, gone: Sequence[Lot], rule: str, to: str 
 def leaving(gone: Sequence[Lot], alive_until_us: int | None) -> list[Lot]:
     """The lots with the ends that they have for good: those that activity keeps alive end `alive_until_us`."""
     return [lot if lot.ends_us is not None else lot._replace(ends_us=alive_until_us) for lot in gone]
+
+
+def arriving(work: Work, currency: str, text: str, alive_until_us: int | None, kind: str) -> list[Lot]:
+    """The lots of a message as the receiver holds them: each under an id of its own."""
+    return [
+        lot._replace(lot_id=lot_id_of(work.cause, work.head.member, f"{kind}:{lot.lot_id}", currency))
+        for lot in leaving(lots.parsed(text), alive_until_us)
+    ]
+
+
+def returning(work: Work, currency: str, text: str, alive_until_us: int | None) -> list[Lot]:
+    """The lots of a message that comes back to who sent it.
+
+    Points that activity kept alive live on with the others; when there are none, they have the end that they had.
+    """
+    return leaving(lots.parsed(text), None if currency in work.head.active_until else alive_until_us)
 
 
 def put_in(work: Work, currency: str, came: Sequence[Lot], rule: str, against: str = TRANSFERRED) -> int:
@@ -72,7 +83,8 @@ def put_in(work: Work, currency: str, came: Sequence[Lot], rule: str, against: s
             rest = lot._replace(left=lot.left - paid)
             work.postings.append(Posting(account, currency, rest.left, rule, lot.lot_id))
             held = lots.restored(held, [rest]) if lot.lot_id in held else lots.added(held, rest)
-            _look_at(work, currency, lot)
+            if lot.ends_us is not None:
+                work.is_due_with(currency, lot.ends_us)
     if held:
         head.lots[currency] = held
     if currency in head.debts:
@@ -82,17 +94,6 @@ def put_in(work: Work, currency: str, came: Sequence[Lot], rule: str, against: s
     if total:
         work.move(currency, total)
     return total
-
-
-def _look_at(work: Work, currency: str, lot: Lot) -> None:
-    """Have the account looked at when the lot ends."""
-    if lot.ends_us is None:
-        return
-    terms = work.plan.currencies.get(currency)
-    if terms is None:
-        work.is_due(lot.ends_us)
-    else:
-        work.is_due_by(terms, lot.ends_us, work.plan.program.zone)
 
 
 def available(work: Work, currency: str) -> int:

@@ -313,9 +313,7 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
     record = state.get(key)
     if not isinstance(record, PurchaseRecord):
         return park(work, fact)
-    plan = programs.named(record.version)
-    if plan is None:
-        raise LookupError(f"purchase {fact.transaction_id!r} was decided under version {record.version!r}: not loaded")
+    plan = programs.of(record.version, f"purchase {fact.transaction_id!r}")
     changed = decide_return(work, state, fact, record, plan)
     if isinstance(changed, Refusal):
         return changed

@@ -14,18 +14,18 @@ Invariants:
 Not here: lots on their way (carried.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias, assert_never
 
 from loyalty import lots
 from loyalty.account import ACTIVE, Head
 from loyalty.between import HouseholdAnswer, HouseholdAsk, HouseholdEnd, HouseholdRequest, Pooled, PoolFetch
-from loyalty.carried import LOTS_MAX, available, leaving, post_out, put_in
+from loyalty.carried import LOTS_MAX, arriving, available, post_out, put_in, returning
 from loyalty.closing import let_end
 from loyalty.decisions import Decision, Outcome, Refusal, derived_id
 from loyalty.facts import Fact
-from loyalty.ledger import Work, lot_id_of
+from loyalty.ledger import Work
 from loyalty.lots import Lot
 from loyalty.postings import DEBT, EARNED, available_of
 from loyalty.program_between import PoolingTerms
@@ -244,7 +244,7 @@ def _give(work: Work, terms: PoolingTerms, household: Household) -> None:
     for currency, by_lot in _earned(work, terms.currencies).items():
         alive = {lot.lot_id for lot in lots.parsed(work.head.lots.get(currency, "")) if not _is_over(work, lot)}
         earned = sum(points for lot_id, points in by_lot.items() if lot_id in alive)
-        gone = _taken(work, currency, earned * terms.share // 100, alive & by_lot.keys())
+        gone = work.take_usable(currency, earned * terms.share // 100, _among(alive & by_lot.keys()))
         points = sum(lot.left for lot in gone)
         if not points:
             continue
@@ -255,22 +255,13 @@ def _give(work: Work, terms: PoolingTerms, household: Household) -> None:
     work.book(KIND, "pooled", steps)
 
 
+def _among(lot_ids: AbstractSet[str]) -> Callable[[Lot], bool]:
+    return lambda lot: lot.lot_id in lot_ids
+
+
 def _is_over(work: Work, lot: Lot) -> bool:
     """Whether a lot has ended when it is earned, since what earned it came late: it ends where it is."""
     return lot.ends_us is not None and lot.ends_us <= work.now_us
-
-
-def _taken(work: Work, currency: str, amount: int, only: AbstractSet[str] | None = None) -> Sequence[Lot]:
-    """Take points out of lots, in the order of their use; `only` names the lots that may be taken from."""
-    held = work.head.lots.get(currency, "")
-    rest, gone = lots.spent(held, amount, lambda lot: only is None or lot.lot_id in only)
-    if rest:
-        work.head.lots[currency] = rest
-    else:
-        work.head.lots.pop(currency, None)
-    if gone:
-        work.move(currency, -sum(lot.left for lot in gone))
-    return gone
 
 
 def _send(
@@ -320,7 +311,7 @@ def _ask_for(work: Work, currency: str, points: int) -> None:
 def _fetched(work: Work, fact: PoolFetch) -> None:
     """Give back what is there of what a member asks for."""
     points = min(fact.points, max(available(work, fact.currency), 0)) if work.head.status == ACTIVE else 0
-    gone = _taken(work, fact.currency, points)
+    gone = work.take_usable(fact.currency, points)
     post_out(work, fact.currency, gone, KIND)
     step = _step(fact.household_id, fact.currency, points, "to_member", fact.from_member)
     work.book(KIND, "fetched", [step] if gone else [])
@@ -332,13 +323,9 @@ def _arrived(work: Work, fact: Pooled) -> None:
     """Take what came to the pool, out of it, or back from it. A debt is paid first."""
     head, currency = work.head, fact.currency
     if fact.way == BACK:
-        # As points that a transfer brings back: those that activity kept alive live on with the others.
-        came = leaving(lots.parsed(fact.lots), None if currency in head.active_until else fact.alive_until_us)
+        came = returning(work, currency, fact.lots, fact.alive_until_us)
     else:
-        came = [
-            lot._replace(lot_id=lot_id_of(work.cause, fact.member, f"{KIND}-{fact.way}:{lot.lot_id}", currency))
-            for lot in leaving(lots.parsed(fact.lots), fact.alive_until_us)
-        ]
+        came = arriving(work, currency, fact.lots, fact.alive_until_us, f"{KIND}-{fact.way}")
     points = put_in(work, currency, came, KIND)
     step = _step(fact.household_id, currency, points, "from_member", fact.from_member)
     work.book(KIND, fact.way, [step] if points else [])

@@ -34,7 +34,7 @@ from loyalty.tiers import Sums
 from loyalty.ties import GivenPart, Paid, ReferralLink
 
 if TYPE_CHECKING:
-    from loyalty.plan import Plan, Programs
+    from loyalty.plan import Programs
     from loyalty.program import Tiers
 
 RULE = "merge"
@@ -327,7 +327,7 @@ def _back(into: _Arrival, value: Any) -> None:
         _unpaid(into.work.head, value["rule"])
         return
     currency, rule, points, lot_id = (value[name] for name in ("currency", "rule", "points", "lot"))
-    plan = _named(into.programs, value["version"])
+    plan = into.programs.of(value["version"], "what a merged account had")
     into.step.update({"rule": rule, "points": points})
     if value["what"] == "give":
         into.work.credit(currency, [(rule, points)], lot_id, TRANSFERRED, earned=(value["earned_us"], plan))
@@ -346,13 +346,6 @@ def _unpaid(head: Head, rule: str) -> None:
     if link is not None:
         paid = (one for one in link.paid if (one.rule, one.transaction_id, one.award_id) != (rule, "", ""))
         head.referral = replace(link, paid=tuple(paid))
-
-
-def _named(programs: "Programs", version: str) -> "Plan":
-    plan = programs.named(version)
-    if plan is None:
-        raise LookupError(f"points of a merged account are of version {version!r}: not loaded")
-    return plan
 
 
 def _qualify(into: _Arrival, value: Any) -> None:

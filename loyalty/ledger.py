@@ -9,7 +9,7 @@ Not here: the accounts of the books (postings.py); why points move (purchases.py
 adjustments.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -182,6 +182,14 @@ class Work:
         if terms.expiry is not None and terms.expiry.notice is not None:
             self.is_due(notice_us(ends_us, terms.expiry.notice, zone))
 
+    def is_due_with(self, currency: str, ends_us: int) -> None:
+        """As `is_due_by`, also of points that the program has no more."""
+        terms = self.plan.currencies.get(currency)
+        if terms is None:
+            self.is_due(ends_us)
+        else:
+            self.is_due_by(terms, ends_us, self.plan.program.zone)
+
     def is_due(self, instant_us: int) -> None:
         """Have the account looked at then (due.py)."""
         due_us = self.head.due_us
@@ -264,6 +272,22 @@ class Work:
             rest = {lot: held for lot, held in self.head.expired.items() if lot != lot_id}
             self.head.expired = {**rest, lot_id: (points - part, earned_us)} if points > part else rest
         return part
+
+    def take_usable(
+        self, currency: str, amount: int, usable: Callable[[Lot], bool] = lambda _: True
+    ) -> tuple[Lot, ...]:
+        """Take points out of the usable lots, in the order of use; answers what came out of each, as lots with that.
+
+        They may sum to less than asked. Nothing is posted.
+        """
+        remaining, parts = lots.spent(self.head.lots.get(currency, ""), amount, usable)
+        if remaining:
+            self.head.lots[currency] = remaining
+        else:
+            self.head.lots.pop(currency, None)
+        if parts:
+            self.move(currency, -sum(lot.left for lot in parts))
+        return parts
 
     def owe(self, currency: str, amount: int) -> None:
         """Let the member's balance go below zero."""

@@ -383,3 +383,10 @@ class Programs:
     def named(self, version: str) -> Plan | None:
         """The version of that name."""
         return self._named.get(version)
+
+    def of(self, version: str, what: str) -> Plan:
+        """The version that `what` was decided under. Raises LookupError when it is not loaded."""
+        plan = self._named.get(version)
+        if plan is None:
+            raise LookupError(f"{what} was decided under version {version!r}: not loaded")
+        return plan

@@ -149,9 +149,7 @@ def _accepted(programs: Programs, work: Work, state: State, record: RedemptionRe
     sale = state.get(purchase_key(work.head.member, record.transaction_id)) if record.transaction_id else None
     if not isinstance(sale, PurchaseRecord) or not sale.returned:
         return
-    plan = programs.named(sale.version)
-    if plan is None:
-        raise LookupError(f"purchase {sale.transaction_id!r} was decided under version {sale.version!r}: not loaded")
+    plan = programs.of(sale.version, f"purchase {sale.transaction_id!r}")
     key = redemption_key(work.head.member, record.redemption_id)
     restore_spent(work, {key: record}, sale, sale.lines, remaining(sale.lines, sale.returned), plan)
 
@@ -196,9 +194,7 @@ def decide_report(programs: Programs, work: Work, state: State, fact: Redemption
     record = state.get(key)
     if not isinstance(record, RedemptionRecord) or record.status == Status.AHEAD:
         return _unknown(programs, work, fact, key)
-    plan = programs.named(record.version)
-    if plan is None:
-        raise LookupError(f"redemption {record.redemption_id!r} is of version {record.version!r}: not loaded")
+    plan = programs.of(record.version, f"redemption {record.redemption_id!r}")
     keep = plan.program.redemptions.keep
     if keep is not None and fact.time_us >= shifted_us(record.time_us, keep, plan.program.zone):
         return Refusal(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from loyalty.plan import Plan, Programs
     from loyalty.program import ReferralRule
 
+_PAID = "what a referral has paid"
 BELOW_MIN = "below_min"
 FULL_RETURN = "full_return"
 NEVER = "never"
@@ -64,7 +65,7 @@ def take_back_all(programs: "Programs", work: Work, link: ReferralLink) -> None:
 
 def _take_back(programs: "Programs", work: Work, one: Paid, referrer: str) -> None:
     if one.part is not None:
-        _book_back(work, _named(programs, one.version), one.part, one.time_us, "referee", one.transaction_id)
+        _book_back(work, programs.of(one.version, _PAID), one.part, one.time_us, "referee", one.transaction_id)
     if one.award_id:
         message_id = derived_id(work.cause, "recoup", one.award_id)
         heading = work.heading(referrer, message_id)[:-1]
@@ -86,10 +87,10 @@ def _is_gone(programs: "Programs", version: str, minimum_minor: int, record: Pur
 
     A purchase that never came to the minimum, since an event said that it qualified, counts until nothing is left.
     """
-    how = _named(programs, version).program.returns.referrals
+    how = programs.of(version, _PAID).program.returns.referrals
     if how == NEVER:
         return False
-    plan = _named(programs, record.version)
+    plan = programs.of(record.version, _PAID)
     left, left_den = counted_spend(basket_of(plan, record, remaining(record.lines, record.returned)))
     if how == FULL_RETURN or not minimum_minor:
         return left <= 0
@@ -124,7 +125,7 @@ def decide_recoup(programs: "Programs", work: Work, state: "State", fact: Recoup
     work.writes[key] = record._replace(part=None, is_over=True)
     if record.part is None:
         return
-    plan = _named(programs, record.version)
+    plan = programs.of(record.version, _PAID)
     _book_back(work, plan, record.part, record.time_us, "referrer", fact.transaction_id, fact.from_member)
     rule = next(rule for rule in plan.program.referral_rules if rule.id == record.part.rule)
     local = local_time(record.time_us, plan.program.zone)
@@ -158,10 +159,3 @@ def _book_back(
     tiers = plan.program.tiers
     if tiers is not None and part.qualifies:
         qualify(work, tiers, local_time(time_us, plan.program.zone), -part.qualifies, part.lot_id)
-
-
-def _named(programs: "Programs", version: str) -> "Plan":
-    plan = programs.named(version)
-    if plan is None:
-        raise LookupError(f"a referral was paid under version {version!r}: not loaded")
-    return plan

@@ -69,9 +69,7 @@ def _removed(programs: "Programs", work: Work, fact: Review) -> None:
     if one is None:
         return
     head.given = tuple(other for other in head.given if other is not one)
-    plan = programs.named(one.version)
-    if plan is None:
-        raise LookupError(f"review {fact.review_id!r} was decided under version {one.version!r}: not loaded")
+    plan = programs.of(one.version, f"review {fact.review_id!r}")
     if _is_over(plan, one, fact.time_us):
         return
     local = local_time(one.time_us, plan.program.zone)

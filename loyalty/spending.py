@@ -20,15 +20,10 @@ def spend(
     work: Work, currency: str, amount: int, rule: str, against: str, usable: Callable[[Lot], bool]
 ) -> tuple[Lot, ...]:
     """Take points out of the usable lots in the order of use; answers what came out of each, as lots with that."""
-    head, account = work.head, available_of(work.head.member)
-    rest, parts = lots.spent(head.lots.get(currency, ""), amount, usable)
-    if rest:
-        head.lots[currency] = rest
-    else:
-        head.lots.pop(currency, None)
+    account = available_of(work.head.member)
+    parts = work.take_usable(currency, amount, usable)
     work.postings.append(Posting(against, currency, amount, rule, ""))
     work.postings.extend(Posting(account, currency, -lot.left, rule, lot.lot_id) for lot in parts)
-    work.move(currency, -amount)
     return parts
 
 
@@ -56,15 +51,7 @@ def put_back(
             ends_us = head.active_until.get(currency, alive_until_us)
             head.active_until = {**head.active_until, currency: ends_us}
         if ends_us is not None:
-            _look_at(work, currency, ends_us)
+            work.is_due_with(currency, ends_us)
     if kept:
         head.lots[currency] = lots.restored(head.lots.get(currency, ""), kept)
     work.move(currency, total)
-
-
-def _look_at(work: Work, currency: str, ends_us: int) -> None:
-    terms = work.plan.currencies.get(currency)
-    if terms is None:  # a kind of points that the program has no more
-        work.is_due(ends_us)
-    else:
-        work.is_due_by(terms, ends_us, work.plan.program.zone)

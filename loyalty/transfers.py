@@ -12,14 +12,16 @@ Invariants:
 Not here: lots on their way (carried.py).
 """
 
+from collections.abc import Sequence
+
 from loyalty import caps, lots
 from loyalty.account import ACTIVE, Head
 from loyalty.between import Transfer, TransferRequest
 from loyalty.calendar import local_time
-from loyalty.carried import LOTS_MAX, available, leaving, post_out, put_in, take_out
+from loyalty.carried import LOTS_MAX, arriving, available, post_out, put_in, returning, take_out
 from loyalty.closing import let_end
 from loyalty.decisions import Decision, Outcome, derived_id
-from loyalty.ledger import Work, lot_id_of
+from loyalty.ledger import Work
 from loyalty.lots import Lot
 from loyalty.plan import Plan
 from loyalty.postings import FEES
@@ -97,7 +99,7 @@ def _refused(work: Work, fact: TransferRequest, terms: TransferTerms | None) -> 
     return "" if room == fact.points else "limit"
 
 
-def _split(gone: list[Lot], points: int) -> tuple[list[Lot], list[Lot]]:
+def _split(gone: Sequence[Lot], points: int) -> tuple[list[Lot], list[Lot]]:
     """The lots of the first so many points, and of the others."""
     first: list[Lot] = []
     others: list[Lot] = []
@@ -127,10 +129,7 @@ def decide_arrival(work: Work, fact: Transfer) -> None:
     if fact.is_back:
         _take_back(work, fact)
         return
-    came = [
-        lot._replace(lot_id=lot_id_of(work.cause, fact.member, f"{KIND}:{lot.lot_id}", fact.currency))
-        for lot in leaving(lots.parsed(fact.lots), fact.alive_until_us)
-    ]
+    came = arriving(work, fact.currency, fact.lots, fact.alive_until_us, KIND)
     points = put_in(work, fact.currency, came, KIND)
     if not points:
         return
@@ -143,10 +142,9 @@ def decide_arrival(work: Work, fact: Transfer) -> None:
 def _take_back(work: Work, fact: Transfer) -> None:
     """Put what could not be given into the lots that it came from."""
     head, currency = work.head, fact.currency
-    # Points that activity kept alive live on with the others; when there are none, they have the end that they had.
-    alive_until_us = None if currency in head.active_until else fact.alive_until_us
-    points = put_in(work, currency, leaving(lots.parsed(fact.lots), alive_until_us), KIND)
-    fee = put_in(work, currency, leaving(lots.parsed(fact.fees), alive_until_us), FEE, FEES)
+    came, fees = (returning(work, currency, text, fact.alive_until_us) for text in (fact.lots, fact.fees))
+    points = put_in(work, currency, came, KIND)
+    fee = put_in(work, currency, fees, FEE, FEES)
     said = {"transfer_id": fact.transfer_id, "to_member": fact.from_member}
     amounts = {"points": points, **({"fee": fee} if fee else {})}
     work.book(KIND, "returned", [{"rule": KIND, **said, **amounts, "came_back": True}])
