@@ -7,11 +7,13 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from loyalty.account import Head, Limit
+from loyalty.decisions import Outcome
 from loyalty.facts import Fact
 from loyalty.plan import Programs
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record
 from tests.laws.worlds import World
+from tests.loyalty.books import Books
 from tests.loyalty.events import fact
 from workers.accounts import account_lines, limit_lines
 from workers.batch import Engine
@@ -153,3 +155,21 @@ def assert_replayed(cluster: Cluster, world: World) -> None:
 
 def _topic(told: Fact) -> str:
     return TOPIC_OF_TYPE[told.cause.type]
+
+
+def assert_same_twice(world: World) -> None:
+    """All of a stream again, after it, changes nothing. What was refused may be taken when it comes again: left out."""
+    first = Books(world.program, careful=False)
+    applied = [event for event in world.events if first.take(event).outcome is Outcome.APPLIED]
+    now_us = max(fact(event).time_us for event in world.events)
+    once, twice = Cluster(world, 1), Cluster(world, 1)
+    for cluster, events in ((once, applied), (twice, [*applied, *applied])):
+        for event in events:
+            cluster.produce(INBOX, 0, None, event)
+        while cluster.waiting[0]:
+            cluster.batch(0, 1, now_us)
+    assert twice.accounts() == once.accounts()
+    assert twice.held() == once.held()
+    for topic in ("ledger", "balances", "tiers", "rewards"):
+        assert twice.stream(topic) == once.stream(topic)
+        assert len(set(once.stream(topic))) == len(once.stream(topic))

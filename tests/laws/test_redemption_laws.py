@@ -9,15 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from loyalty.account import Head, Limit, RedemptionRecord
-from loyalty.decisions import Entry, Outcome, RedemptionChange, RewardOrder
+from loyalty.decisions import Entry, RedemptionChange, RewardOrder
 from loyalty.lots import parsed
 from loyalty.postings import HELD, REDEEMED, RESTORED
 from loyalty.program import Program
-from tests.laws.cluster import Cluster, assert_replayed, worked, worked_as_time_passes
+from tests.laws.cluster import assert_replayed, assert_same_twice, worked, worked_as_time_passes
 from tests.laws.worlds import SEATS, Part, World, at, baskets, examples, parts, programs, with_rewards, worlds
 from tests.loyalty.books import Books
-from tests.loyalty.events import Json, adjustment, back, fact, pay, purchase, redeem, reported
-from workers.topic_words import INBOX
+from tests.loyalty.events import Json, adjustment, back, pay, purchase, redeem, reported
 
 
 def on_account(entries: list[Entry], account: str) -> Counter[tuple[str, str]]:
@@ -154,16 +153,4 @@ def test_a_replay_of_the_journal_gives_the_same_bytes_as_time_passes(world: Worl
 @given(worlds(spends=True, members=2, length=12))
 @examples(40)
 def test_the_same_input_twice_changes_nothing(world: World) -> None:
-    first = Books(world.program, careful=False)
-    applied = [event for event in world.events if first.take(event).outcome is Outcome.APPLIED]
-    now_us = max(fact(event).time_us for event in world.events)
-    once, twice = Cluster(world, 1), Cluster(world, 1)
-    for cluster, events in ((once, applied), (twice, [*applied, *applied])):
-        for event in events:
-            cluster.produce(INBOX, 0, None, event)
-        while cluster.waiting[0]:
-            cluster.batch(0, 1, now_us)
-    assert twice.accounts() == once.accounts()
-    assert twice.held() == once.held()
-    for topic in ("ledger", "balances", "rewards"):
-        assert twice.stream(topic) == once.stream(topic)
+    assert_same_twice(world)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loyalty.decisions import Outcome
 from loyalty.plan import Programs
-from tests.laws.cluster import Cluster, assert_replayed, worked
+from tests.laws.cluster import assert_replayed, assert_same_twice, worked
 from tests.laws.worlds import World, examples, worlds
 from tests.loyalty.books import Books
 from tests.loyalty.events import fact
@@ -21,7 +21,6 @@ from workers.batch import Engine
 from workers.ndjson import Source
 from workers.replay import replay
 from workers.replay_files import Files
-from workers.topic_words import INBOX
 
 if TYPE_CHECKING:
     from loyalty.facts import Fact
@@ -106,18 +105,4 @@ def test_l6_a_replay_of_the_journal_gives_the_same_bytes(world: World, data: st.
 @given(worlds(members=2))
 @examples(40)
 def test_l6_the_same_input_twice_changes_nothing(world: World) -> None:
-    """All of a stream again, after it. What was refused may be taken when it comes again, so it is left out."""
-    first = Books(world.program, careful=False)
-    applied = [event for event in world.events if first.take(event).outcome is Outcome.APPLIED]
-    now_us = max(fact(event).time_us for event in world.events)
-    once, twice = Cluster(world, 1), Cluster(world, 1)
-    for cluster, events in ((once, applied), (twice, [*applied, *applied])):
-        for event in events:
-            cluster.produce(INBOX, 0, None, event)
-        while cluster.waiting[0]:
-            cluster.batch(0, 1, now_us)
-    assert twice.accounts() == once.accounts()
-    assert twice.held() == once.held()
-    for topic in ("ledger", "balances", "tiers"):
-        assert twice.stream(topic) == once.stream(topic)
-        assert len(set(once.stream(topic))) == len(once.stream(topic))
+    assert_same_twice(world)
