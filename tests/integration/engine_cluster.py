@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -271,3 +272,28 @@ class EngineCluster:
             for run in JournalRecord.decode(value).runs:
                 taken[run.topic] += run.next - run.first
         return taken
+
+
+@contextlib.contextmanager
+def two_workers(
+    bootstrap: str, directory: Path, program: Path, parts: Sequence[Sequence[Message]], *, partitions: int, kill: bool
+) -> Iterator[EngineCluster]:
+    """An engine of two workers that has taken all parts, each after the one before.
+
+    With `kill` one of them dies within the first part, and another takes its place.
+    """
+    with EngineCluster(bootstrap, f"{uuid.uuid4().hex[:12]}.", directory, program, partitions=partitions) as cluster:
+        cluster.create_topics()
+        first, second = cluster.start(BATCH_RECORDS_MAX="9"), cluster.start(BATCH_RECORDS_MAX="9")
+        first.wait_ready()
+        second.wait_ready()
+        cluster.publish(parts[0])
+        if kill:
+            cluster.wait_batches(6)
+            first.process.kill()
+            first.process.wait()
+            cluster.start(BATCH_RECORDS_MAX="9")
+        for part in parts[1:]:
+            cluster.publish(part)
+            cluster.wait_taken()
+        yield cluster

@@ -1,6 +1,5 @@
 """What members do with each other on a real broker: two workers, messages between them, and not a point too many."""
 
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import orjson
 import pytest
 
 from tests.integration.engine_books import check_books, check_journal_replay
-from tests.integration.engine_cluster import EngineCluster
+from tests.integration.engine_cluster import EngineCluster, two_workers
 from tests.integration.engine_events import Message
 from tests.integration.engine_programs import PLAIN, written
 from tests.loyalty.events import back, household, member_event, merge, purchase, referral, transfer
@@ -57,20 +56,11 @@ def _events() -> list[Message]:
 def ran(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineCluster]:
     """An engine of two workers that has taken everything."""
     program = written(PROGRAM, tmp_path / "plain.yaml")
-    with EngineCluster(kafka, f"{uuid.uuid4().hex[:12]}.", tmp_path, program, partitions=PARTITIONS) as cluster:
-        cluster.create_topics()
-        first, second = cluster.start(BATCH_RECORDS_MAX="9"), cluster.start(BATCH_RECORDS_MAX="9")
-        first.wait_ready()
-        second.wait_ready()
-        messages = _events()
-        cluster.publish(messages[: len(messages) // 2])
-        if "killed" in request.param:
-            cluster.wait_batches(6)
-            first.process.kill()
-            first.process.wait()
-            cluster.start(BATCH_RECORDS_MAX="9")
-        cluster.publish(messages[len(messages) // 2 :])
-        cluster.wait_taken()
+    messages = _events()
+    half = len(messages) // 2
+    parts = messages[:half], messages[half:]
+    kill = "killed" in request.param
+    with two_workers(kafka, tmp_path, program, parts, partitions=PARTITIONS, kill=kill) as cluster:
         yield cluster
 
 

@@ -1,6 +1,5 @@
 """What all members share, on a real broker: many ask two workers at once, and exactly what is there is given."""
 
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from loyalty.facts import Answer, Claim
 from schemas.decode import Known, decode
 from schemas.state import decode_record
 from tests.integration.engine_books import check_books, check_journal_replay
-from tests.integration.engine_cluster import EngineCluster
+from tests.integration.engine_cluster import EngineCluster, two_workers
 from tests.integration.engine_events import Message
 from tests.integration.engine_programs import PLAIN, written
 from tests.loyalty.events import adjustment, purchase, redeem, restock
@@ -58,22 +57,12 @@ def asks() -> list[Message]:
 def ran(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineCluster]:
     """An engine of two workers that has taken everything."""
     program = written(PLAIN + PROGRAM, tmp_path / "plain.yaml")
-    with EngineCluster(kafka, f"{uuid.uuid4().hex[:12]}.", tmp_path, program, partitions=PARTITIONS) as cluster:
-        cluster.create_topics()
-        first, second = cluster.start(BATCH_RECORDS_MAX="9"), cluster.start(BATCH_RECORDS_MAX="9")
-        first.wait_ready()
-        second.wait_ready()
-        messages = asks()
-        cluster.publish(messages[: len(messages) // 3])
-        if "killed" in request.param:
-            cluster.wait_batches(6)
-            first.process.kill()
-            first.process.wait()
-            cluster.start(BATCH_RECORDS_MAX="9")
-        cluster.publish(messages[len(messages) // 3 : 2 * len(messages) // 3])
-        cluster.wait_taken()  # The restock is among them: enough members ask after it to take all of it.
-        cluster.publish(messages[2 * len(messages) // 3 :])
-        cluster.wait_taken()
+    messages = asks()
+    third = len(messages) // 3
+    # The restock is in the second part: enough members ask after it to take all of it.
+    parts = messages[:third], messages[third : 2 * third], messages[2 * third :]
+    kill = "killed" in request.param
+    with two_workers(kafka, tmp_path, program, parts, partitions=PARTITIONS, kill=kill) as cluster:
         yield cluster
 
 

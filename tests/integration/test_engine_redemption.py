@@ -4,7 +4,6 @@ Exactly as many get a place as there are, everybody else has the points back, ea
 journal gives the same bytes.
 """
 
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from loyalty.account import Limit, limit_key
 from schemas.state import decode_record
 from tests.integration.engine_books import check_books, check_journal_replay
-from tests.integration.engine_cluster import EngineCluster
+from tests.integration.engine_cluster import EngineCluster, two_workers
 from tests.integration.engine_events import Message
 from tests.integration.engine_programs import PLAIN, written
 from tests.loyalty.events import adjustment, back, pay, purchase, redeem, reported
@@ -72,20 +71,11 @@ def _to(topic: str, event: bytes) -> Message:
 def ran(kafka: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineCluster]:
     """An engine of two workers that has taken everything."""
     program = written(PROGRAM, tmp_path / "plain.yaml")
-    with EngineCluster(kafka, f"{uuid.uuid4().hex[:12]}.", tmp_path, program, partitions=PARTITIONS) as cluster:
-        cluster.create_topics()
-        first, second = cluster.start(BATCH_RECORDS_MAX="9"), cluster.start(BATCH_RECORDS_MAX="9")
-        first.wait_ready()
-        second.wait_ready()
-        messages = asks()
-        cluster.publish(messages[: len(messages) // 2])
-        if "killed" in request.param:
-            cluster.wait_batches(6)
-            first.process.kill()
-            first.process.wait()
-            cluster.start(BATCH_RECORDS_MAX="9")
-        cluster.publish(messages[len(messages) // 2 :])
-        cluster.wait_taken()
+    messages = asks()
+    half = len(messages) // 2
+    parts = messages[:half], messages[half:]
+    kill = "killed" in request.param
+    with two_workers(kafka, tmp_path, program, parts, partitions=PARTITIONS, kill=kill) as cluster:
         yield cluster
 
 
