@@ -110,24 +110,14 @@ class Checkpoint:
         self._producer: TransactionalProducer
         self._futures: Mapping[Target, list[asyncio.Future[Any]]] = {}
         self._changelog_offset = 0
-        self._steps: Mapping[Stage, Callable[[], Awaitable[None]]] = {
-            Stage.SEAL: self._seal,
-            Stage.DECIDE: self._decide,
-            Stage.JUDGE: self._judge,
-            Stage.BEGIN: self._begin,
-            Stage.WRITE: self._write,
-            Stage.CONFIRM: self._confirm,
-            Stage.COMMIT: self._commit,
-            Stage.REMEMBER: self._remember,
-            Stage.ACKNOWLEDGE: self._acknowledge,
-        }
 
     async def run(self) -> BatchResult:
         """Go through the stages: the only place that knows their order."""
         protocol, started = self._protocol, perf_counter()
+        steps = self._steps()
         for stage in Stage:
             before = perf_counter()
-            await self._steps[stage]()
+            await steps[stage]()
             protocol.metrics.stage(stage.name.lower(), perf_counter() - before)
             if protocol.probe is not None:
                 protocol.probe(stage, self._partition.number)
@@ -139,6 +129,20 @@ class Checkpoint:
             seconds=perf_counter() - started,
         )
         return self._result
+
+    def _steps(self) -> Mapping[Stage, Callable[[], Awaitable[None]]]:
+        """Never kept in the object: the cycle would keep the whole batch in memory until the collector comes by."""
+        return {
+            Stage.SEAL: self._seal,
+            Stage.DECIDE: self._decide,
+            Stage.JUDGE: self._judge,
+            Stage.BEGIN: self._begin,
+            Stage.WRITE: self._write,
+            Stage.CONFIRM: self._confirm,
+            Stage.COMMIT: self._commit,
+            Stage.REMEMBER: self._remember,
+            Stage.ACKNOWLEDGE: self._acknowledge,
+        }
 
     async def _seal(self) -> None:
         before = self._before
