@@ -12,11 +12,17 @@ from typing import Any, Final, Protocol
 
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from workers.connection import Connection
+from workers.records import Out
 
 _BATCH_BYTES: Final = 900 * 1024
 """Of one record batch: below what a topic takes by default (1 MiB). A larger record travels alone."""
+
+_NO_COMPRESSION: Final = 0
+
+_NO_HEADERS: Final[list[tuple[str, bytes]]] = []
 
 _MARKERS_WAIT_SECONDS: Final = 0.002
 """Between tries to begin while the last transaction's markers are written. aiokafka waits 20 ms."""
@@ -28,14 +34,8 @@ _FETCH_BYTES: Final = 64 << 20
 class BatchClient(Protocol):
     """Records for one topic and partition, in the making."""
 
-    def append(
-        self, *, timestamp: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
-    ) -> object | None:
-        """Add a record; None when it does not fit."""
-        ...
-
-    def record_count(self) -> int:
-        """How many records are in it."""
+    def extend(self, records: Sequence[Out], *, timestamp_ms: int) -> int:
+        """Add records in their order for as long as they fit, and answer how many. An empty batch takes any one."""
         ...
 
     def close(self) -> None:
@@ -128,6 +128,27 @@ class Clients(Protocol):
         ...
 
 
+class KafkaBatch(BatchBuilder):  # type: ignore[misc]  # It has no types.
+    """aiokafka's batch, which takes many records at a time: one by one costs three times as much."""
+
+    _relative_offset: int
+
+    def __init__(self) -> None:
+        super().__init__(_BATCH_BYTES, _NO_COMPRESSION, is_transactional=True)
+
+    def extend(self, records: Sequence[Out], *, timestamp_ms: int) -> int:
+        """See BatchClient."""
+        append, first = self._builder.append, self._relative_offset
+        offset = first
+        for record in records:
+            headers = list(record.headers) if record.headers else _NO_HEADERS
+            if append(offset, timestamp_ms, record.key, record.value, headers) is None:
+                break
+            offset += 1
+        self._relative_offset = offset
+        return offset - first
+
+
 class _KafkaProducer(AIOKafkaProducer):  # type: ignore[misc]  # It has no types.
     """aiokafka's producer, which tells whether it can go on."""
 
@@ -135,6 +156,11 @@ class _KafkaProducer(AIOKafkaProducer):  # type: ignore[misc]  # It has no types
     def failed_for_good(self) -> bool:
         """Whether it cannot come back from its failure."""
         return bool(self._txn_manager.is_fatal_error())
+
+    def create_batch(self) -> BatchClient:
+        """See ProducerClient."""
+        made: BatchClient = KafkaBatch()
+        return made
 
 
 class KafkaClients:

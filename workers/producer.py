@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import KafkaError
 
 from config.topics import topic_name
-from workers.clients import BatchClient, Clients, ProducerClient
+from workers.clients import Clients, ProducerClient
 from workers.records import Out
 
 
@@ -68,18 +68,14 @@ class TransactionalProducer:
         producer = self._started
         topic = topic_name(self._prefix, target.topic)
         futures: list[Future[Any]] = []
-        batch = producer.create_batch()
-        for record in records:
-            if self._append(batch, record, timestamp_ms):
-                continue
-            batch.close()
-            futures.append(await producer.send_batch(batch, topic, partition=target.partition))
+        while records:
             batch = producer.create_batch()
-            if not self._append(batch, record, timestamp_ms):
+            taken = batch.extend(records, timestamp_ms=timestamp_ms)
+            if not taken:
                 raise KafkaError(f"a record for {topic}-{target.partition} does not fit into an empty batch")
-        if batch.record_count():
             batch.close()
             futures.append(await producer.send_batch(batch, topic, partition=target.partition))
+            records = records[taken:]
         return futures
 
     async def commit(self) -> None:
@@ -91,8 +87,3 @@ class TransactionalProducer:
         if self._producer is None:
             raise KafkaError(f"the producer {self.transactional_id} is not started")
         return self._producer
-
-    @staticmethod
-    def _append(batch: BatchClient, record: Out, timestamp_ms: int) -> bool:
-        headers = [*record.headers]
-        return batch.append(timestamp=timestamp_ms, key=record.key, value=record.value, headers=headers) is not None

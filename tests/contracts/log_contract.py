@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from workers.clients import Clients, ConsumerClient, ProducerClient
+from workers.records import Out
 from workers.restore import reader
 
 T = TypeVar("T")
@@ -60,8 +61,8 @@ class LogContract:
     async def send(producer: ProducerClient, tp: TopicPartition, *values: bytes) -> Awaitable[Any]:
         """Hand over a batch within the transaction under way."""
         batch = producer.create_batch()
-        for value in values:
-            assert batch.append(timestamp=1, key=b"k", value=value, headers=[("h", b"1")]) is not None
+        records = [Out(tp.topic, tp.partition, b"k", value, (("h", b"1"),)) for value in values]
+        assert batch.extend(records, timestamp_ms=1) == len(records)
         batch.close()
         return await producer.send_batch(batch, tp.topic, partition=tp.partition)
 

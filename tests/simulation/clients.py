@@ -18,6 +18,7 @@ from aiokafka.errors import ConcurrentTransactions, IllegalStateError, KafkaErro
 
 from tests.simulation.log import Entry, New, SimulatedLog
 from tests.simulation.loop import OWNER
+from workers.records import Out
 
 _T = TypeVar("_T")
 
@@ -105,16 +106,10 @@ class _Batch:
         self.records: list[New] = []
         self._records_max = records_max
 
-    def append(
-        self, *, timestamp: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
-    ) -> object | None:
-        if len(self.records) == self._records_max:
-            return None
-        self.records.append(New(timestamp, key, value, tuple(headers)))
-        return self
-
-    def record_count(self) -> int:
-        return len(self.records)
+    def extend(self, records: Sequence[Out], *, timestamp_ms: int) -> int:
+        taken = records[: self._records_max - len(self.records)]
+        self.records += [New(timestamp_ms, each.key, each.value, each.headers) for each in taken]
+        return len(taken)
 
     def close(self) -> None:
         """Nothing to do."""

@@ -22,7 +22,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from typing_extensions import override
 
+from workers.clients import KafkaBatch
 from workers.lanes import Poll, Stamps
+from workers.records import Out
 from workers.transport import PollConsumer, PollThread, PollTransport
 
 
@@ -80,8 +82,37 @@ def test_positions_and_the_stable_end_are_kept_for_each_partition() -> None:
     assert "self.lso" in inspect.getsource(TopicPartitionState.__init__)
 
 
-def test_records_of_a_batch_may_have_headers() -> None:
-    assert "headers" in inspect.signature(BatchBuilder.append).parameters
+HEADERS = (("a", b"1"), ("b", b""))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [Out("t", 0, b"key", b"value"), Out("t", 0, None, b"value"), Out("t", 0, b"key", None)],
+        [Out("t", 0, b"key", b"value", HEADERS), Out("t", 0, b"key", b"value")],
+        [Out("t", 0, b"key", b"x" * 100_000) for _ in range(20)],
+        [Out("t", 0, b"key", b"x" * 2_000_000), Out("t", 0, b"key", b"value")],
+    ],
+    ids=["keys and values", "headers", "more than fit", "a large one travels alone"],
+)
+def test_a_batch_of_many_records_is_the_one_that_aiokafka_makes_of_each(records: list[Out]) -> None:
+    ours = KafkaBatch()
+    taken = ours.extend(records, timestamp_ms=5)
+    theirs = BatchBuilder(900 * 1024, 0, is_transactional=True)
+    fit = [
+        theirs.append(timestamp=5, key=each.key, value=each.value, headers=list(each.headers)) is not None
+        for each in records
+    ]
+    assert taken == ours.record_count() == theirs.record_count() == sum(fit)
+    assert ours._build() == theirs._build()
+
+
+def test_a_batch_is_filled_in_more_than_one_go() -> None:
+    ours, theirs = KafkaBatch(), KafkaBatch()
+    records = [Out("t", 0, b"key", b"%d" % number) for number in range(4)]
+    assert [ours.extend(part, timestamp_ms=5) for part in (records[:1], records[1:])] == [1, 3]
+    assert theirs.extend(records, timestamp_ms=5) == 4
+    assert ours._build() == theirs._build()
 
 
 def test_the_wait_between_transactions_can_be_set() -> None:
