@@ -164,7 +164,7 @@ class Lane:
         for topic, group in merged:
             queue = self._queues[topic]
             first = queue.taken_to
-            records.extend(_as_record(topic, record) for record in group)
+            records += [_as_record(topic, self.partition, record) for record in group]
             _use(queue, len(group), acknowledge)
             runs.append(Run(topic, first, queue.taken_to, len(group)))
         self._room.set()
@@ -192,8 +192,8 @@ class Lane:
         return not self._closing
 
 
-def _as_record(topic: str, raw: Any) -> Record:
-    return Record(topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers)
+def _as_record(topic: str, partition: int, raw: Any) -> Record:
+    return Record(topic, partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers))
 
 
 def _unused(topic: str, queue: _Queue) -> tuple[str, list[Any]]:

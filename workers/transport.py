@@ -22,10 +22,11 @@ import aiokafka
 from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT
+from faust.types.tuples import ConsumerMessage
 from typing_extensions import override
 
 from workers.lanes import NO_SEEK, Poll, Stamps
-from workers.tolerant_records import read_any_header_name
+from workers.tolerant_records import read_in_our_way
 
 _FULL_WAIT_SECONDS = 0.01
 """How long a poll waits while some lane is full: as soon as it has room, its partition has to be in a poll again."""
@@ -167,11 +168,24 @@ class PollConsumer(driver.Consumer):
                 return
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
-            message = self._to_message(tp, poll.records[-1])
-            # What Faust commits for a message is its offset + 1.
-            message.offset = poll.end - 1
-            message.key, message.value = b"", cast("Any", poll)
-            yield tp, message
+            yield tp, self._to_message(tp, poll)
+
+    @override
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        poll: Poll = record
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            poll.end - 1,  # What Faust commits for a message is its offset + 1.
+            poll.records[-1].timestamp / 1000,
+            0,
+            [],
+            b"",
+            cast("Any", poll),
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
 
     @override
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -210,4 +224,4 @@ class PollTransport(driver.Transport):
     def __init__(self, url: Any, app: AppT, *, intake: Intake) -> None:
         super().__init__(url, app)
         self.intake = intake
-        read_any_header_name()
+        read_in_our_way()

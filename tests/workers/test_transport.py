@@ -42,6 +42,7 @@ def test_the_releases_are_those_that_were_read(package: str, pinned: str) -> Non
         (PollConsumer, driver.Consumer, "_new_consumer_thread"),
         (PollConsumer, consumer.ThreadDelegateConsumer, "_getmany"),
         (PollConsumer, consumer.Consumer, "getmany"),
+        (PollConsumer, driver.Consumer, "_to_message"),
         (PollConsumer, consumer.ThreadDelegateConsumer, "seek_to_committed"),
         (PollConsumer, consumer.Consumer, "_add_gap"),
         (PollConsumer, consumer.Consumer, "_new_offset"),
@@ -198,10 +199,10 @@ def test_a_poll_from_behind_a_seek_waits_until_the_lanes_know_of_the_seek() -> N
             await sought.wait()
 
         async def popped(_: float) -> tuple[dict[TP, Poll], set[TP]]:
-            return {tp: stamps.poll(tp, [SimpleNamespace(offset=5)], end=6, behind=0)}, {tp}
+            return {tp: stamps.poll(tp, [SimpleNamespace(offset=5, timestamp=1_000)], end=6, behind=0)}, {tp}
 
         made.seek_wait, made._wait_next_records = seek_wait, popped
-        made._to_message = lambda *_: SimpleNamespace()
+        made.app = SimpleNamespace(consumer_generation_id=1)
         seeking = asyncio.create_task(PollConsumer.seek_to_committed(made))
         await asyncio.sleep(0)
 
