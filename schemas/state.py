@@ -49,6 +49,9 @@ _HEAD_BYTES = b'"%s"' % _HEAD.encode()
 _TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM, _REDEMPTION, _AWARD))
 """How records start whose third field is their next instant, and a head's fourth by which version that is."""
 
+_LOOK_BYTES = 80
+"""More than a kind and two instants take. A head has tens of thousands, which need not be copied."""
+
 
 class UnknownFormat(Exception):
     """A state record of a format that this version cannot read."""
@@ -114,7 +117,7 @@ def look_of(raw: bytes, start_after: StartAfter = one_version) -> int | None:
     """
     if not raw.startswith(_TIMED):
         return None
-    kind, due, timed = raw.split(b",", 4)[1:4]
+    kind, due, timed = raw[:_LOOK_BYTES].split(b",", 4)[1:4]
     due_us = None if due == b"null" else int(due)
     start_us = start_after(int(timed)) if kind == _HEAD_BYTES else None
     if start_us is None or due_us is None:

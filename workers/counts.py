@@ -54,8 +54,8 @@ class Counts:
             self.events[event_type, outcome] += 1
             return
         self.events[event_type, APPLIED] += 1
-        if event_type != DUE_TYPE:
-            self.event_time_us_max = max(self.event_time_us_max, time_us)
+        if time_us > self.event_time_us_max and event_type != DUE_TYPE:
+            self.event_time_us_max = time_us
         for entry in decision.entries:
             for account, currency, amount, rule, _ in entry.postings:
                 if account == EARNED:
@@ -71,7 +71,8 @@ class Counts:
             self.tier_changes[change.to_tier] += 1
         for notice in decision.notices:
             self.notices[notice.kind] += 1
-        _count_answers(self.limit_claims, decision.messages)
+        if decision.messages:
+            _count_answers(self.limit_claims, decision.messages)
         for dead in decision.dead:
             self.dead_letters[dead.refusal.code] += 1
 

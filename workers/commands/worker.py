@@ -23,6 +23,7 @@ def run() -> int:
     from loyalty.plan import Programs
     from schemas.program_load import load_programs
     from schemas.program_source import ProgramError
+    from workers.allocator import keep_freed_memory
     from workers.batch import Engine
     from workers.collector import collect_rarely
     from workers.fatal import EXIT_REFUSED, Refusal, end_process
@@ -37,6 +38,7 @@ def run() -> int:
         return EXIT_REFUSED
     configure_logs(settings.log_level, json=settings.log_json)
     collect_rarely()
+    keep_freed_memory()
     try:
         engine = Engine(
             Programs(load_programs(settings.programs)),
