@@ -71,8 +71,7 @@ class Counts:
             self.tier_changes[change.to_tier] += 1
         for notice in decision.notices:
             self.notices[notice.kind] += 1
-        if decision.messages:
-            _count_answers(self.limit_claims, decision.messages)
+        _count_answers(self.limit_claims, decision.messages)
         for dead in decision.dead:
             self.dead_letters[dead.refusal.code] += 1
 
