@@ -38,6 +38,8 @@ class Local(NamedTuple):
         return (self.ordinal + 6) % 7 + 1
 
 
+# A decision asks for the same few instants again and again: the event's time, the end of the member's silence.
+@lru_cache(maxsize=256)
 def local_time(time_us: int, zone: ZoneInfo) -> Local:
     """The instant `time_us` as the wall clock of `zone` shows it."""
     wall = datetime.fromtimestamp(time_us // SECOND_US, zone)

@@ -377,8 +377,9 @@ class Programs:
 
     def start_after(self, time_us: int) -> int | None:
         """From when another version says when time alone does something; None: that stays as it is."""
-        at = bisect_right(self._starts, time_us)
-        return self._starts[at] if at < len(self._starts) else None
+        if time_us >= self._starts[-1]:
+            return None
+        return self._starts[bisect_right(self._starts, time_us)]
 
     def named(self, version: str) -> Plan | None:
         """The version of that name."""
