@@ -10,7 +10,6 @@ import pytest
 
 from tests.integration.harness import PARTITIONS, Cluster, wait_for
 from workers.checkpoint import Stage
-from workers.topic_words import INPUTS
 
 
 def test_events_of_several_topics_are_decided_once_and_the_worker_goes_on_after_a_stop(cluster: Cluster) -> None:
@@ -32,16 +31,6 @@ def test_events_of_several_topics_are_decided_once_and_the_worker_goes_on_after_
     cluster.wait_decided()
     assert second.stop() == 0
     cluster.check_exactly_once()
-
-
-def test_a_worker_subscribes_once_to_all_its_topics(cluster: Cluster) -> None:
-    worker = cluster.start(LOG_LEVEL="debug")
-    worker.wait_ready()
-    assert worker.stop() == 0
-    told = [str(line.get("event")) for line in worker.lines()]
-    (subscribed,) = [each for each in told if each.startswith("Subscribed to topic(s): ")]
-    assert {word for word in INPUTS if f"'{cluster.prefix}{word}'" in subscribed} == set(INPUTS)
-    assert len([each for each in told if each.startswith("Joined group ")]) == 1
 
 
 @pytest.fixture(scope="module")
