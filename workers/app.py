@@ -103,6 +103,8 @@ class LaneIntake:
 class NoTables(TableManager):
     """Faust's is where it waits before it subscribes: a second, for the agents' sake. This one waits for the agents."""
 
+    mundane_level = "debug"  # That it starts and stops is of its inside.
+
     @override
     async def on_start(self) -> None:
         while not self.should_stop and len(self._read()) < len(self.app.agents):
