@@ -5,6 +5,9 @@ BIN := .venv/bin
 ROOMS := loyalty schemas workers config tests benchmarks
 GENERATORS := schemas.jsonschema schemas.program_schema workers.reference
 
+# Tests start hundreds of processes; without cached bytecode each would compile the sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-slow test-kafka laws simulate lint format generate bench compiled plain lock clean
 
@@ -40,8 +43,9 @@ laws: setup ## the laws on many random streams: 300 examples each, 12,000 in all
 test-slow: setup ## those without a broker that take long, in parallel
 	$(BIN)/pytest -m "slow and not kafka" -n auto --dist loadfile $(ARGS)
 
-test-kafka: setup ## those on a real broker: LOYALTY_TEST_KAFKA if set, else one that the run starts
-	$(BIN)/pytest -m kafka $(ARGS)
+# Most of it is waiting. Each of the two has a broker of its own, or both share the one of LOYALTY_TEST_KAFKA.
+test-kafka: setup ## those on a real broker: LOYALTY_TEST_KAFKA if set, else brokers that the run starts
+	$(BIN)/pytest -m kafka -n 2 --dist loadfile $(ARGS)
 
 simulate: setup ## workers on a simulated log under seeds (make simulate ARGS="--seeds 100000", or "--seed N" for one)
 	@$(BIN)/python -m tests.simulation $(ARGS)

@@ -11,6 +11,7 @@ Invariants:
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
@@ -153,9 +154,30 @@ CONTRACTS: Mapping[str, Contract] = {
     "loyalty.pooled.v1": Contract(PooledEvent, reader_of_message(Pooled)),
 }
 
-_READERS: Mapping[bytes, Reader] = {name.encode(): reader_of(each.model) for name, each in CONTRACTS.items()}
-_ADAPTERS: Mapping[str, TypeAdapter[Any]] = {name: TypeAdapter(each.model) for name, each in CONTRACTS.items()}
-_SHAPES: Mapping[str, Shape] = {name: shape_of(each.model) for name, each in CONTRACTS.items()}
+
+# What follows is made for a type when its first event comes: made for all of them, it would be much of what a command
+# waits for that sees few types, or none.
+
+
+class _Readers(dict[bytes, Reader]):
+    def __missing__(self, name: bytes) -> Reader:
+        made = self[name] = reader_of(CONTRACTS[name.decode()].model)
+        return made
+
+
+_READERS: Mapping[bytes, Reader] = _Readers()
+
+
+@cache
+def _adapter(event_type: str) -> TypeAdapter[Any]:
+    return TypeAdapter(CONTRACTS[event_type].model)
+
+
+@cache
+def _shape(event_type: str) -> Shape:
+    return shape_of(CONTRACTS[event_type].model)
+
+
 _TYPES = names_of({name: each for name, each in CONTRACTS.items() if TOPIC_OF_TYPE[name] != INBOX})
 """What others may send; the rest is what accounts tell each other."""
 
@@ -197,10 +219,10 @@ def examine(raw: bytes | None, *, topic: str | None = None, strict: bool = False
         event_type = _envelope(value, topic)
     except RefusedError as refused:
         return refused.refusal
-    shape = _SHAPES[event_type]
+    shape = _shape(event_type)
     contract = CONTRACTS[event_type]
     try:
-        event = _ADAPTERS[event_type].validate_json(raw or b"")
+        event = _adapter(event_type).validate_json(raw or b"")
         time_us = instant_us(event["time"])
     except ValidationError as error:
         return invalid_event(shape, error)

@@ -1,8 +1,8 @@
 """The fast path: bytes to a validated event in one pass, for events that are beyond doubt.
 
 A typed parser in C takes the place of the models. Its types are built from the models' own JSON Schemas, keyword by
-keyword, and an unknown keyword stops the import: so no bound can be in one place and not in the other. What it cannot
-hold is held here or in `schemas/scalars.py`. It only ever accepts: None means that somebody has to look closer.
+keyword, and an unknown keyword is refused: so no bound can be in one place and not in the other. What it cannot hold is
+held here or in `schemas/scalars.py`. It only ever accepts: None means that somebody has to look closer.
 
 Invariants:
   V1 what `read` returns satisfies the model of its type, except for the patterns of `Quantity` and `Time`:
@@ -103,12 +103,12 @@ def read(raw: bytes, readers: Mapping[bytes, Reader]) -> Any:
         or b"\x7f" in raw
         or (b"\xc2" in raw and _LATIN_CONTROL.search(raw))
         or (named := _TYPE.search(raw)) is None
-        or (reader := readers.get(named[1])) is None
     ):
         return None
     try:
+        reader = readers[named[1]]
         event = reader.parse(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     data = event["data"]
     kept = len(event) + len(data)

@@ -47,13 +47,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap servers of a real cluster: LOYALTY_TEST_KAFKA if set, else one broker for the whole run."""
+    """Bootstrap servers of a real cluster: LOYALTY_TEST_KAFKA if set, else one broker for each process of the run."""
     running = os.environ.get("LOYALTY_TEST_KAFKA")
     if running:
         yield running
         return
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        pytest.fail("Kafka tests share one broker: run them without -n, or set LOYALTY_TEST_KAFKA to a running cluster")
     with LocalKafka(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker.bootstrap
 

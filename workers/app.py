@@ -8,6 +8,8 @@ Invariants:
   F2 stdout stays stdout: Faust would turn it into log warnings
   F3 on SIGTERM the batch in flight is finished, and the exit code is 0; the group is left, unless Faust hangs in it:
      then its session timeout does it
+  F4 a worker subscribes once, when all its agents have said what they read: a topic that came later would be read 45 s
+     later, after one more rebalance
 """
 
 import asyncio
@@ -22,6 +24,7 @@ from typing import Any, Final, cast
 
 import faust
 import structlog
+from faust.tables import TableManager
 from faust.types import TP
 from typing_extensions import override
 
@@ -42,6 +45,12 @@ _LEAVE_SECONDS_MAX: Final = 8.0
 """For the clients' and Faust's own end when no batch is under way: they may hang when a rebalance begins just then."""
 
 _BEAT_SECONDS: Final = 1.0
+
+_AGENTS_SECONDS: Final = 0.01
+"""Between two looks at whether all agents have started."""
+
+_LAST_TASKS_SECONDS_MAX: Final = 1.0
+"""For tasks that were cancelled at the very end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +100,23 @@ class LaneIntake:
         self._lanes.failed(what, error)
 
 
+class NoTables(TableManager):
+    """Faust's is where it waits before it subscribes: a second, for the agents' sake. This one waits for the agents."""
+
+    mundane_level = "debug"  # That it starts and stops is of its inside.
+
+    @override
+    async def on_start(self) -> None:
+        while not self.should_stop and len(self._read()) < len(self.app.agents):
+            await self.sleep(_AGENTS_SECONDS)
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
+    def _read(self) -> set[str]:
+        return {name for channel in self.app.topics for name in channel.topics}
+
+
 def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership: Ownership) -> faust.App:
     """The Faust app with agents and hooks. Nothing starts before a worker runs it."""
     # Every setting that matters is passed: Faust would else look for it in the environment.
@@ -100,6 +126,7 @@ def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership
         broker_credentials=connection.faust_credentials(),
         datadir=terms.data_directory,
         store="memory://",
+        TableManager=NoTables,
         processing_guarantee="at_least_once",
         key_serializer="raw",
         value_serializer="raw",
@@ -178,6 +205,13 @@ class Process(faust.Worker):
         leaving.start()
         await self._ownership.stop()
         await super().on_stop()
+
+    @override
+    async def _sentinel_task(self) -> None:
+        # Before it closes the loop, the framework gives what it cancelled a second. Mostly nothing is left.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            await asyncio.wait(left, timeout=_LAST_TASKS_SECONDS_MAX)
 
     async def _beat(self) -> None:
         while not self.should_stop:

@@ -12,12 +12,8 @@ import os
 import sys
 from typing import NoReturn, Protocol
 
-import structlog
-
 EXIT_REFUSED = 1
 EXIT_STOPPED = 70
-
-_log = structlog.stdlib.get_logger(__name__)
 
 
 class Refusal(Exception):
@@ -53,10 +49,14 @@ def end_process(what: str, error: BaseException, /) -> NoReturn:
     """Log one structured line and end the process now, without clean-up and from any thread."""
     code = exit_code(error)
     try:
+        # Loaded long ago in a process that has a log; a replay, which needs the errors above only, goes without.
+        import structlog  # noqa: PLC0415
+
+        log = structlog.stdlib.get_logger(__name__)
         if isinstance(error, Refusal):
-            _log.error("refused", what=what, reason=str(error), hint=error.hint, exit_code=code)
+            log.error("refused", what=what, reason=str(error), hint=error.hint, exit_code=code)
         else:
-            _log.critical(
+            log.critical(
                 "stopped", what=what, error=type(error).__name__, reason=str(error), exit_code=code, exc_info=error
             )
         logging.shutdown()

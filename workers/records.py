@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from kafka.partitioner.default import murmur2
-
 from loyalty.decisions import engine_failed
 from workers.topic_words import DEAD_LETTERS, INBOX
 
@@ -59,6 +57,9 @@ class Out:
 @lru_cache(maxsize=1 << 17)
 def partition_of(member: str, partitions: int) -> int:
     """The partition number that Kafka's default partitioner gives this key (murmur2, as in the Java client)."""
+    # Imported with the first member: a replay without Kafka would wait for the whole client before it begins.
+    from kafka.partitioner.default import murmur2  # noqa: PLC0415
+
     return int(murmur2(member.encode()) & 0x7FFFFFFF) % partitions
 
 

@@ -4,6 +4,7 @@ The table below is the house. A new top-level folder needs a row; a new library 
 """
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -116,6 +117,14 @@ def test_commands_leave_faust_and_aiokafka_to_the_worker() -> None:
         for where, package in imports_of(path)
         if package in WORKER_ONLY
     ] == []
+
+
+def test_what_works_without_kafka_starts_without_it() -> None:
+    """What is loaded before anything is done is what `loyalty check` and `loyalty replay` wait for."""
+    loads = "import sys, workers.cli, workers.replay, workers.recorded, workers.spec_check; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loads], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "workers.replay" in done.stdout.split()
+    assert {name.partition(".")[0] for name in done.stdout.split()} & {"kafka", "structlog", *WORKER_ONLY} == set()
 
 
 def test_no_module_speaks_to_kafka_in_two_ways() -> None:

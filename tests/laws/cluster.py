@@ -12,7 +12,7 @@ from loyalty.facts import Fact
 from loyalty.plan import Programs
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.state import decode_record
-from tests.laws.worlds import World
+from tests.laws.worlds import World, pick
 from tests.loyalty.books import Books
 from tests.loyalty.events import fact
 from workers.accounts import account_lines, limit_lines
@@ -109,13 +109,13 @@ def worked_as_time_passes(world: World, data: st.DataObject) -> Cluster:
     cluster = Cluster(world, data.draw(st.integers(1, 2)))
     now_us = min(fact(event).time_us for event in world.events)
     for event in world.events:
-        now_us = max(now_us, fact(event).time_us) + data.draw(st.sampled_from([0, 60_000_000, 40 * HOUR_US]))
+        now_us = max(now_us, fact(event).time_us) + pick(data.draw, [0, 60_000_000, 40 * HOUR_US])
         cluster.send(event)
         for partition in range(cluster.partitions):
             cluster.batch(partition, data.draw(st.integers(0, 4)), now_us)
     _take_all(cluster, now_us)
     for _ in range(3):
-        now_us += data.draw(st.sampled_from([HOUR_US, 24 * HOUR_US, 9_000 * HOUR_US]))
+        now_us += pick(data.draw, [HOUR_US, 24 * HOUR_US, 9_000 * HOUR_US])
         for partition in range(cluster.partitions):
             cluster.batch(partition, 0, now_us)
     _take_all(cluster, now_us)  # What fell due may have sent messages.

@@ -23,7 +23,7 @@ from loyalty.plan import Programs
 from schemas.decode import Known, decode
 from schemas.state import decode_record, encode_record
 from tests.laws.cluster import Cluster, assert_replayed
-from tests.laws.worlds import Part, World, examples, streams
+from tests.laws.worlds import Part, World, examples, pick, streams
 from tests.loyalty.books import Books, program
 from tests.loyalty.events import back as back_all
 from tests.loyalty.events import fact, instant, member_event, micros, restock
@@ -142,15 +142,15 @@ def luck(draw: st.DrawFn, *, lives: bool = True, again: bool = True) -> World:
     """Members who buy, review and return, with restocks of budgets and members who leave."""
     text = SURPRISES % {
         "points": LIVES if lives and draw(st.booleans()) else "",
-        "lucky": draw(st.sampled_from([5, 10, 25, 1000])),
-        "refill": draw(st.sampled_from(["true", "false"])),
+        "lucky": pick(draw, [5, 10, 25, 1000]),
+        "refill": pick(draw, ["true", "false"]),
     }
     events = draw(streams(members=4, length=16))
     last_us = max(fact(event).time_us for event in events)
     for number in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(events)))
-        limit = f"budget:{draw(st.sampled_from(RULES))}"
-        more = restock(f"s{number}", draw(st.sampled_from([-12, 5, 30])), limit=limit, time=instant(last_us))
+        limit = f"budget:{pick(draw, RULES)}"
+        more = restock(f"s{number}", pick(draw, [-12, 5, 30]), limit=limit, time=instant(last_us))
         events.insert(place, more)
     if again and draw(st.booleans()):
         events.insert(draw(st.integers(0, len(events))), member_event("bye", "closed", time=instant(last_us)))
@@ -173,7 +173,7 @@ def _drained(world: World, data: st.DataObject) -> Cluster:
         inbox = [record for record in cluster.log if record.topic == INBOX]
         if copies and inbox:  # A message that comes twice changes nothing, now or later.
             copies -= 1
-            twice = data.draw(st.sampled_from(inbox))
+            twice = pick(data.draw, inbox)
             cluster.produce(INBOX, twice.partition, twice.key, twice.value)
     return cluster
 

@@ -14,7 +14,7 @@ from loyalty.lots import parsed
 from loyalty.postings import HELD, REDEEMED, RESTORED
 from loyalty.program import Program
 from tests.laws.cluster import assert_replayed, assert_same_twice, worked, worked_as_time_passes
-from tests.laws.worlds import SEATS, Part, World, at, baskets, examples, parts, programs, with_rewards, worlds
+from tests.laws.worlds import SEATS, Part, World, at, baskets, examples, parts, pick, programs, with_rewards, worlds
 from tests.loyalty.books import Books
 from tests.loyalty.events import Json, adjustment, back, pay, purchase, redeem, reported
 
@@ -95,10 +95,10 @@ def test_a_redemption_that_comes_to_nothing_leaves_the_account_as_before_it(
 ) -> None:
     """While nothing ends meanwhile, whatever was before."""
     books = Books(world.program, careful=False).take_all(world.events)
-    member = data.draw(st.sampled_from([head.member for head in books.heads()]))
-    books.take(adjustment("fund", data.draw(st.sampled_from([0, 9])), member=member, time=at(20_000), kind="opening"))
+    member = pick(data.draw, [head.member for head in books.heads()])
+    books.take(adjustment("fund", pick(data.draw, [0, 9]), member=member, time=at(20_000), kind="opening"))
     before = _holdings(books.head(member))
-    reward = data.draw(st.sampled_from(["pen", "mug", "seat"]))
+    reward = pick(data.draw, ["pen", "mug", "seat"])
     books.take(redeem("last", reward, member=member, time=at(20_001)))
     assume(books.redemption("last", member).status == "accepted" if f"r|{member}|last" in books.state else False)
     assert _holdings(books.head(member)) != before

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from loyalty.account import PurchaseRecord
 from loyalty.decisions import Outcome
 from loyalty.program import Cap, LineFilter, Program, PurchaseRule
-from tests.laws.worlds import POINTS, Draw, Part, at, baskets, examples, micro, parts, programs, sale_fields
+from tests.laws.worlds import POINTS, Draw, Part, at, baskets, examples, micro, parts, pick, programs, sale_fields
 from tests.loyalty.books import Books
 from tests.loyalty.events import Json, back, line, purchase
 
@@ -45,9 +45,9 @@ def sales(draw: Draw, *, whole: bool) -> Returned:
         draw(programs(referrals=False)),
         draw(baskets()),
         lines,
-        draw(sale_fields(lines)),
+        sale_fields(draw, lines),
         draw(parts(lines, whole=whole)),
-        draw(st.sampled_from([0, 300, 1700, 3000])),
+        pick(draw, [0, 300, 1700, 3000]),
     )
 
 
@@ -184,9 +184,7 @@ def close_calls(draw: Draw) -> Returned:
             "per_amount",
             Fraction(1, 100),
             lines=LineFilter(categories=frozenset({category})),
-            caps=draw(
-                st.sampled_from([(), (Cap(1, per="transaction"),), (Cap(2, "awards", "day"),), (Cap(3, per="week"),)])
-            ),
+            caps=pick(draw, [(), (Cap(1, per="transaction"),), (Cap(2, "awards", "day"),), (Cap(3, per="week"),)]),
         )
         for number, category in enumerate("abcd")
     )

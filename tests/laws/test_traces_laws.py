@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.plan import Programs
-from tests.laws.worlds import World, examples, worlds
+from tests.laws.worlds import World, examples, pick, worlds
 from workers.batch import Engine
 from workers.records import Record, partition_of
 from workers.store.memory import MemoryStore
@@ -52,7 +52,7 @@ def broken(draw: Any, raw: bytes) -> bytes | None:
         case _:
             event = orjson.loads(raw)
             where = event if draw(st.booleans()) else event["data"]
-            where[draw(st.sampled_from(sorted(where)))] = draw(st.sampled_from(HOSTILE))
+            where[pick(draw, sorted(where))] = pick(draw, HOSTILE)
             if isinstance(where, dict) and 2**63 in where.values():
                 return orjson.dumps(event).replace(b"9223372036854775808", b"9" * 400)
             return orjson.dumps(event)

@@ -3,8 +3,9 @@
 Programs are built compiled, events as bytes of the wire, so a failing example can be read and sent again.
 """
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -143,12 +144,18 @@ _BOUGHT = frozenset({"purchase"})
 _TIER_NOTICES = [TierNotice(), TierNotice(10, Duration(days=3)), TierNotice(at_risk=Duration(days=3))]
 
 
-def _pick(options: list[Any] | tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    return st.sampled_from(options)
+@functools.cache
+def _places(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, count - 1)
+
+
+def pick(draw: Draw, options: Sequence[Any]) -> Any:
+    """One of the options. As `draw(sampled_from(options))`, whose making each time is most of what a stream costs."""
+    return options[draw(_places(len(options)))]
 
 
 def _caps(draw: Draw) -> tuple[Cap, ...]:
-    return tuple(draw(_pick(_CAPS)) for _ in range(draw(_pick([0, 0, 0, 1, 2]))))
+    return tuple(pick(draw, _CAPS) for _ in range(pick(draw, [0, 0, 0, 1, 2])))
 
 
 @st.composite
@@ -158,20 +165,20 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
     With `lives` points may wait, and end; tiers, too.
     """
     rules = []
-    for number in range(draw(_pick([2, 3, 4, 1]))):
+    for number in range(pick(draw, [2, 3, 4, 1])):
         plain = number == 0  # one rule that nearly every sale meets, so that little is tried in vain
-        kind = draw(_pick(["per_amount", "per_amount", "per_amount", "per_item", "fixed"]))
+        kind = pick(draw, ["per_amount", "per_amount", "per_amount", "per_item", "fixed"])
         rules.append(
             PurchaseRule(
                 f"r{number}",
                 "",
-                draw(_pick([POINTS, POINTS, STARS])),
+                pick(draw, [POINTS, POINTS, STARS]),
                 kind,
-                draw(_pick(_RATES[kind])),
-                when=When() if plain else draw(_pick(_WHENS)),
-                lines=ALL_LINES if plain else draw(_pick(_FILTERS)),
-                tenders=None if plain else draw(_pick([None, None, None, frozenset({"card"})])),
-                min_spend_minor=draw(_pick([0, 0, 300, 1000])),
+                pick(draw, _RATES[kind]),
+                when=When() if plain else pick(draw, _WHENS),
+                lines=ALL_LINES if plain else pick(draw, _FILTERS),
+                tenders=None if plain else pick(draw, [None, None, None, frozenset({"card"})]),
+                min_spend_minor=pick(draw, [0, 0, 300, 1000]),
                 multiplied=draw(st.booleans()) or kind == "per_amount",
                 qualifies=draw(st.booleans()),
                 caps=_caps(draw),
@@ -179,25 +186,25 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
         )
     multipliers = []
     for number in range(draw(st.integers(0, 4))):
-        exclusive = draw(_pick([False, False, False, False, True]))
+        exclusive = pick(draw, [False, False, False, False, True])
         multipliers.append(
             Multiplier(
                 f"m{number}",
                 "",
-                draw(_pick(_FACTORS)),
-                draw(_pick(["default", "season", "tier"])),
-                draw(_pick(_WHENS)),
-                draw(_pick(_FILTERS)),
-                draw(_pick([None, None, frozenset({"r0"})])),
+                pick(draw, _FACTORS),
+                pick(draw, ["default", "season", "tier"]),
+                pick(draw, _WHENS),
+                pick(draw, _FILTERS),
+                pick(draw, [None, None, frozenset({"r0"})]),
                 exclusive=exclusive,
                 priority=number + 1 if exclusive else 0,
             )
         )
-    how = _pick(["best", "add", "multiply"])
+    how = st.sampled_from(["best", "add", "multiply"])
     ladder = None
     if tiers and draw(st.booleans()):
-        window = draw(_pick(["lifetime", "calendar_year", "rolling", *(["membership_year"] if lives else [])]))
-        basis = draw(_pick(["points", "spend"]))
+        window = pick(draw, ["lifetime", "calendar_year", "rolling", *(["membership_year"] if lives else [])])
+        basis = pick(draw, ["points", "spend"])
         ladder = Tiers(
             (Level("l0", "", 0), Level("l1", "", 20, Fraction(3, 2)), Level("l2", "", 60, Fraction(2))),
             basis=basis,
@@ -205,11 +212,9 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
             spend_includes=frozenset({"tax"}) if basis == "spend" else frozenset(),
             window=window,
             rolling=Duration(days=3) if window == "rolling" else None,
-            crossing=draw(_pick(["before", "same"])),
-            review=draw(_pick(_REVIEWS)) if lives else None,
-            notice=TierNotice(draw(_pick([None, 10])), draw(_pick([None, Duration(days=3)])))
-            if lives
-            else TierNotice(),
+            crossing=pick(draw, ["before", "same"]),
+            review=pick(draw, _REVIEWS) if lives else None,
+            notice=TierNotice(pick(draw, [None, 10]), pick(draw, [None, Duration(days=3)])) if lives else TierNotice(),
         )
         multipliers += [
             Multiplier(f"tier-{each.id}", "", each.multiplier, "tier", When(tiers=frozenset({each.id})))
@@ -220,7 +225,7 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
         version="1",
         digest="d" * 64,
         effective_from_us=0,
-        zone=ZoneInfo(draw(_pick(["UTC", "America/New_York", "Pacific/Auckland"]))),
+        zone=ZoneInfo(pick(draw, ["UTC", "America/New_York", "Pacific/Auckland"])),
         money="USD",
         money_decimals=2,
         exchange={"EUR": Fraction(11, 10)},
@@ -229,9 +234,9 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
                 each,
                 "",
                 0,
-                draw(_pick(["floor", "half_up", "half_even", "ceil"])),
-                draw(_pick(_PENDINGS)) if lives else None,
-                draw(_pick(_EXPIRIES)) if lives else None,
+                pick(draw, ["floor", "half_up", "half_even", "ceil"]),
+                pick(draw, _PENDINGS) if lives else None,
+                pick(draw, _EXPIRIES) if lives else None,
             )
             for each in (POINTS, STARS)
         ),
@@ -242,10 +247,10 @@ def programs(draw: Draw, *, tiers: bool = True, referrals: bool = True, lives: b
             (ReferralRule("friends", "", POINTS, 20, 10, "qualified", 200, Duration(days=2)),) if referrals else ()
         ),
         multipliers=tuple(multipliers),
-        combine=Combine({"default": draw(how), "season": draw(how)}, draw(_pick(["add", "multiply"]))),
+        combine=Combine({"default": draw(how), "season": draw(how)}, pick(draw, ["add", "multiply"])),
         tiers=ladder,
-        returns=Returns(Duration(days=400), draw(_pick([False, False, True])), "allow"),
-        stream=Stream(max_late=draw(_pick([None, Duration(days=20)])) if lives else None),
+        returns=Returns(Duration(days=400), pick(draw, [False, False, True]), "allow"),
+        stream=Stream(max_late=pick(draw, [None, Duration(days=20)]) if lives else None),
     )
 
 
@@ -264,15 +269,15 @@ def with_rewards(draw: Draw, program: Program) -> Program:
         program,
         rewards=_CATALOGUE,
         limits={limit_id(STOCK, "seat"): LimitTerms(SEATS)},
-        payment=Payment(POINTS, draw(_pick([Fraction(100), Fraction(7, 3)])), draw(_pick([1, 2])), 0, Fraction(1, 2)),
-        redemptions=Redemptions(grace=draw(_pick([None, Duration(days=2)]))),
-        returns=replace(program.returns, restore_spent=draw(_pick(["pro_rata", "pro_rata", "full_only"]))),
+        payment=Payment(POINTS, pick(draw, [Fraction(100), Fraction(7, 3)]), pick(draw, [1, 2]), 0, Fraction(1, 2)),
+        redemptions=Redemptions(grace=pick(draw, [None, Duration(days=2)])),
+        returns=replace(program.returns, restore_spent=pick(draw, ["pro_rata", "pro_rata", "full_only"])),
     )
 
 
 def _activity_rules(draw: Draw) -> list[ActivityRule]:
     found = [
-        ActivityRule("welcome", "", "enrollment", draw(_pick([POINTS, STARS])), 5),
+        ActivityRule("welcome", "", "enrollment", pick(draw, [POINTS, STARS]), 5),
         ActivityRule(
             "review", "", "review", POINTS, 4, multiplied=draw(st.booleans()), caps=_activity_caps(draw, "sku")
         ),
@@ -284,14 +289,14 @@ def _activity_rules(draw: Draw) -> list[ActivityRule]:
 
 def occasion_rules(draw: Draw) -> list[ActivityRule]:
     """Rules on birthdays, anniversaries and silences, some of each: all on one kind agree on when."""
-    lead, late = draw(_pick([Duration(), Duration(days=2)])), draw(_pick([Duration(), Duration(days=5)]))
+    lead, late = pick(draw, [Duration(), Duration(days=2)]), pick(draw, [Duration(), Duration(days=5)])
     terms = {
-        "birthday": Occasion(lead, late, draw(_pick(["feb_28", "mar_1"]))),
-        "anniversary": Occasion(lead, late, from_year=draw(_pick([1, 1, 2]))),
+        "birthday": Occasion(lead, late, pick(draw, ["feb_28", "mar_1"])),
+        "anniversary": Occasion(lead, late, from_year=pick(draw, [1, 1, 2])),
         "inactivity": Occasion(
             late=late,
-            after=Duration(days=draw(_pick([1, 3, 40]))),
-            activities=draw(_pick([_BOUGHT, _BOUGHT | {"review"}])),
+            after=Duration(days=pick(draw, [1, 3, 40])),
+            activities=pick(draw, [_BOUGHT, _BOUGHT | {"review"}]),
         ),
     }
     return [
@@ -299,25 +304,25 @@ def occasion_rules(draw: Draw) -> list[ActivityRule]:
             f"{on}{number}",
             "",
             on,
-            draw(_pick([POINTS, STARS])),
-            draw(_pick([3, 20])),
-            when=draw(_pick(_WHENS[:10])),
+            pick(draw, [POINTS, STARS]),
+            pick(draw, [3, 20]),
+            when=pick(draw, _WHENS[:10]),
             multiplied=draw(st.booleans()),
             qualifies=draw(st.booleans()),
-            caps=draw(_pick([(), (), (Cap(1, "awards", "year"),), (Cap(30, per="lifetime"),)])),
-            ends_after=draw(_pick([None, Duration(days=4)])),
+            caps=pick(draw, [(), (), (Cap(1, "awards", "year"),), (Cap(30, per="lifetime"),)]),
+            ends_after=pick(draw, [None, Duration(days=4)]),
             notice=draw(st.booleans()),
             occasion=of,
         )
         for on, of in terms.items()
-        for number in range(draw(_pick([0, 1, 1, 2])))
+        for number in range(pick(draw, [0, 1, 1, 2]))
     ]
 
 
 def _activity_caps(draw: Draw, each: str) -> tuple[Cap, ...]:
     by_value = Cap(1, "awards", "lifetime", each=each)
     together = (Cap(5, "points", "day"), Cap(2, "awards", "week", each=each))
-    found: tuple[Cap, ...] = draw(_pick([(), (by_value,), together]))
+    found: tuple[Cap, ...] = pick(draw, [(), (by_value,), together])
     return found
 
 
@@ -333,30 +338,32 @@ def baskets(draw: Draw) -> list[Json]:
     return [
         {
             "line_id": str(number),
-            "sku": draw(_pick(["s1", "s2", "s3"])),
-            "category": draw(_pick(CATEGORIES)),
-            "brand": draw(_pick(["x", "y"])),
-            "quantity": draw(_pick(["1", "2", "3", "1", "0.5", "0"])),
-            "amount_minor": draw(_pick([333, 700, 1000, 1999, 150, 99, 50, 1, 0])),
+            "sku": pick(draw, ["s1", "s2", "s3"]),
+            "category": pick(draw, CATEGORIES),
+            "brand": pick(draw, ["x", "y"]),
+            "quantity": pick(draw, ["1", "2", "3", "1", "0.5", "0"]),
+            "amount_minor": pick(draw, [333, 700, 1000, 1999, 150, 99, 50, 1, 0]),
         }
-        for number in range(draw(_pick([2, 3, 4, 1])))
+        for number in range(pick(draw, [2, 3, 4, 1]))
     ]
 
 
-@st.composite
+_BASKETS = baskets()
+
+
 def sale_fields(draw: Draw, lines: list[Json]) -> Json:
     """What else a sale says: tax, channel, currency, and tenders that add up."""
-    tax = draw(_pick([0, 0, 13]))
+    tax = pick(draw, [0, 0, 13])
     fields: Json = {
-        "channel": draw(_pick(["store", "app"])),
-        "currency": draw(_pick(["USD", "USD", "EUR"])),
+        "channel": pick(draw, ["store", "app"]),
+        "currency": pick(draw, ["USD", "USD", "EUR"]),
         "tax_minor": tax,
     }
     due = sum(line["amount_minor"] for line in lines) + tax
-    split = draw(_pick([None, 0, 1, 3, 10]))
+    split = pick(draw, [None, 0, 1, 3, 10])
     if split is not None:
         first = due * split // 10
-        kinds = draw(_pick([("card", "cash"), ("points", "card"), ("gift_card", "points")]))
+        kinds = pick(draw, [("card", "cash"), ("points", "card"), ("gift_card", "points")])
         fields["tenders"] = [
             {"type": kinds[0], "amount_minor": first},
             {"type": kinds[1], "amount_minor": due - first},
@@ -413,37 +420,37 @@ class _Stream:
         draw, made = self.draw, self.made
         match kind:
             case "purchase":
-                lines = draw(baskets())
-                if draw(_pick([False, False, False, False, True])):  # a return that overtakes its purchase
+                lines = draw(_BASKETS)
+                if pick(draw, [False, False, False, False, True]):  # a return that overtakes its purchase
                     first = Part(lines[0]["line_id"], micro(lines[0]["quantity"]), lines[0]["amount_minor"])
                     made.append(back(f"{event_id}-early", event_id, [first.returned], member=member, time=when))
-                made.append(purchase(event_id, lines, member=member, time=when, **draw(sale_fields(lines))))
+                made.append(purchase(event_id, lines, member=member, time=when, **sale_fields(draw, lines)))
                 self.sales.append((event_id, member, lines))
             case "return":
                 self._return(event_id, when, again=again)
             case "redeem":
-                reward = draw(_pick(["pen", "star", "mug", "seat", "seat"]))
-                made.append(redeem(event_id, reward, member=member, time=when, quantity=draw(_pick([1, 1, 2]))))
+                reward = pick(draw, ["pen", "star", "mug", "seat", "seat"])
+                made.append(redeem(event_id, reward, member=member, time=when, quantity=pick(draw, [1, 1, 2])))
                 self.redemptions.append((event_id, member))
             case "pay":
                 self._paid_sale(event_id, member, when)
             case "report":
                 known = [*self.redemptions, *self.redemptions, (f"{event_id}-new", member)]
-                redemption, owner = draw(_pick(known))
-                status = draw(_pick(["cancelled", "cancelled", "fulfilled", "failed"]))
+                redemption, owner = pick(draw, known)
+                status = pick(draw, ["cancelled", "cancelled", "fulfilled", "failed"])
                 made.append(reported(event_id, status, redemption, member=owner, time=when))
                 self.redemptions.append((redemption, owner))
             case "conflict":
-                of, owner, lines = draw(_pick(self.sales))
+                of, owner, lines = pick(draw, self.sales)
                 made.append(purchase(of, [{**lines[0], "amount_minor": 77}], member=owner, time=when))
             case "again":
-                made.append(draw(_pick(made)))
+                made.append(pick(draw, made))
             case "referral":
-                stage = draw(_pick(["signed_up", "qualified"]))
-                made.append(referral(event_id, draw(_pick(["m1", "friend"])), member=member, time=when, stage=stage))
+                stage = pick(draw, ["signed_up", "qualified"])
+                made.append(referral(event_id, pick(draw, ["m1", "friend"]), member=member, time=when, stage=stage))
             case "member":
-                fields = draw(
-                    _pick([{"segments": ["vip"]}, {"segments": []}, *[{"birthday": day} for day in BIRTHDAYS]])
+                fields = pick(
+                    draw, [{"segments": ["vip"]}, {"segments": []}, *[{"birthday": day} for day in BIRTHDAYS]]
                 )
                 made.append(member_event(event_id, member=member, time=when, **fields))
             case _:
@@ -452,9 +459,9 @@ class _Stream:
     def _paid_sale(self, event_id: str, member: str, when: str) -> None:
         """A sale and the request to pay for it with points, in either order; it says so in its tenders."""
         draw = self.draw
-        lines = draw(baskets())
+        lines = draw(_BASKETS)
         due = sum(line["amount_minor"] for line in lines)
-        asked = draw(_pick([{}, {"points": 2}, {"amount_minor": 150}]))
+        asked = pick(draw, [{}, {"points": 2}, {"amount_minor": 150}])
         request = pay(event_id, f"{event_id}-sale", max(due, 1), member=member, time=when, **asked)
         paid = due // 2
         tenders = [
@@ -467,11 +474,11 @@ class _Stream:
         self.sales.append((f"{event_id}-sale", member, lines))
 
     def _activity(self, kind: str, event_id: str, member: str, when: str) -> bytes:
-        value = self.draw(_pick(["v1", "v2"]))
+        value = pick(self.draw, ["v1", "v2"])
         match kind:
             case "review":
                 number = self.draw(st.integers(0, 3))  # few, so that the same are published and removed
-                status = self.draw(_pick(["published", "published", "removed"]))
+                status = pick(self.draw, ["published", "published", "removed"])
                 return review(
                     event_id, member=member, time=when, sku=f"v{number % 2}", review_id=f"rev{number}", status=status
                 )
@@ -482,7 +489,7 @@ class _Stream:
 
     def _return(self, event_id: str, when: str, *, again: bool) -> None:
         """Some lines of a sale; lines that came back may be asked back `again`, which may be refused."""
-        sale = self.draw(_pick(self.sales))
+        sale = pick(self.draw, self.sales)
         of, owner, lines = sale
         chosen = {part.line_id: part for part in self.draw(parts(lines, whole=self.draw(st.booleans())))}
         if not chosen:
@@ -494,8 +501,7 @@ class _Stream:
 
 
 _KINDS = [*["purchase"] * 6, *["return"] * 7, "review", "share", "quiz", "quiz", "member", "again", "conflict"]
-
-
+_UPDATES: list[Json] = [{"segments": ["vip"]}, {"segments": []}, *[{"birthday": day} for day in BIRTHDAYS]]
 _SPENDING = [*["redeem"] * 5, *["pay"] * 4, *["report"] * 4]
 
 
@@ -514,10 +520,10 @@ def streams(
     minute = 0
     kinds = [*_KINDS, "referral", "referral"] if referrals else _KINDS
     kinds = [*kinds, *_SPENDING] if spends else kinds
-    for number in range(draw(_pick([length, length // 2, length * 3 // 4, 1]))):
-        minute += draw(_pick([7, 1, 60, 361, 1441]))
-        when = at(minute - draw(_pick([0, 0, 0, 0, 2880])) if late else minute)
-        kind = draw(_pick(kinds)) if number else "purchase"
+    for number in range(pick(draw, [length, length // 2, length * 3 // 4, 1])):
+        minute += pick(draw, [7, 1, 60, 361, 1441])
+        when = at(minute - pick(draw, [0, 0, 0, 0, 2880]) if late else minute)
+        kind = pick(draw, kinds) if number else "purchase"
         stream.add(kind, f"e{number}", f"m{draw(st.integers(1, members))}", when, again=number % 4 == 0)
     return stream.made
 

@@ -5,6 +5,7 @@ records survive their encoding, the entries balance, and the account agrees with
 """
 
 import copy
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -62,6 +63,7 @@ BASE = 'earn: [{id: base, on: purchase, give: {points: 1, per: "1.00"}}]\n'
 """One point for each 1.00."""
 
 
+@functools.lru_cache(maxsize=256)  # It is frozen, and a law asks for the same few again and again.
 def program(text: str = BASE) -> Program:
     """A program in YAML, with PLAIN for the keys that it leaves out."""
     said = {row.partition(":")[0] for row in text.splitlines() if row[:1].isalpha()}

@@ -11,7 +11,7 @@ from tests.simulation.safeguards import SAFEGUARDS, Safeguard
 from tests.simulation.script import first_failure, simulate
 
 ROOT = Path(__file__).parents[2]
-FAST, ALL, BLOCK = 150, 1_000, 170
+FAST, ALL, BLOCK = 50, 1_000, 190
 
 
 def test_every_promise_holds_under_the_first_seeds() -> None:

@@ -14,6 +14,7 @@ import pytest
 from pyarrow import parquet
 from typer.testing import CliRunner
 
+import workers.completejourney
 from loyalty.facts import Purchase
 from schemas.decode import Known, decode
 from workers.cli import build_app
@@ -27,6 +28,7 @@ def journey() -> Journey:
     return Journey()
 
 
+@pytest.mark.slow
 def test_the_whole_year_adds_up(journey: Journey) -> None:
     baskets = lines = amount_minor = whole_dollars = 0
     for basket in journey.events():
@@ -131,8 +133,16 @@ def test_dollars_become_cents_half_up(dollars: float, expected: int) -> None:
     assert cents(dollars) == expected
 
 
+@pytest.fixture
+def loaded(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command finds the data set loaded already, which takes it longer than all else."""
+    monkeypatch.setattr(workers.completejourney, "Journey", lambda: journey)
+
+
 @pytest.mark.parametrize("name", ["baskets.ndjson", "baskets.ndjson.gz"])
-def test_the_command_writes_the_events_and_reports(tmp_path: Path, name: str) -> None:
+def test_the_command_writes_the_events_and_reports(tmp_path: Path, name: str, request: pytest.FixtureRequest) -> None:
+    if name.endswith(".gz"):
+        request.getfixturevalue("loaded")  # The other one loads it itself.
     out = tmp_path / name
     done = CliRunner().invoke(
         build_app(), ["import", "completejourney", "--out", str(out), "--baskets", "200", "--json"]
@@ -151,7 +161,7 @@ def test_the_command_writes_the_events_and_reports(tmp_path: Path, name: str) ->
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_standard_output_holds_events_and_nothing_else() -> None:
+def test_standard_output_holds_events_and_nothing_else(loaded: None) -> None:
     done = CliRunner().invoke(build_app(), ["import", "completejourney", "--out", "-", "--baskets", "3"])
     assert done.exit_code == 0, done.output
     assert [orjson.loads(line)["type"] for line in done.stdout.splitlines()] == ["loyalty.purchase.v1"] * 3

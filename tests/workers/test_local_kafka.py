@@ -9,8 +9,8 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from workers import local_kafka
-from workers.local_kafka import LocalKafka, LocalKafkaError
+from workers.kafka_jars import LocalKafkaError
+from workers.local_kafka import LocalKafka, cluster_id
 
 pytestmark = pytest.mark.kafka
 
@@ -105,20 +105,6 @@ def test_a_broker_that_ends_at_once_shows_its_log(tmp_path: Path) -> None:
 
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
-    ids = [local_kafka.cluster_id(Path(f"/d{number}")) for number in range(2_000)]
+    ids = [cluster_id(Path(f"/d{number}")) for number in range(2_000)]
     assert {len(each) for each in ids} == {22}
     assert [each for each in ids if each.startswith("-")] == []
-
-
-def test_the_lock_names_exactly_the_jars_in_use() -> None:
-    jars = local_kafka.kafka_jars()
-    assert {jar.name for jar in jars} == set(local_kafka.read_lock())
-    assert local_kafka.lock_text(jars) == Path(local_kafka.__file__).with_suffix(".lock").read_text("utf-8")
-
-
-def test_a_changed_jar_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = local_kafka.read_lock()
-    changed = dict.fromkeys(lock, "0" * 64)
-    monkeypatch.setattr(local_kafka, "read_lock", lambda: changed)
-    with pytest.raises(LocalKafkaError, match=r"not the locked ones: .*kafka-clients-4\.1\.1\.jar"):
-        local_kafka.kafka_jars()

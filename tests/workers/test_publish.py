@@ -188,6 +188,7 @@ def test_strict_publishes_nothing_when_a_line_is_refused(run: Run, tmp_path: Pat
     assert summary["refused"][0]["line"] == 2
 
 
+@pytest.mark.slow  # The client tries for five seconds.
 def test_no_cluster_is_a_sentence(tmp_path: Path) -> None:
     # A process of its own: a client that never connected goes on trying for as long as its process lives.
     command = [sys.executable, "-c", "from workers.cli import main; main()", "publish", written(tmp_path / "f", REVIEW)]

@@ -44,7 +44,7 @@ def _exit_code(error: Exception) -> int | None:
     from config.settings import SettingsError
     from schemas.program_source import ProgramError
     from workers.cluster import ClusterError
-    from workers.local_kafka import LocalKafkaError
+    from workers.kafka_jars import LocalKafkaError
     from workers.ndjson import InputError
     from workers.recorded import BadRecording
 

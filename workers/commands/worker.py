@@ -20,15 +20,7 @@ def worker() -> None:
 def run() -> int:
     """The exit code of a worker that was run to its end."""
     from config.settings import SettingsError, load_settings
-    from loyalty.plan import Programs
-    from schemas.program_load import load_programs
-    from schemas.program_source import ProgramError
-    from workers.allocator import keep_freed_memory
-    from workers.batch import Engine
-    from workers.collector import collect_rarely
     from workers.fatal import EXIT_REFUSED, Refusal, end_process
-    from workers.logs import configure_logs
-    from workers.wire import wire
 
     try:
         settings = load_settings()
@@ -36,6 +28,15 @@ def run() -> int:
         # Before the settings are known there is no log to write to.
         typer.echo(f"loyalty: {error}", err=True)
         return EXIT_REFUSED
+
+    from loyalty.plan import Programs
+    from schemas.program_load import load_programs
+    from schemas.program_source import ProgramError
+    from workers.allocator import keep_freed_memory
+    from workers.batch import Engine
+    from workers.collector import collect_rarely
+    from workers.logs import configure_logs
+
     configure_logs(settings.log_level, json=settings.log_json)
     collect_rarely()
     keep_freed_memory()
@@ -45,6 +46,8 @@ def run() -> int:
             partitions=settings.partitions,
             record_bytes_max=settings.max_record_bytes,
         )
+        from workers.wire import wire  # The framework, which is most of a start: not before there is something to run.
+
         return wire(settings, decider=engine).run()
     except ProgramError as error:
         end_process("reading the programs", Refusal(str(error), hint="loyalty check shows the same, with more room"))

@@ -1,0 +1,54 @@
+"""What the worker waits for before it subscribes: its agents, and not the clock."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+
+from workers.app import NoTables
+
+WORDS = ("purchases", "reviews", "inbox")
+
+
+def declared() -> faust.App:
+    """An app with an agent for each word. It never starts."""
+    app = faust.App("waiting", broker="kafka://127.0.0.1:1", store="memory://", TableManager=NoTables)
+    for word in WORDS:
+        app.agent(app.topic(word), name=word)(read)
+    return app
+
+
+async def read(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+async def subscribed_after(app: faust.App, subscriptions: list[set[str]]) -> list[bool]:
+    """Whether it has gone on, before any agent has begun to read and after each that has."""
+
+    async def going_on() -> bool:
+        await asyncio.sleep(0.05)
+        return bool(subscriptions)
+
+    tables: Any = app.tables
+    waiting = asyncio.create_task(tables.on_start())
+    gone_on = [await going_on()]
+    for word in WORDS:
+        app.topics.add(app.topic(word))
+        gone_on.append(await going_on())
+    await waiting
+    return gone_on
+
+
+def test_it_goes_on_when_the_last_agent_has_begun_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    subscriptions: list[set[str]] = []
+
+    async def registered(tables: NoTables) -> None:
+        subscriptions.append({name for channel in tables.app.topics for name in channel.topics})
+
+    monkeypatch.setattr(NoTables, "_update_channels", registered)
+    monkeypatch.setattr(NoTables, "recovery", SimpleNamespace(start=lambda: asyncio.sleep(0)))
+    assert asyncio.run(subscribed_after(declared(), subscriptions)) == [False, False, False, True]
+    assert subscriptions == [set(WORDS)]
