@@ -64,6 +64,8 @@ class Ownership:
         clock: Clock,
         end_process: EndProcess,
     ) -> None:
+        self.held_max_us = terms.held_max_us
+        """As in the terms, until the cluster has said how long it keeps deletions."""
         self._terms = terms
         self._clients = clients
         self._lanes = lanes
@@ -187,7 +189,7 @@ class Ownership:
         now_us = self._clock()
         async with reader(self._clients) as consumer:
             changelog = topic_name(terms.prefix, ACCOUNTS)
-            count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=terms.held_max_us)
+            count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=self.held_max_us)
             if any(partition.positions is None for partition in partitions):
                 journal = topic_name(terms.prefix, JOURNAL)
                 await check_counts(consumer, journal, partition_count=terms.partition_count)

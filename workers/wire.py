@@ -24,7 +24,7 @@ from workers.health import Health, HealthServer
 from workers.lanes import Lanes
 from workers.metrics import Metrics
 from workers.ownership import Ownership, Terms
-from workers.preflight import check_cluster
+from workers.preflight import check_cluster, held_max_us
 from workers.store.memory import MemoryStore
 from workers.store.port import StoreFactory
 from workers.topic_words import ACCOUNTS, INPUTS, REQUIRED
@@ -87,7 +87,7 @@ def wire(
             transaction_timeout_seconds=settings.transaction_timeout_seconds,
             accept_missing_range=frozenset(settings.accept_missing_range),
             accept_program_change=settings.accept_program_change,
-            held_max_us=_held_max_us(),
+            held_max_us=held_max_us(load_topics()[ACCOUNTS], {}),
         ),
         KafkaClients(connection),
         lanes,
@@ -122,7 +122,9 @@ def wire(
                 hint="set LOYALTY_DATA_DIRECTORY to a directory that this user may write to",
             ) from error
         wanted = {topic_name(settings.prefix, word): load_topics()[word] for word in REQUIRED}
-        asyncio.run(check_cluster(connection, wanted, partition_count=settings.partitions))
+        configs = asyncio.run(check_cluster(connection, wanted, partition_count=settings.partitions))
+        changelog = topic_name(settings.prefix, ACCOUNTS)
+        ownership.held_max_us = held_max_us(wanted[changelog], configs.get(changelog, {}))
 
     def process() -> int:
         terms = FaustTerms(
@@ -154,11 +156,3 @@ def connection_of(settings: "Settings") -> Connection:
         certificate_file=settings.tls_certificate_file,
         key_file=settings.tls_key_file,
     )
-
-
-def _held_max_us() -> int:
-    """How old held state may be: half of the time for which the changelog keeps tombstones, to be far from its edge."""
-    days = load_topics()[ACCOUNTS].delete_retention_days
-    if days is None:
-        raise RuntimeError("config/topics.yaml: accounts does not compact")
-    return days * 86_400_000_000 // 2
