@@ -124,6 +124,8 @@ class Ownership:
         """Give everything up for good: a rebalance on the way out brings nothing back."""
         self._stopped = True
         await self.revoked()
+        for partition in self.partitions():
+            partition.store.close(lasting=True)
 
     async def revoked(self) -> None:
         """Give up the right to write to all partitions; keep their state. Ends the process when that fails."""
@@ -146,7 +148,9 @@ class Ownership:
         # A revocation came before, but not always after the last taking over: it may have overtaken that.
         await self._lanes.close()
         for number in [number for number in self._partitions if number not in numbers]:
-            await self._partitions.pop(number).release()
+            partition = self._partitions.pop(number)
+            partition.store.close()
+            await partition.release()
         partitions = [self._held(number) for number in numbers]
         for partition in partitions:
             if partition.missing:
@@ -170,7 +174,8 @@ class Ownership:
 
     def _held(self, number: int) -> Partition:
         if number not in self._partitions:
-            self._partitions[number] = Partition(number, self._store(number))
+            partition = self._partitions[number] = Partition(number, self._store(number))
+            partition.take_back()
         return self._partitions[number]
 
     async def _fence(self, partition: Partition) -> None:
