@@ -111,7 +111,13 @@ class Checkpoint:
         self._producer: TransactionalProducer
         self._futures: Mapping[Target, list[asyncio.Future[Any]]] = {}
         self._changelog_offset = 0
-        self._steps: Mapping[Stage, Callable[[], Awaitable[None]]] = {
+
+    async def run(self) -> BatchResult:
+        """Go through the stages: the only place that knows their order."""
+        protocol, started = self._protocol, perf_counter()
+        # Not kept with the batch, which would then hold itself, and with it all its records and writes, until the
+        # collector of cycles comes by; and that comes rarely.
+        steps: Mapping[Stage, Callable[[], Awaitable[None]]] = {
             Stage.SEAL: self._seal,
             Stage.DECIDE: self._decide,
             Stage.JUDGE: self._judge,
@@ -122,13 +128,9 @@ class Checkpoint:
             Stage.REMEMBER: self._remember,
             Stage.ACKNOWLEDGE: self._acknowledge,
         }
-
-    async def run(self) -> BatchResult:
-        """Go through the stages: the only place that knows their order."""
-        protocol, started = self._protocol, perf_counter()
         for stage in Stage:
             before = perf_counter()
-            await self._steps[stage]()
+            await steps[stage]()
             protocol.metrics.stage(stage.name.lower(), perf_counter() - before)
             if protocol.probe is not None:
                 protocol.probe(stage, self._partition.number)
