@@ -151,7 +151,10 @@ class Ownership:
             partition = self._partitions.pop(number)
             partition.store.close()
             await partition.release()
-        partitions = [self._held(number) for number in numbers]
+        partitions: list[Partition] = []
+        for number in numbers:
+            partitions.append(self._held(number))
+            await asyncio.sleep(0)  # A store may have to be put in order: the loop shows that it turns.
         for partition in partitions:
             if partition.missing:
                 # A gap that was accepted and not written down: another owner may have, or gone on behind it.

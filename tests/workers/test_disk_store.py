@@ -15,6 +15,7 @@ from loyalty.account import Head
 from schemas.state import StartAfter, encode_record, one_version
 from workers.fatal import Refusal
 from workers.store import directory as directories
+from workers.store import disk
 from workers.store.about import about_read, about_written
 from workers.store.directory import StateDirectory, boot_of_this_machine, timing_of
 from workers.store.disk import DiskStore, SpoiltStore
@@ -132,6 +133,19 @@ def test_a_record_that_has_changed_on_the_disk_is_never_answered(tmp_path: Path)
     taken.release()
     _, again = opened(tmp_path)
     assert (again.mark, len(again)) == (NEW, 0)
+
+
+def test_a_store_without_room_is_refused_and_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_MAP_BYTES", 1 << 20)
+    taken, store = opened(tmp_path)
+    store.apply({b"m|a": b"1"}, MARK)
+    with pytest.raises(Refusal, match=r"^cannot write the state in .*partition-0: .*MAP_FULL") as refused:
+        store.apply({b"m|a": b"2", b"m|b": b"x" * 2_000_000}, Mark(8, 2_000, None))
+    assert "room" in refused.value.hint
+    store.close()
+    taken.release()
+    _, again = opened(tmp_path)
+    assert (again.mark, again.get(b"m|a"), len(again)) == (MARK, b"1", 1)
 
 
 # ------------------------------------------------------------------ whose it is

@@ -16,6 +16,7 @@ Not here: whose directory it is, and what an identity is made of (directory.py).
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
 from typing import Any, Final, NoReturn, final
@@ -117,7 +118,7 @@ class DiskStore(PartitionStore):
     def has_more_due_than(self, number: int, now_us: int) -> bool:
         if self._nothing_before(now_us):
             return False
-        with self._env.begin() as txn:
+        with self._reading() as txn:
             return any(count > number for count, _ in enumerate(self._reminders(txn, now_us), 1))
 
     @override
@@ -126,20 +127,17 @@ class DiskStore(PartitionStore):
             return []
         found: list[tuple[int, bytes]] = []
         void: list[bytes] = []
-        try:
-            with self._env.begin() as txn:
-                for place in self._reminders(txn, now_us):
-                    if len(found) == at_most:
-                        break
-                    due_us, short = _instant(place), place[_INSTANT_BYTES:]
-                    raw = self._read(txn, short)
-                    if raw is None or look_of(raw, self._start_after) != due_us:
-                        void.append(place)
-                        continue
-                    self._answered.add(place)
-                    found.append((due_us, short if not is_short(short) else txn.get(short, db=self._long) or short))
-        except lmdb.Error as error:
-            self._spoilt(error)
+        with self._reading() as txn:
+            for place in self._reminders(txn, now_us):
+                if len(found) == at_most:
+                    break
+                due_us, short = _instant(place), place[_INSTANT_BYTES:]
+                raw = self._read(txn, short)
+                if raw is None or look_of(raw, self._start_after) != due_us:
+                    void.append(place)
+                    continue
+                self._answered.add(place)
+                found.append((due_us, (txn.get(short, db=self._long) or short) if is_short(short) else short))
         if void:  # No commit has to be waited for: that they are void is in what is committed.
             self._write({}, self._mark, gone=void)
         found.sort()
@@ -206,7 +204,9 @@ class DiskStore(PartitionStore):
                 known = _MARK.pack(mark.changelog_next, mark.current_at_us) + (mark.positions or b"")
                 txn.put(b"mark", known, db=self._marks)
                 self._count(txn)
-        except lmdb.Error as error:
+        except (lmdb.CorruptedError, lmdb.PageNotFoundError, lmdb.PanicError) as error:
+            self._spoilt(error)
+        except lmdb.Error as error:  # No room, mostly.
             raise Refusal(f"cannot write the state in {self._path}: {error}", hint=_HINT) from error
         self._mark = mark
         if gone or self._earliest_us is None:
@@ -288,6 +288,14 @@ class DiskStore(PartitionStore):
             txn.put(b"timing", self._timing, db=self._marks)
 
     # ------------------------------------------------------------------ within a transaction
+    @contextmanager
+    def _reading(self) -> "Iterator[lmdb.Transaction[bytes]]":
+        try:
+            with self._env.begin() as txn:
+                yield txn
+        except lmdb.Error as error:
+            self._spoilt(error)
+
     def _of(self, short: bytes) -> Any:
         return self._heads if short.startswith(ACCOUNT_KEY) else self._rest
 
@@ -315,8 +323,8 @@ class DiskStore(PartitionStore):
     def _nothing_before(self, now_us: int) -> bool:
         """Whether nothing can be due: asked before each batch, and mostly so."""
         if self._earliest_us is None:
-            with self._env.begin(db=self._due) as txn:
-                cursor = txn.cursor()
+            with self._reading() as txn:
+                cursor = txn.cursor(self._due)
                 self._earliest_us = _instant(cursor.key()) if cursor.first() else _NEVER
         return now_us < self._earliest_us
 

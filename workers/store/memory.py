@@ -1,4 +1,4 @@
-"""State in memory: a dict of bytes, about 800 bytes for an account, restored from the changelog at each start."""
+"""State in memory: a dict of bytes, some 100 bytes more than a record, restored from the changelog at each start."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, final
