@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     data_directory: Path = Path(".local/worker")
     """Where the worker may keep files of its own. Losing it costs a longer restore, nothing else."""
 
+    store: Literal["memory", "disk"] = "memory"
+    """Where the state of members is kept: memory, restored at each start; or disk, for more members than memory."""
+
+    store_directory: Path | None = None
+    """Where the store on disk keeps its files. Default: `state` in data_directory. One worker at a time can use it."""
+
     batch_records_max: int = Field(default=2_000, ge=1, le=50_000)
     """The most records that one transaction takes. More is faster and makes each wait longer."""
 
@@ -135,12 +141,21 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("log_level", "security_protocol", "sasl_mechanism", mode="before")
+    @field_validator("log_level", "security_protocol", "sasl_mechanism", "store", mode="before")
     @classmethod
     def _ignore_case(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
-        return value.lower() if info.field_name == "log_level" else value.upper()
+        return value.lower() if info.field_name in {"log_level", "store"} else value.upper()
+
+    @model_validator(mode="after")
+    def _store_settings_agree(self) -> Self:
+        if self.store_directory is not None and self.store != "disk":
+            raise _contradiction(
+                f"{PREFIX}STORE_DIRECTORY would not be used with the store in memory: "
+                f"set {PREFIX}STORE=disk, or remove it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _security_settings_agree(self) -> Self:

@@ -25,6 +25,7 @@ from workers.partition import Partition
 from workers.positions import POSITIONS_KEY, JournalRecord, Positions
 from workers.producer import Target, TransactionalProducer
 from workers.records import Out
+from workers.store.port import Mark
 from workers.topic_words import ACCOUNTS, DEAD_LETTERS, JOURNAL
 
 Clock: TypeAlias = Callable[[], int]
@@ -56,7 +57,7 @@ class Stage(IntEnum):
     COMMIT = 7
     """Commit the transaction: from here on the batch has happened."""
     REMEMBER = 8
-    """Replace the state in memory."""
+    """Replace the state that is held, in memory or on disk."""
     ACKNOWLEDGE = 9
     """Acknowledge the polls that are used up. Nothing depends on it but lag monitors."""
 
@@ -203,11 +204,10 @@ class Checkpoint:
 
     async def _remember(self) -> None:
         partition = self._partition
-        partition.store.apply(self._result.writes)
-        partition.positions = self._after
         # A later restore reads our own batch again: harmless, and no guess about where the commit marker lies.
-        partition.changelog_next = self._changelog_offset
-        partition.current_at_us = self._after.now_us
+        mark = Mark(self._changelog_offset, self._after.now_us, self._after.encode())
+        partition.store.apply(self._result.writes, mark)
+        partition.positions = self._after
         partition.missing.clear()
 
     async def _acknowledge(self) -> None:

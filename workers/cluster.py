@@ -84,6 +84,29 @@ def consumer_client(settings: Settings, **more: Any) -> Iterator[KafkaConsumer]:
         client.close()
 
 
+def identity_of(settings: Settings, topic: str) -> dict[str, str | int]:
+    """What tells a topic from every other, also from one of its name that was made anew.
+
+    Raises:
+        ClusterError: the cluster does not answer, or does not say.
+    """
+    with admin_client(settings) as admin:
+        try:
+            [described] = admin.describe_topics([topic])
+            cluster = admin.describe_cluster()["cluster_id"]
+        except KafkaError as error:
+            raise ClusterError(
+                f"the cluster does not say which topic {topic} is: {error}\n"
+                "hint: allow this user to describe the topic and the cluster"
+            ) from error
+    return {
+        "cluster": str(cluster),
+        "topic": topic,
+        "topic_id": str(described.get("topic_id")),
+        "partitions": len(described["partitions"]),
+    }
+
+
 def _opened(client: type[Any], settings: Settings, more: dict[str, Any]) -> Any:
     try:
         return client(**client_options(settings), **more)

@@ -211,7 +211,8 @@ class Metrics:
         )
         self._restored = Counter(
             "loyalty_restored_records",
-            "State records read at taking over partitions. Rises with each rebalance only.",
+            "State records read at taking over partitions. Rises with each rebalance only. With the store on disk, as "
+            "many as loyalty_state_records: what was there was thrown away; the log says why.",
             registry=registry,
         )
         self._build = Info(
@@ -227,6 +228,8 @@ class Metrics:
         ready: Callable[[], float],
         batch_age_seconds: Callable[[], float],
         lag_records: Callable[[], Iterable[tuple[int, int]]],
+        state_records: Callable[[], float],
+        store_disk_bytes: Callable[[], float],
     ) -> None:
         """Add the gauges that are read when scraped. The functions are called from the server's thread.
 
@@ -238,6 +241,16 @@ class Metrics:
                 "loyalty_accounts",
                 "Members whose state this worker holds. A fall without a rebalance: look at once.",
                 accounts,
+            ),
+            (
+                "loyalty_state_records",
+                "State records that this worker holds: accounts, purchases and what else may be asked for again.",
+                state_records,
+            ),
+            (
+                "loyalty_store_disk_bytes",
+                "What this worker's state takes of the disk; 0 with the store in memory. Near its size: give it room.",
+                store_disk_bytes,
             ),
             (
                 "loyalty_partitions",

@@ -64,6 +64,8 @@ class Ownership:
         clock: Clock,
         end_process: EndProcess,
     ) -> None:
+        self.held_max_us = terms.held_max_us
+        """As in the terms, until the cluster has said how long it keeps deletions."""
         self._terms = terms
         self._clients = clients
         self._lanes = lanes
@@ -122,6 +124,8 @@ class Ownership:
         """Give everything up for good: a rebalance on the way out brings nothing back."""
         self._stopped = True
         await self.revoked()
+        for partition in self.partitions():
+            partition.store.close(lasting=True)
 
     async def revoked(self) -> None:
         """Give up the right to write to all partitions; keep their state. Ends the process when that fails."""
@@ -144,8 +148,13 @@ class Ownership:
         # A revocation came before, but not always after the last taking over: it may have overtaken that.
         await self._lanes.close()
         for number in [number for number in self._partitions if number not in numbers]:
-            await self._partitions.pop(number).release()
-        partitions = [self._held(number) for number in numbers]
+            partition = self._partitions.pop(number)
+            partition.store.close()
+            await partition.release()
+        partitions: list[Partition] = []
+        for number in numbers:
+            partitions.append(self._held(number))
+            await asyncio.sleep(0)  # A store may have to be put in order: the loop shows that it turns.
         for partition in partitions:
             if partition.missing:
                 # A gap that was accepted and not written down: another owner may have, or gone on behind it.
@@ -168,7 +177,8 @@ class Ownership:
 
     def _held(self, number: int) -> Partition:
         if number not in self._partitions:
-            self._partitions[number] = Partition(number, self._store(number))
+            partition = self._partitions[number] = Partition(number, self._store(number))
+            partition.take_back()
         return self._partitions[number]
 
     async def _fence(self, partition: Partition) -> None:
@@ -187,7 +197,7 @@ class Ownership:
         now_us = self._clock()
         async with reader(self._clients) as consumer:
             changelog = topic_name(terms.prefix, ACCOUNTS)
-            count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=terms.held_max_us)
+            count = await restore(consumer, changelog, partitions, now_us=now_us, held_max_us=self.held_max_us)
             if any(partition.positions is None for partition in partitions):
                 journal = topic_name(terms.prefix, JOURNAL)
                 await check_counts(consumer, journal, partition_count=terms.partition_count)

@@ -2,7 +2,7 @@
 
 Invariants:
   O1 `producer` is there only while this worker owns the partition; without it nothing can be written
-  O2 `store` and `positions` agree: both are what the changelog held at `changelog_next`, or newer by own commits
+  O2 `store` and `positions` agree: both are what the changelog held at the store's mark, or newer by own commits
   O3 the state outlives a revocation, so that getting the partition back costs only what others wrote meanwhile
 """
 
@@ -22,10 +22,6 @@ class Partition:
     positions: Positions | None = None
     """None until restored, and while nothing was ever written for this number."""
     producer: TransactionalProducer | None = None
-    changelog_next: int = 0
-    """Where in the changelog to go on restoring: everything before is in `store`."""
-    current_at_us: int = 0
-    """When the state was last known to be the newest: a restore that ended, or a commit of our own."""
     missing: list[Gap] = field(default_factory=list)
     """Ranges that an operator told us to do without, until the next batch has written them down."""
 
@@ -35,12 +31,15 @@ class Partition:
             raise RuntimeError(f"partition {self.number} is used before it is restored")
         return self.positions
 
+    def take_back(self) -> None:
+        """Go on where the store stands: what was settled about the positions meanwhile was never written."""
+        stored = self.store.mark.positions
+        self.positions = None if stored is None else Positions.decode(stored)
+
     def forget(self) -> None:
         """Throw the held state away: it will be restored from the beginning."""
         self.store.clear()
         self.positions = None
-        self.changelog_next = 0
-        self.current_at_us = 0
         self.missing.clear()
 
     async def release(self) -> None:

@@ -25,14 +25,19 @@ _ERROR_CODE, _NAME, _ENTRIES = 0, 3, 4
 """Places in an answer about the configuration of a topic."""
 
 _CLEANUP: Final = "cleanup.policy"
+_DELETIONS_KEPT: Final = "delete.retention.ms"
+_DAY_MS: Final = 86_400_000
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def check_cluster(connection: Connection, wanted: Mapping[str, Topic], *, partition_count: int) -> None:
+async def check_cluster(
+    connection: Connection, wanted: Mapping[str, Topic], *, partition_count: int
+) -> Mapping[str, Mapping[str, str]]:
     """Raises Refusal when the cluster cannot be reached, or when its topics are not what the worker needs.
 
-    `wanted` is what each topic should be, by full name. See check_topics and check_configs.
+    `wanted` is what each topic should be, by full name. Answers the configuration of those that the cluster shows us.
+    See check_topics and check_configs.
     """
     try:
         async with asyncio.timeout(_ANSWER_SECONDS_MAX):
@@ -45,6 +50,18 @@ async def check_cluster(connection: Connection, wanted: Mapping[str, Topic], *, 
         ) from error
     check_topics(wanted, counts, partition_count=partition_count)
     check_configs(wanted, configs)
+    return configs
+
+
+def held_max_us(wanted: Topic, found: Mapping[str, str]) -> int:
+    """How old held state may be: half of the time for which the changelog keeps deletions, to be far from its edge.
+
+    `found` is its configuration on the cluster, which may keep them for less than it should, or not be shown to us.
+    """
+    if wanted.delete_retention_days is None:
+        raise ValueError("the changelog has to say how long it keeps deletions")
+    wanted_ms = wanted.delete_retention_days * _DAY_MS
+    return min(wanted_ms, int(found.get(_DELETIONS_KEPT, wanted_ms))) * 1_000 // 2
 
 
 def check_topics(names: Iterable[str], counts: Mapping[str, int], *, partition_count: int) -> None:

@@ -174,6 +174,8 @@ def _metrics() -> str:
         ready=lambda: 0.0,
         batch_age_seconds=lambda: 0.0,
         lag_records=list,
+        state_records=lambda: 0.0,
+        store_disk_bytes=lambda: 0.0,
     )
     rows = []
     for collector in registry.kept:

@@ -20,6 +20,7 @@ from workers.clients import Clients, ConsumerClient
 from workers.fatal import Refusal
 from workers.partition import Partition
 from workers.positions import POSITIONS_KEY, Gap, JournalRecord, Positions
+from workers.store.port import Mark
 
 CLOCK_AHEAD_US_MAX: Final = 5 * 60 * 1_000_000
 """How far the state may be ahead of this machine's clock."""
@@ -54,37 +55,49 @@ async def restore(
     end = await consumer.end_offsets(list(by_tp))  # With read_committed: the last stable offset.
     for tp, partition in by_tp.items():
         _check_held(partition, first[tp], end[tp], now_us=now_us, held_max_us=held_max_us)
-        consumer.seek(tp, max(partition.changelog_next, first[tp]))
+        consumer.seek(tp, max(partition.store.mark.changelog_next, first[tp]))
     count = 0
     left = {tp for tp in by_tp if await consumer.position(tp) < end[tp]}
     while left:
         for tp, records in (await consumer.getmany(*left, timeout_ms=200)).items():
-            _apply(by_tp[tp], records)
+            _apply(by_tp[tp], records, changelog_next=await consumer.position(tp), now_us=now_us)
             count += len(records)
         for tp in list(left):
-            position = await consumer.position(tp)  # Moves over transaction markers and aborted records too.
-            by_tp[tp].changelog_next = position
-            if position >= end[tp]:
+            # Moves over transaction markers and aborted records too.
+            if await consumer.position(tp) >= end[tp]:
                 left.discard(tp)
-    for partition in partitions:
-        partition.current_at_us = now_us
+    for tp, partition in by_tp.items():
+        partition.store.apply({}, Mark(await consumer.position(tp), now_us, partition.store.mark.positions))
     consumer.unsubscribe()
     return count
 
 
 def _check_held(partition: Partition, first: int, end: int, *, now_us: int, held_max_us: int) -> None:
-    held = partition.changelog_next
-    too_old = now_us - partition.current_at_us > held_max_us
-    if held and (too_old or held > end or held < first):
-        partition.forget()
+    mark = partition.store.mark
+    age_us = now_us - mark.current_at_us
+    if not mark.current_at_us:
+        return
+    if age_us > held_max_us:
+        reason = "it is older than deletions are kept"
+    elif age_us < -CLOCK_AHEAD_US_MAX:
+        reason = "it is of a time to come: nobody knows how old it is"
+    elif not first <= mark.changelog_next <= end:
+        reason = f"it goes on at offset {mark.changelog_next}, the changelog has {first} to {end}"
+    else:
+        return
+    _log.warning("threw state away", partition=partition.number, reason=reason)
+    partition.forget()
 
 
-def _apply(partition: Partition, records: Sequence[Any]) -> None:
+def _apply(partition: Partition, records: Sequence[Any], *, changelog_next: int, now_us: int) -> None:
+    mark = partition.store.mark
     writes = {record.key: record.value for record in records}
-    stored = writes.pop(POSITIONS_KEY, None)
-    if stored is not None:
+    stored = writes.pop(POSITIONS_KEY, mark.positions)
+    # A part of the changelog is as old as the oldest that was read of it: a deletion that was still to be read then
+    # may be compacted away before somebody goes on from here.
+    partition.store.apply(writes, Mark(changelog_next, mark.current_at_us or now_us, stored))
+    if stored is not None and stored is not mark.positions:
         partition.positions = Positions.decode(stored)
-    partition.store.apply(writes)
 
 
 class Lost(NamedTuple):

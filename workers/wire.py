@@ -4,7 +4,7 @@ Everything below it takes plain values. Importing this module starts nothing, no
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time_ns  # noqa: TID251 - this is the clock that the shell passes in
 from typing import TYPE_CHECKING
@@ -24,13 +24,14 @@ from workers.health import Health, HealthServer
 from workers.lanes import Lanes
 from workers.metrics import Metrics
 from workers.ownership import Ownership, Terms
-from workers.preflight import check_cluster
+from workers.preflight import check_cluster, held_max_us
 from workers.store.memory import MemoryStore
 from workers.store.port import StoreFactory
 from workers.topic_words import ACCOUNTS, INPUTS, REQUIRED
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from workers.store.directory import StateDirectory
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -78,6 +79,7 @@ def wire(
     topics = {word: topic_name(settings.prefix, word) for word in INPUTS}
     metrics = Metrics(CollectorRegistry() if registry is None else registry)
     lanes = Lanes(records_max=settings.batch_records_max, idle_seconds=settings.idle_batch_seconds, end_process=end)
+    disk = _state_directory(settings, decider) if settings.store == "disk" else None
     ownership = Ownership(
         Terms(
             prefix=settings.prefix,
@@ -87,7 +89,7 @@ def wire(
             transaction_timeout_seconds=settings.transaction_timeout_seconds,
             accept_missing_range=frozenset(settings.accept_missing_range),
             accept_program_change=settings.accept_program_change,
-            held_max_us=_held_max_us(),
+            held_max_us=held_max_us(load_topics()[ACCOUNTS], {}),
         ),
         KafkaClients(connection),
         lanes,
@@ -98,7 +100,7 @@ def wire(
             dead_letter_stop_share=settings.dead_letter_stop_share,
             probe=probe,
         ),
-        store=store or (lambda partition: MemoryStore(partition, decider.start_after)),
+        store=store or disk or (lambda partition: MemoryStore(partition, decider.start_after)),
         metrics=metrics,
         clock=clock,
         end_process=end,
@@ -111,6 +113,8 @@ def wire(
         ready=lambda: float(ownership.not_ready() is None),
         batch_age_seconds=lanes.batch_age_seconds,
         lag_records=lanes.lag_records,
+        state_records=lambda: sum(len(partition.store) for partition in ownership.partitions()),
+        store_disk_bytes=lambda: sum(partition.store.disk_bytes for partition in ownership.partitions()),
     )
 
     def check() -> None:
@@ -122,7 +126,11 @@ def wire(
                 hint="set LOYALTY_DATA_DIRECTORY to a directory that this user may write to",
             ) from error
         wanted = {topic_name(settings.prefix, word): load_topics()[word] for word in REQUIRED}
-        asyncio.run(check_cluster(connection, wanted, partition_count=settings.partitions))
+        configs = asyncio.run(check_cluster(connection, wanted, partition_count=settings.partitions))
+        changelog = topic_name(settings.prefix, ACCOUNTS)
+        ownership.held_max_us = held_max_us(wanted[changelog], configs.get(changelog, {}))
+        if disk is not None:
+            disk.take(_changelog_of(settings, changelog))
 
     def process() -> int:
         terms = FaustTerms(
@@ -141,6 +149,29 @@ def wire(
     )
 
 
+def _state_directory(settings: "Settings", decider: Decider) -> "StateDirectory":
+    """The stores on disk, which nothing has touched yet."""
+    from workers.store.directory import StateDirectory, timing_of  # noqa: PLC0415 - most workers do without
+
+    starts_us = {version: start_us for version, (_, start_us) in decider.versions.items()}
+    return StateDirectory(
+        settings.store_directory or settings.data_directory / "state",
+        start_after=decider.start_after,
+        timing=timing_of(starts_us, decider.start_after),
+    )
+
+
+def _changelog_of(settings: "Settings", changelog: str) -> Mapping[str, str | int]:
+    """What tells the changelog from others. Raises Refusal when the cluster does not say."""
+    from workers.cluster import ClusterError, identity_of  # noqa: PLC0415 - most workers do without
+
+    try:
+        return identity_of(settings, changelog)
+    except ClusterError as error:
+        sentence, _, hint = str(error).partition("\nhint: ")
+        raise Refusal(sentence, hint=hint) from error
+
+
 def connection_of(settings: "Settings") -> Connection:
     """How the settings say to reach the cluster."""
     password = settings.sasl_password
@@ -154,11 +185,3 @@ def connection_of(settings: "Settings") -> Connection:
         certificate_file=settings.tls_certificate_file,
         key_file=settings.tls_key_file,
     )
-
-
-def _held_max_us() -> int:
-    """How old held state may be: half of the time for which the changelog keeps tombstones, to be far from its edge."""
-    days = load_topics()[ACCOUNTS].delete_retention_days
-    if days is None:
-        raise RuntimeError("config/topics.yaml: accounts does not compact")
-    return days * 86_400_000_000 // 2

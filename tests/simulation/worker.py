@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from loyalty.plan import Programs
 from tests.simulation.clients import Reader, SimulatedClients
+from tests.simulation.disk import Disk
 from tests.simulation.log import Entry
 from tests.simulation.loop import OWNER
 from workers.app import LaneIntake
@@ -88,9 +89,17 @@ class SimulatedWorker:
     """One process. `name` is its own: a restarted worker has another one."""
 
     def __init__(
-        self, name: str, setting: Setting, *, partitions: int, clock: Callable[[], int], accept: Sequence[str] = ()
+        self,
+        name: str,
+        setting: Setting,
+        *,
+        partitions: int,
+        clock: Callable[[], int],
+        accept: Sequence[str] = (),
+        disk: Disk | None = None,
     ) -> None:
         self.name = name
+        self.disk = disk
         self.alive = True
         self.crooked = False
         """Whether the latest assignment gave different partitions of different inputs."""
@@ -120,7 +129,7 @@ class SimulatedWorker:
                 metrics=METRICS,
                 probe=lambda stage, partition: setting.observer.stage(self, stage, partition),
             ),
-            store=MemoryStore,
+            store=MemoryStore if disk is None else lambda number: disk.open(number, partitions),
             metrics=METRICS,
             clock=clock,
             end_process=self.end_process,

@@ -12,6 +12,7 @@ from aiokafka.errors import InvalidProducerEpoch, OffsetOutOfRangeError, Produce
 
 from tests.simulation.audit import Auditor, Violation
 from tests.simulation.clients import Faults, Injected, Network, SimulatedClients
+from tests.simulation.disk import Disk
 from tests.simulation.group import SESSION_SECONDS, Group
 from tests.simulation.inputs import PLAIN, START_US, TIMED
 from tests.simulation.log import SimulatedLog, Transaction
@@ -68,6 +69,7 @@ class World:
         self.expired = self.grown = False
         self.healing = False
         self._born = 0
+        self._disks: list[Disk] = []
         self._batches: dict[tuple[str, int], int] = {}
         """By worker and partition, the line of the trace that tells of its latest batch."""
         self._skews = [random.randint(-100_000_000, 100_000_000) for _ in range(8)]
@@ -158,11 +160,20 @@ class World:
             partitions=self.group.partitions,
             clock=lambda: self.now_us(skew),
             accept=sorted(self.accepted),
+            disk=self._free_disk() if self.plan.on_disk else None,
         )
         self.workers[name] = worker
         self.note(name, "starts")
         worker.start()
         self.network.after(self.random.random(), lambda: self.group.join(worker) if worker.alive else None)
+
+    def _free_disk(self) -> Disk:
+        """Of a machine on which no worker runs."""
+        free = [disk for disk in self._disks if all(worker.disk is not disk for worker in self.workers.values())]
+        if not free:
+            free.append(Disk())
+            self._disks += free
+        return free[0]
 
     def now_us(self, skew_us: int = 0) -> int:
         """What a clock says that goes wrong by so much."""

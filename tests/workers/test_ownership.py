@@ -22,6 +22,7 @@ from workers.partition import Partition
 from workers.positions import Gap, Positions
 from workers.records import Record
 from workers.store.memory import MemoryStore
+from workers.store.port import Mark
 
 NOW_US = micros(NOON)
 TRANSACTION_TIMEOUT_SECONDS = 0.05
@@ -115,17 +116,17 @@ def test_a_worker_whose_batch_cannot_commit_any_more_is_not_ready() -> None:
 
 
 def test_a_forgotten_partition_is_restored_from_its_beginning_and_knows_of_no_gap() -> None:
-    partition = Partition(0, MemoryStore(0), positions=positions(), changelog_next=9, current_at_us=5)
-    partition.store.apply({b"m|m1": b"{}"})
+    partition = Partition(0, MemoryStore(0), positions=positions())
+    partition.store.apply({b"m|m1": b"{}"}, Mark(9, 5, None))
     partition.missing.append(Gap("purchases", 3, 7))
     partition.forget()
     assert partition == Partition(0, partition.store)
-    assert len(partition.store) == 0
+    assert (len(partition.store), partition.store.mark) == (0, Mark())
 
 
 def test_state_that_cannot_be_read_is_for_a_person_to_look_at() -> None:
     partition = Partition(0, MemoryStore(0), positions=positions())
-    partition.store.apply({b"m|m1": b'[99,"head"]'})
+    partition.store.apply({b"m|m1": b'[99,"head"]'}, Mark())
     record = Record("purchases", 0, 0, NOW_US // 1000, b"m1", purchase("e1", 100))
     with pytest.raises(Refusal, match=r"the state of partition 0 cannot be read: .* reads format 3") as refused:
         asyncio.run(protocol().run(partition, Taken([record], [], {}, [])))

@@ -75,6 +75,8 @@ def test_every_metric_named_exists(page: str) -> None:
         ready=lambda: 0,
         batch_age_seconds=lambda: 0,
         lag_records=lambda: [(0, 0)],
+        state_records=lambda: 0,
+        store_disk_bytes=lambda: 0,
     )
     known = set(re.findall(r"^# TYPE (\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
     assert set(re.findall(r"\bloyalty_[a-z_]+\b", PAGES[page])) <= known

@@ -11,7 +11,7 @@ from config.topics import load_topics
 from workers.fatal import EXIT_REFUSED, EXIT_STOPPED, BrokenChain, Refusal, exit_code
 from workers.ownership import co_partitioned
 from workers.positions import Gap, Positions
-from workers.preflight import check_configs, check_topics
+from workers.preflight import check_configs, check_topics, held_max_us
 from workers.programs_check import check_programs
 from workers.restore import CLOCK_AHEAD_US_MAX, Lost, _missing, check_state, refuse_lost
 
@@ -107,6 +107,7 @@ def test_topics_exist_with_equal_partitions(counts: Mapping[str, int], problem: 
             check_topics(["a", "b"], counts, partition_count=3)
 
 
+DAY_MS = 86_400_000
 LARGE = {"cleanup.policy": "compact", "max.message.bytes": "9999999", "delete.retention.ms": "-1"}
 
 
@@ -133,6 +134,22 @@ def test_the_changelog_keeps_what_is_the_latest_of_a_key(
     with structlog.testing.capture_logs() as logs:
         check_configs(wanted, configs)
     assert (said is None and not logs) or (said is not None and said in str(logs))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected_ms"),
+    [
+        ({}, 7 * DAY_MS // 2),
+        ({"delete.retention.ms": str(30 * DAY_MS)}, 7 * DAY_MS // 2),
+        ({"delete.retention.ms": str(DAY_MS)}, DAY_MS // 2),
+        ({"delete.retention.ms": "0"}, 0),
+    ],
+    ids=["not shown to us", "kept for longer", "kept for less than it should be", "not kept at all"],
+)
+def test_held_state_is_used_for_half_the_time_for_which_the_cluster_keeps_deletions(
+    found: Mapping[str, str], expected_ms: int
+) -> None:
+    assert held_max_us(load_topics()["accounts"], found) == expected_ms * 1_000
 
 
 STORED = Positions(next={}, now_us=NOW, sequence=1, programs={}, partitions=3, app="loyalty")

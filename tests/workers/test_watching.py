@@ -37,6 +37,7 @@ UNITS = (
     "transactions",
     "expired",
     "notices",
+    "bytes",
 )
 COUNTED_THINGS = {"loyalty_accounts", "loyalty_partitions", "loyalty_ready", "loyalty_build"}
 
@@ -49,6 +50,8 @@ def metrics() -> Metrics:
         ready=lambda: 1,
         batch_age_seconds=lambda: 1.5,
         lag_records=lambda: [(1, 11)],
+        state_records=lambda: 23,
+        store_disk_bytes=lambda: 4096,
     )
     return made
 
