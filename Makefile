@@ -80,6 +80,7 @@ lock: ## resolve pyproject.toml into requirements/*.txt
 	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@env -u PIP_FIND_LINKS $(LOCK) -o requirements/runtime.txt
 	@env -u PIP_FIND_LINKS $(LOCK) --all-extras -c requirements/runtime.txt -o requirements/dev.txt
+	@env -u PIP_FIND_LINKS $(LOCK) --group quix -o requirements/quix.txt
 	@printf 'mypy\nsetuptools\n' | env -u PIP_FIND_LINKS $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.txt -o requirements/build.txt
 
 clean: plain ## remove what set-up, tests and runs have made here (the jars of the local Kafka stay in the user's cache)

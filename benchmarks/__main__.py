@@ -1,13 +1,114 @@
-"""`python -m benchmarks`: all measurements, one after the other; about twelve minutes on two cores."""
+"""`python -m benchmarks`: all measurements, one after the other, and a table of them at the end; some 20 minutes.
 
-from benchmarks import audit_memory, decide_only, due_batches, record_sizes, replay_vs_json, worker_vs_faust
+The figures of the parts that compare go into a file; with `--keep` into the repository, together with the charts and
+the tables of docs/performance.md. `--quick` runs everything in small, to see that it runs: what it prints means
+nothing.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
+
+from benchmarks import (
+    audit_memory,
+    charts,
+    decide_only,
+    due_batches,
+    growth,
+    latency,
+    record_sizes,
+    replay_vs_json,
+    side_by_side,
+    worker_alone,
+)
+from benchmarks.results import KEPT, UNKEPT, Results, now_text, save, this_machine
+from benchmarks.runs import broker
+
+T = TypeVar("T")
 
 
-def main() -> None:
-    """Run them all with their defaults."""
-    for benchmark in (decide_only, due_batches, record_sizes, replay_vs_json, audit_memory, worker_vs_faust):
-        print(f"\n== {benchmark.__name__.removeprefix('benchmarks.')}", flush=True)
-        benchmark.main([])
+class Sizes(NamedTuple):
+    """How much is measured."""
+
+    baskets: int
+    rounds: int
+    wait_seconds: float
+    members: Sequence[int]
+    events: int
+    passes: int
+
+
+FULL: Final = Sizes(40_000, 3, 10, growth.MEMBERS, 10_000, 3)
+QUICK: Final = Sizes(3_000, 1, 3, growth.MEMBERS[:1], 1_000, 1)
+
+ALONE: Final = (decide_only, due_batches, record_sizes, replay_vs_json, audit_memory)
+"""Those that print their own figures and need no broker."""
+
+
+def compared(sizes: Sizes, beside: str) -> Results:
+    """What is measured against something else, or against itself."""
+    results = Results(taken=now_text(), beside=beside, machine=this_machine())
+    with broker("bench") as (bootstrap, folder):
+        beside_each_other = _part(
+            "side by side",
+            lambda: side_by_side.measure(bootstrap, folder, "one-per-unit", sizes.baskets, sizes.rounds),
+        )
+        highest = {name: rates.events_per_second for name, rates in beside_each_other.contenders.items()}
+        waits = _part("latency", lambda: latency.measure(bootstrap, folder, highest, sizes.wait_seconds))
+        safety = _part(
+            "price of safety",
+            lambda: worker_alone.measure_safety(bootstrap, folder, sizes.baskets, sizes.rounds),
+        )
+        workers = _part(
+            "one and two workers",
+            lambda: worker_alone.measure_workers(bootstrap, folder, sizes.baskets, sizes.rounds),
+        )
+    grown = _part(
+        "growth",
+        lambda: growth.measure(sizes.members, growth.RULES, growth.LINES, sizes.events, sizes.passes),
+    )
+    measured = {"side_by_side": (beside_each_other,), "latency": waits, "safety": safety, "workers": workers}
+    return results.model_copy(update={**measured, "growth": grown})
+
+
+def summary(results: Results) -> str:
+    """One table of everything that was compared."""
+    parts = [side_by_side.table(each) for each in results.side_by_side]
+    if results.latency is not None:
+        parts.append(latency.table(results.latency))
+    parts += [side_by_side.table(each) for each in (results.safety, results.workers) if each is not None]
+    if results.growth is not None:
+        parts.append(growth.table(results.growth))
+    return "\n\n".join(parts)
+
+
+def _part(name: str, measure: Callable[[], T]) -> T:
+    print(f"\n== {name}", flush=True)
+    started = time.monotonic()
+    found = measure()
+    print(f"   ({time.monotonic() - started:.0f} s)", flush=True)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run them all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="everything in small")
+    parser.add_argument("--compared-only", action="store_true", help="only what is measured against something else")
+    parser.add_argument("--keep", action="store_true", help="write results, charts and docs/performance.md")
+    parser.add_argument("--beside", default="", help="a sentence for the document: what else the machine did")
+    options = parser.parse_args(arguments)
+    results = compared(QUICK if options.quick else FULL, options.beside)
+    path = KEPT if options.keep else UNKEPT
+    save(results, path)
+    if not (options.quick or options.compared_only):
+        for benchmark in ALONE:
+            _part(benchmark.__name__.removeprefix("benchmarks."), partial(benchmark.main, []))
+    print(f"\n{summary(results)}\n\nThese figures lie in {path.name}.")
+    if options.keep:
+        charts.main([])
 
 
 if __name__ == "__main__":
