@@ -59,7 +59,7 @@ format: setup ## let the formatter and the safe fixes have their way
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: setup ## the measurements, as ratios side by side
+bench: setup ## the measurements, beside Faust, Quix Streams and Kafka Streams (make bench ARGS=--quick for a look)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 compiled: setup ## compile the core of the engine, in place: decides the same, sooner; needs a C compiler

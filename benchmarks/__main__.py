@@ -23,6 +23,7 @@ from benchmarks import (
     side_by_side,
     worker_alone,
 )
+from benchmarks.contenders import FAUST, QUIX_ONCE, WORKER
 from benchmarks.results import KEPT, UNKEPT, Results, now_text, save, this_machine
 from benchmarks.runs import broker
 
@@ -43,6 +44,9 @@ class Sizes(NamedTuple):
 FULL: Final = Sizes(40_000, 3, 10, growth.MEMBERS, 10_000, 3)
 QUICK: Final = Sizes(3_000, 1, 3, growth.MEMBERS[:1], 1_000, 1)
 
+FRAMEWORKS: Final = (WORKER, FAUST, QUIX_ONCE)
+"""Who takes part when the program is not the plainest."""
+
 ALONE: Final = (decide_only, due_batches, record_sizes, replay_vs_json, audit_memory)
 """Those that print their own figures and need no broker."""
 
@@ -51,11 +55,15 @@ def compared(sizes: Sizes, beside: str) -> Results:
     """What is measured against something else, or against itself."""
     results = Results(taken=now_text(), beside=beside, machine=this_machine())
     with broker("bench") as (bootstrap, folder):
-        beside_each_other = _part(
+        plain = _part(
             "side by side",
             lambda: side_by_side.measure(bootstrap, folder, "one-per-unit", sizes.baskets, sizes.rounds),
         )
-        highest = {name: rates.events_per_second for name, rates in beside_each_other.contenders.items()}
+        rich = _part(
+            "side by side, a program with five purchase rules and tiers",
+            lambda: side_by_side.measure(bootstrap, folder, "grocery", sizes.baskets // 2, sizes.rounds, FRAMEWORKS),
+        )
+        highest = {name: rates.events_per_second for name, rates in plain.contenders.items()}
         waits = _part("latency", lambda: latency.measure(bootstrap, folder, highest, sizes.wait_seconds))
         safety = _part(
             "price of safety",
@@ -69,7 +77,7 @@ def compared(sizes: Sizes, beside: str) -> Results:
         "growth",
         lambda: growth.measure(sizes.members, growth.RULES, growth.LINES, sizes.events, sizes.passes),
     )
-    measured = {"side_by_side": (beside_each_other,), "latency": waits, "safety": safety, "workers": workers}
+    measured = {"side_by_side": (plain, rich), "latency": waits, "safety": safety, "workers": workers}
     return results.model_copy(update={**measured, "growth": grown})
 
 

@@ -50,17 +50,19 @@ def measure(bootstrap: str, directory: Path, rates: Mapping[str, float], seconds
 
 
 def _waits(contender: Contender, job: Job, highest: float, seconds: float) -> dict[str, Wait]:
-    """Waits by load; before them some baskets that are not counted, until the contender runs."""
+    """Waits by load; before them some seconds that are not counted, until the contender runs and is warm."""
     command, environment = contender.command(job), contender.environment(job)
     with prepared(job), Watched(command, job.directory / "log", environment) as process:
+        # The year has to last for all of it.
+        highest = min(highest, BASKETS_ALL / (_WARM_SECONDS + seconds) / (sum(LOADS_PERCENT) / 100))
         first, found = 0, dict[str, Wait]()
-        rate = highest * LOADS_PERCENT[0] / 100
+        rate = highest * LOADS_PERCENT[-1] / 100
         warm = int(rate * _WARM_SECONDS) + 1
         asyncio.run(_phase(job, process, first, warm, rate))
         first += warm
         for load in LOADS_PERCENT:
             rate = highest * load / 100
-            count = min(int(rate * seconds), BASKETS_ALL - first)
+            count = int(rate * seconds)
             found[str(load)] = wait = asyncio.run(_phase(job, process, first, count, rate))
             first += count
             print(

@@ -12,7 +12,7 @@ from statistics import median
 
 from benchmarks.baskets import baskets
 from benchmarks.contenders import CONTENDERS, WORKER, Contender
-from benchmarks.peers.bare_loop import ready_made
+from benchmarks.peers.bare_loop import make_ready
 from benchmarks.peers.environments import Missing
 from benchmarks.peers.job import Job
 from benchmarks.results import Rates, SideBySide
@@ -24,7 +24,7 @@ def measure(
 ) -> SideBySide:
     """All contenders that know the program and can run here, in turns."""
     events, expected = baskets(count), expected_books(program, count)
-    ready_made(program, count)
+    make_ready(directory, program, count)
     found: dict[str, list[Measured]] = {}
     absent: dict[str, str] = {}
     playing = [each for each in CONTENDERS if _plays(each, program, names)]

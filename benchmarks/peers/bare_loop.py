@@ -8,14 +8,14 @@ there is.
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from benchmarks.baskets import SCRATCH, baskets_file, programs_named
+from benchmarks.baskets import baskets, programs_named
 from benchmarks.peers.job import Job, Meter
 from benchmarks.peers.one_event import decided_event
 from schemas.decode import Known, decode
@@ -24,37 +24,28 @@ Ready = dict[str, list[tuple[str, bytes, bytes]]]
 """By basket id: (topic word, key, value)."""
 
 
-def ready_made(program: str, count: int) -> Ready:
-    """What the engine answers to each of the first baskets; made once and kept."""
-    path = SCRATCH / f"ready-{program}-{count}.msgpack"
-    if not path.exists():
-        _keep(path, _decided(program, count))
-    return msgspec.msgpack.decode(path.read_bytes(), type=Ready)
+def make_ready(directory: Path, program: str, count: int) -> None:
+    """Decide the first baskets, and keep the answers where the runs of this directory find them."""
+    _file(directory, program).write_bytes(msgspec.msgpack.encode(_decided(program, count)))
 
 
-def _keep(path: Path, ready: Ready) -> None:
-    unfinished = path.with_suffix(".part")
-    unfinished.write_bytes(msgspec.msgpack.encode(ready))
-    unfinished.rename(path)
+def _file(directory: Path, program: str) -> Path:
+    return directory / f"ready-{program}.msgpack"
 
 
 def _decided(program: str, count: int) -> Ready:
     programs, state, ready = programs_named(program), dict[bytes, bytes](), Ready()
-    with baskets_file().open("rb") as file:
-        for line in islice(file, count):
-            raw = line.rstrip(b"\n")
-            decoded = decode(raw, topic="purchases")
-            if not isinstance(decoded, Known):
-                raise TypeError(decoded)
-            writes, messages = decided_event(programs, raw, state.get, decoded.fact.time_us)
-            state.update(writes)
-            ready[decoded.fact.cause.id] = [*messages, *(("accounts", key, record) for key, record in writes)]
+    for basket in baskets(count):
+        writes, messages = decided_event(programs, basket.raw, state.get, time.time_ns() // 1_000)
+        state.update(writes)
+        ready[basket.id] = [*messages, *(("accounts", key, record) for key, record in writes)]
     return ready
 
 
 async def run(how: str, job: Job) -> None:
     """Take events until the parent ends it."""
-    ready, meter, totals = ready_made(job.program, job.events), Meter(job), dict[str, int]()
+    ready = msgspec.msgpack.decode(_file(job.directory.parent, job.program).read_bytes(), type=Ready)
+    meter, totals = Meter(job), dict[str, int]()
     consumer = AIOKafkaConsumer(
         f"{job.prefix}purchases",
         bootstrap_servers=job.bootstrap,

@@ -3,12 +3,12 @@
 import math
 from pathlib import Path
 
-import orjson
 import pytest
 
 from benchmarks.baskets import programs_named
 from benchmarks.peers.job import ENDLESS, Job, Meter, reported
 from benchmarks.peers.one_event import decided_event
+from tests.benchmarks.made_up import purchase
 from workers.batch import Engine
 from workers.records import Record
 from workers.store.memory import MemoryStore
@@ -16,16 +16,9 @@ from workers.store.memory import MemoryStore
 NOW_US = 1_800_000_000_000_000
 
 
-def event(number: int, member: str) -> bytes:
-    lines = [{"line_id": "1", "sku": f"S{number}", "category": "bread", "quantity": "1", "amount_minor": 150 + number}]
-    data = {"transaction_id": f"t{number}", "store_id": "1", "channel": "store", "currency": "USD", "lines": lines}
-    envelope = {"specversion": "1.0", "id": f"t{number}", "source": "/pos", "type": "loyalty.purchase.v1"}
-    return orjson.dumps({**envelope, "time": f"2026-01-01T10:00:{number:02}Z", "subject": member, "data": data})
-
-
 @pytest.mark.parametrize("program", ["one-per-unit", "grocery"])
 def test_one_event_at_a_time_makes_what_a_batch_makes(program: str) -> None:
-    events = [(member, event(number, member)) for number, member in enumerate(["ann", "ben", "ann", "ann", "ben"])]
+    events = [(member, purchase(number, member)) for number, member in enumerate(["ann", "ben", "ann", "ann", "ben"])]
     engine = Engine(programs_named(program), partitions=1)
     records = [Record("purchases", 0, number, 0, who.encode(), raw) for number, (who, raw) in enumerate(events)]
     batch = engine.decide_batch(0, records, MemoryStore(0, engine.start_after), NOW_US)
@@ -46,7 +39,7 @@ def test_a_peer_is_given_no_event_that_would_be_refused() -> None:
     with pytest.raises(TypeError, match="cannot be read"):
         decided_event(programs_named("one-per-unit"), b"{}", nothing.get, NOW_US)
     with pytest.raises(ValueError, match="refused"):
-        decided_event(programs_named("one-per-unit"), event(1, "ann"), nothing.get, 0)
+        decided_event(programs_named("one-per-unit"), purchase(1, "ann"), nothing.get, 0)
 
 
 def job(directory: Path, events: int) -> Job:
