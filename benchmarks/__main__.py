@@ -9,6 +9,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from benchmarks import (
@@ -51,34 +52,32 @@ ALONE: Final = (decide_only, due_batches, record_sizes, replay_vs_json, audit_me
 """Those that print their own figures and need no broker."""
 
 
-def compared(sizes: Sizes, beside: str) -> Results:
-    """What is measured against something else, or against itself."""
+def compared(sizes: Sizes, beside: str, path: Path) -> Results:
+    """What is measured against something else, or against itself. What is there is saved after each part."""
     results = Results(taken=now_text(), beside=beside, machine=this_machine())
+
+    def keep(**found: object) -> Results:
+        nonlocal results
+        results = results.model_copy(update=found)
+        save(results, path)
+        return results
+
     with broker("bench") as (bootstrap, folder):
-        plain = _part(
-            "side by side",
-            lambda: side_by_side.measure(bootstrap, folder, "one-per-unit", sizes.baskets, sizes.rounds),
-        )
+        side = partial(side_by_side.measure, bootstrap, folder)
+        plain = _part("side by side", partial(side, "one-per-unit", sizes.baskets, sizes.rounds))
+        keep(side_by_side=(plain,))
         rich = _part(
             "side by side, a program with five purchase rules and tiers",
-            lambda: side_by_side.measure(bootstrap, folder, "grocery", sizes.baskets // 2, sizes.rounds, FRAMEWORKS),
+            partial(side, "grocery", sizes.baskets // 2, sizes.rounds, FRAMEWORKS),
         )
+        keep(side_by_side=(plain, rich))
         highest = {name: rates.events_per_second for name, rates in plain.contenders.items()}
-        waits = _part("latency", lambda: latency.measure(bootstrap, folder, highest, sizes.wait_seconds))
-        safety = _part(
-            "price of safety",
-            lambda: worker_alone.measure_safety(bootstrap, folder, sizes.baskets, sizes.rounds),
-        )
-        workers = _part(
-            "one and two workers",
-            lambda: worker_alone.measure_workers(bootstrap, folder, sizes.baskets, sizes.rounds),
-        )
-    grown = _part(
-        "growth",
-        lambda: growth.measure(sizes.members, growth.RULES, growth.LINES, sizes.events, sizes.passes),
-    )
-    measured = {"side_by_side": (plain, rich), "latency": waits, "safety": safety, "workers": workers}
-    return results.model_copy(update={**measured, "growth": grown})
+        keep(latency=_part("latency", partial(latency.measure, bootstrap, folder, highest, sizes.wait_seconds)))
+        alone = (bootstrap, folder, sizes.baskets, sizes.rounds)
+        keep(safety=_part("price of safety", partial(worker_alone.measure_safety, *alone)))
+        keep(workers=_part("one and two workers", partial(worker_alone.measure_workers, *alone)))
+    grown = partial(growth.measure, sizes.members, growth.RULES, growth.LINES, sizes.events, sizes.passes)
+    return keep(growth=_part("growth", grown))
 
 
 def summary(results: Results) -> str:
@@ -104,13 +103,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run them all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="everything in small")
+    parser.add_argument("--baskets", type=int, help=f"for those that use a broker; default: {FULL.baskets:,}")
+    parser.add_argument("--rounds", type=int, help=f"in turns; default: {FULL.rounds}")
     parser.add_argument("--compared-only", action="store_true", help="only what is measured against something else")
     parser.add_argument("--keep", action="store_true", help="write results, charts and docs/performance.md")
     parser.add_argument("--beside", default="", help="a sentence for the document: what else the machine did")
     options = parser.parse_args(arguments)
-    results = compared(QUICK if options.quick else FULL, options.beside)
+    sizes = QUICK if options.quick else FULL
+    sizes = sizes._replace(baskets=options.baskets or sizes.baskets, rounds=options.rounds or sizes.rounds)
     path = KEPT if options.keep else UNKEPT
-    save(results, path)
+    results = compared(sizes, options.beside, path)
     if not (options.quick or options.compared_only):
         for benchmark in ALONE:
             _part(benchmark.__name__.removeprefix("benchmarks."), partial(benchmark.main, []))

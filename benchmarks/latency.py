@@ -44,8 +44,8 @@ def measure(bootstrap: str, directory: Path, rates: Mapping[str, float], seconds
         job = Job(bootstrap, prefix, PARTITIONS, PROGRAM, ENDLESS, directory / prefix)
         try:
             found[contender.name] = _waits(contender, job, rates[contender.name], seconds)
-        except Missing as missing:
-            print(f"  {contender.name} is left out: {missing}", flush=True)
+        except (Missing, TimeoutError) as reason:
+            print(f"  {contender.name} is left out: {reason}", flush=True)
     return Latency(seconds=seconds, contenders=found)
 
 
