@@ -13,8 +13,8 @@ Invariants:
   T4 records come read_committed: inputs may be transactional too
   T5 the group's own commits are for lag monitors only, and a failing one harms nothing
   T6 no partition waits long for another: aiokafka has one fetch under way for each broker; when what it fetched is
-     not taken for a moment, because lanes are full or busy, the next fetch is for all other partitions. It ends when one
-     of those has something: with quiet topics as late as it may, and the busy ones starve meanwhile
+     not taken for a moment, because lanes are full or busy, the next fetch is for all other partitions. It ends when
+     one of those has something: with quiet topics as late as it may, and the busy ones starve meanwhile
 """
 
 import asyncio
