@@ -63,7 +63,7 @@ format: setup ## let the formatter and the safe fixes have their way
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: setup ## the measurements, as ratios side by side
+bench: setup ## the measurements, beside Faust, Quix Streams and Kafka Streams (make bench ARGS=--quick for a look)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 compiled: setup ## compile the core of the engine, in place: decides the same, sooner; needs a C compiler
@@ -84,6 +84,7 @@ lock: ## resolve pyproject.toml into requirements/*.txt
 	@.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@env -u PIP_FIND_LINKS $(LOCK) -o requirements/runtime.txt
 	@env -u PIP_FIND_LINKS $(LOCK) --all-extras -c requirements/runtime.txt -o requirements/dev.txt
+	@env -u PIP_FIND_LINKS $(LOCK) --group quix -o requirements/quix.txt
 	@printf 'mypy\nsetuptools\n' | env -u PIP_FIND_LINKS $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.txt -o requirements/build.txt
 
 clean: plain ## remove what set-up, tests and runs have made here (the jars of the local Kafka stay in the user's cache)

@@ -12,6 +12,9 @@ Invariants:
   T3 a position is never reset silently: one that the log does not hold ends the process
   T4 records come read_committed: inputs may be transactional too
   T5 the group's own commits are for lag monitors only, and a failing one harms nothing
+  T6 no partition waits long for another: aiokafka has one fetch under way for each broker; when what it fetched is
+     not taken for a moment, because lanes are full or busy, the next fetch is for all other partitions. It ends when
+     one of those has something: with quiet topics as late as it may, and the busy ones starve meanwhile
 """
 
 import asyncio
@@ -30,6 +33,9 @@ from workers.tolerant_records import read_in_our_way
 
 _FULL_WAIT_SECONDS = 0.01
 """How long a poll waits while some lane is full: as soon as it has room, its partition has to be in a poll again."""
+
+_FETCH_WAIT_MS = 50
+"""How long the broker may keep a fetch that finds nothing (T6)."""
 
 
 class Intake(Protocol):
@@ -72,6 +78,8 @@ class PollThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Faust asks for committed records only with its own transactions (T4). Read when the consumer starts.
         consumer._isolation_level = "read_committed"  # noqa: SLF001
+        # Faust lets the broker keep it for 1.5 s (T6).
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS  # noqa: SLF001
         return consumer
 
     @override

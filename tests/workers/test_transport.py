@@ -74,8 +74,22 @@ def test_none_is_no_reset() -> None:
     assert OffsetResetStrategy.from_str("none") == OffsetResetStrategy.NONE
 
 
-def test_the_isolation_level_is_read_when_the_consumer_starts() -> None:
-    assert "isolation_level=self._isolation_level" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+@pytest.mark.parametrize("setting", ["isolation_level", "fetch_max_wait_ms"])
+def test_what_is_set_afterwards_is_read_when_the_consumer_starts(setting: str) -> None:
+    assert f"{setting}=self._{setting}" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_the_consumer_reads_committed_records_and_never_waits_long_for_quiet_topics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # While lanes with much to do are left out of polls, the fetch under way is for quiet partitions alone; what comes
+    # for the busy ones waits until it ends. Faust lets it wait for 1.5 s.
+    assert "fetch_max_wait_ms=1500" in inspect.getsource(driver.AIOKafkaConsumerThread._create_worker_consumer)
+    theirs = SimpleNamespace(_isolation_level="read_uncommitted", _fetch_max_wait_ms=1_500)
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda _, __: theirs)
+    thread: PollThread = object.__new__(PollThread)
+    made = thread._create_worker_consumer(object.__new__(PollTransport))
+    assert (made._isolation_level, made._fetch_max_wait_ms) == ("read_committed", 50)
 
 
 def test_positions_and_the_stable_end_are_kept_for_each_partition() -> None:
