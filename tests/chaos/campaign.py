@@ -215,6 +215,8 @@ class Campaign:
         for slot in self._workers:
             if not slot.stop():
                 self.report.findings.append(f"{slot.name} did not end in time")
+        if any(life.code == downstream.OTHER_BYTES for life in self._reader.lives):
+            self.report.findings.append("the reader downstream saw an entry twice, with other bytes")
         lives = [life for slot in self._workers for life in slot.lives]
         self.report.ends = verdict.ends(lives)
         self.report.findings += verdict.findings(lives)

@@ -9,7 +9,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,12 +51,14 @@ class Proxy:
         """How many are open."""
         return len(self._open) // 2
 
-    def cut(self, how: Cut, seconds: float) -> int:
-        """Do that to all connections for so long. Answers how many were open when it began."""
+    def begin(self, how: Cut) -> int:
+        """Do that to all connections from now on. Answers how many are open."""
         found: int = self._call(self._begin(how))
-        time.sleep(seconds)
-        self._call(self._end())
         return found
+
+    def end(self) -> None:
+        """Pass everything on again."""
+        self._call(self._end())
 
     def _call(self, what: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(30)

@@ -207,7 +207,9 @@ class Striker:
     # ------------------------------------------------------------------ everything else
     def _cut(self, strike: Strike) -> str:
         self._wait("connections", lambda: self._proxy.connections > 0)
-        found = self._proxy.cut(Cut(strike.how), strike.seconds)
+        found = self._proxy.begin(Cut(strike.how))
+        time.sleep(strike.seconds)
+        self._proxy.end()
         self._count("cuts")
         self._count(f"cuts: {strike.how}")
         return f"{strike.how} for {strike.seconds:.1f} s, {found} connections"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos.campaign import Campaign, Plan
 from tests.chaos.schedule import Goals
+from workers.topic_words import JOURNAL
 
 pytestmark = pytest.mark.kafka
 
@@ -44,4 +45,5 @@ def test_without_a_safeguard_the_auditor_sees_it(safeguard: str, goals: dict[str
     plan = Plan(seed=1, seconds=25, goals=wanted, members=200, without=safeguard, calm_seconds_max=40)
     report = Campaign(plan, tmp_path / "campaign", say).run()
     assert any(report.checks.values()), report.text()
-    assert report.evidence
+    assert (Path(report.evidence) / "topics" / f"{JOURNAL}.ndjson").exists()
+    assert (Path(report.evidence) / "logs" / "worker-0-0.log").exists()

@@ -54,14 +54,6 @@ def said(caller: socket.socket, text: bytes) -> bytes:
     return caller.recv(1024)
 
 
-def cutting(proxy: Proxy, how: Cut, seconds: float) -> threading.Thread:
-    """Cut in a thread, and be sure that it has begun."""
-    thread = threading.Thread(target=proxy.cut, args=(how, seconds))
-    thread.start()
-    time.sleep(0.2)
-    return thread
-
-
 def test_it_passes_on_what_both_say(proxy: tuple[Proxy, int]) -> None:
     with call(proxy[1]) as one, call(proxy[1]) as two:
         assert said(one, b"hello") == b"hello"
@@ -72,23 +64,23 @@ def test_it_passes_on_what_both_say(proxy: tuple[Proxy, int]) -> None:
 def test_a_delay_makes_everything_late(proxy: tuple[Proxy, int]) -> None:
     with call(proxy[1]) as caller:
         assert said(caller, b"soon") == b"soon"
-        thread = cutting(proxy[0], Cut.DELAY, 1.0)
+        assert proxy[0].begin(Cut.DELAY) == 1
         began = time.monotonic()
         assert said(caller, b"late") == b"late"
         assert time.monotonic() - began >= 0.2
-        thread.join()
+        proxy[0].end()
         assert said(caller, b"soon again") == b"soon again"
 
 
 def test_what_is_dropped_never_comes_and_the_connection_does_not_survive_it(proxy: tuple[Proxy, int]) -> None:
     with call(proxy[1]) as caller:
         assert said(caller, b"heard") == b"heard"
-        thread = cutting(proxy[0], Cut.DROP, 1.0)
+        proxy[0].begin(Cut.DROP)
         caller.sendall(b"lost")
         caller.settimeout(0.3)
         with pytest.raises(TimeoutError):
             caller.recv(1024)
-        thread.join()
+        proxy[0].end()
         caller.settimeout(5)
         with pytest.raises(ConnectionResetError):
             caller.recv(1024)
@@ -99,17 +91,17 @@ def test_what_is_dropped_never_comes_and_the_connection_does_not_survive_it(prox
 def test_a_reset_ends_what_is_open_and_what_comes(proxy: tuple[Proxy, int]) -> None:
     with call(proxy[1]) as caller:
         assert said(caller, b"heard") == b"heard"
-        thread = cutting(proxy[0], Cut.RESET, 0.8)
+        proxy[0].begin(Cut.RESET)
         with pytest.raises(ConnectionResetError):
             caller.recv(1024)
-        with call(proxy[1]) as another, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), call(proxy[1]) as another:
             another.recv(1024)
-        thread.join()
+        proxy[0].end()
     with call(proxy[1]) as caller:
         assert said(caller, b"heard again") == b"heard again"
 
 
 def test_nobody_behind_it_is_told_by_a_reset() -> None:
     port = free_port()
-    with Proxy(port, free_port()), call(port) as caller, pytest.raises(ConnectionResetError):
+    with Proxy(port, free_port()), pytest.raises(ConnectionResetError), call(port) as caller:
         caller.recv(1024)
