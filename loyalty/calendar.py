@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from loyalty.making import maker
 from loyalty.program import Duration, EveryYear, Expiry, Hours, TierReview, Window
 
 SECOND_US = 1_000_000
@@ -38,10 +39,15 @@ class Local(NamedTuple):
         return (self.ordinal + 6) % 7 + 1
 
 
+_local = maker(Local)
+
+
+# A decision asks for the same few instants again and again: the event's time, the end of the member's silence.
+@lru_cache(maxsize=256)
 def local_time(time_us: int, zone: ZoneInfo) -> Local:
     """The instant `time_us` as the wall clock of `zone` shows it."""
     wall = datetime.fromtimestamp(time_us // SECOND_US, zone)
-    return Local(zone, time_us, wall.year, wall.month, wall.day, wall.hour * 60 + wall.minute, wall.toordinal())
+    return _local(zone, time_us, wall.year, wall.month, wall.day, wall.hour * 60 + wall.minute, wall.toordinal())
 
 
 def instant_us(moment: datetime) -> int:
@@ -178,6 +184,13 @@ def in_window(window: Window, local: Local) -> bool:
     if window.start is not None and local.time_us < bound_us(window.start, local.zone):
         return False
     return window.end is None or local.time_us < bound_us(window.end, local.zone)
+
+
+def overlaps(window: Window, start_us: int, end_us: int, zone: ZoneInfo) -> bool:
+    """Whether any instant from `start_us` to before `end_us` lies in the half-open window."""
+    if window.start is not None and end_us <= bound_us(window.start, zone):
+        return False
+    return window.end is None or start_us < bound_us(window.end, zone)
 
 
 def in_every_year(days: EveryYear, local: Local) -> bool:

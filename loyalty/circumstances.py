@@ -4,7 +4,7 @@ Not here: line filters (plan.py), what follows when a rule holds (earning.py, ac
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
@@ -92,9 +92,11 @@ def predicate(when: When) -> Predicate | None:
     Only the restrictions that are there become tests: most rules have one or two, and every event asks them all.
     """
     tests = list(_tests(when))
-    if len(tests) > 1:
-        return lambda circumstances: all(test(circumstances) for test in tests)
-    return tests[0] if tests else None
+    return reduce(_both, tests) if tests else None
+
+
+def _both(one: Predicate, other: Predicate) -> Predicate:
+    return lambda circumstances: one(circumstances) and other(circumstances)
 
 
 def _tests(when: When) -> Iterator[Predicate]:

@@ -27,11 +27,16 @@ from loyalty.account import (
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
 from loyalty.between import (
+    HouseholdAnswer,
+    HouseholdAsk,
+    HouseholdEnd,
     HouseholdRequest,
     Joining,
     MergeAnswer,
     MergeAsk,
     MergeRequest,
+    Pooled,
+    PoolFetch,
     Recoup,
     Transfer,
     TransferRequest,
@@ -42,11 +47,11 @@ from loyalty.closing import close
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.due import caught_up
 from loyalty.facts import (
-    MESSAGES,
     Adjustment,
     Answer,
     Award,
     Claim,
+    Command,
     Engagement,
     Fact,
     MemberUpdate,
@@ -60,6 +65,7 @@ from loyalty.facts import (
     Return,
     Review,
     Share,
+    is_message,
 )
 from loyalty.fetching import reads
 from loyalty.identity import keys_of, remembered, taken_before, untimely
@@ -97,6 +103,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     """
     if isinstance(fact, limits.OF_LIMITS):
         return limits.decide_limit(programs, state, fact, now_us)
+    message = fact if is_message(fact) else None
     keys = reads(fact)
     found = state.get(keys[0])
     head = found if isinstance(found, Head) else None
@@ -106,14 +113,14 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
         answer = taken_before(head, record, fact, event_key, business_key)
         if answer is not None:
             return answer
-    plan = programs.named(fact.version) if isinstance(fact, MESSAGES) else programs.at(fact.time_us)
+    plan = programs.at(fact.time_us) if message is None else programs.named(message.version)
     if plan is None:
         return _no_plan(fact)
     is_new = head is None or head.enrolled_us == NOT_ENROLLED_US
     answer = _turned_down(programs, plan, state, None if is_new else head, fact, now_us)
     if answer is not None:
         return answer
-    leg = fact.message_id if isinstance(fact, MESSAGES) else ""
+    leg = "" if message is None else message.message_id
     draft, balances = (Head(fact.member, NOT_ENROLLED_US), {}) if head is None else (head.draft(), head.balances)
     work = Work(plan, draft, balances, fact.cause, fact.time_us, now_us, leg)
     timing = programs.timed_at(draft.timed_us)
@@ -146,16 +153,30 @@ def _turned_down(
     """What becomes of a fact that does not go to the account, since there is none or it has ended; or of a late one."""
     if head is not None and head.merged_into and not is_decided_here(state, fact):
         return moved_on(plan, state, head, fact)
-    if isinstance(fact, Transfer):
-        return turned_away(plan, head, fact)
-    if isinstance(fact, households.MESSAGES):
-        return households.turned_away(head, fact)
-    if isinstance(fact, MergeAsk | MergeAnswer | Joining):
-        return ask_of_nobody(fact) if head is None and isinstance(fact, MergeAsk) else None
-    if isinstance(fact, Recoup):
-        return recoup_of_nobody(programs, state, fact, now_us) if head is None else None
+    if is_message(fact):
+        return _message_turned_down(programs, plan, state, head, fact, now_us)
     refusal = untimely(plan, fact, now_us) or _not_a_member(plan, head, fact)
     return None if refusal is None else Decision(Outcome.REFUSED, refusal=refusal)
+
+
+def _message_turned_down(
+    programs: Programs, plan: Plan, state: State, head: Head | None, fact: Message, now_us: int
+) -> Decision | None:
+    """The same of what another account says, which is as timely as the event that it follows from."""
+    match fact:
+        case Transfer():
+            return turned_away(plan, head, fact)
+        case HouseholdAsk() | HouseholdAnswer() | HouseholdEnd() | PoolFetch() | Pooled():
+            return households.turned_away(head, fact)
+        case MergeAsk():
+            return ask_of_nobody(fact) if head is None else None
+        case MergeAnswer() | Joining():
+            return None
+        case Recoup():
+            return recoup_of_nobody(programs, state, fact, now_us) if head is None else None
+        case _:
+            refusal = _not_a_member(plan, head, fact)
+            return None if refusal is None else Decision(Outcome.REFUSED, refusal=refusal)
 
 
 def _taken_in(programs: Programs, work: Work, state: State, fact: Fact, before: Head | None) -> Refusal | None:
@@ -196,14 +217,12 @@ def _told(programs: Programs, work: Work, state: State, fact: Message) -> Refusa
 
 
 def _no_plan(fact: Fact) -> Decision:
-    if isinstance(fact, MESSAGES):
+    if is_message(fact):
         return refused(Code.UNKNOWN_RULE, f"the message is of program version {fact.version!r}: load that version")
     return refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
 
 
 def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
-    if isinstance(fact, MESSAGES):
-        return _told(programs, work, state, fact)
     match fact:
         case Purchase():
             return _decided_purchase(programs, work, state, fact)
@@ -220,16 +239,15 @@ def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusa
             return None
         case Referral():
             return decide_referral(work, fact, came_back(programs, state, fact))
-        case _:
+        case Adjustment() | TransferRequest() | MergeRequest() | HouseholdRequest() | Restock():
             return _ordered(programs, work, state, fact)
+        case Redemption() | RedemptionReport():
+            return _ordered(programs, work, state, fact)
+        case _:
+            return _told(programs, work, state, fact)
 
 
-def _ordered(
-    programs: Programs,
-    work: Work,
-    state: State,
-    fact: Adjustment | TransferRequest | MergeRequest | HouseholdRequest | Redemption | RedemptionReport | Restock,
-) -> Refusal | None:
+def _ordered(programs: Programs, work: Work, state: State, fact: Command) -> Refusal | None:
     """What the commands topic brings."""
     match fact:
         case Adjustment():
@@ -325,6 +343,8 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
 
 
 def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
+    if head is not None and head.status in {ACTIVE, MERGED}:
+        return None
     if isinstance(fact, Answer):
         # What a limit grants to an account that was closed meanwhile has to go back.
         gone = "the answer of a limit is for an account that is not there"
@@ -340,7 +360,7 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
             )
         return unknown_redemption(fact) if isinstance(fact, RedemptionReport) else None
     # A closed account answers a redemption as it answers others: with a reason.
-    if head.status not in {ACTIVE, MERGED} and not closes(fact) and not isinstance(fact, Redemption):
+    if not closes(fact) and not isinstance(fact, Redemption):
         return Refusal(Code.MEMBER_CLOSED, "the member's account is closed: it takes no more events")
     return None
 

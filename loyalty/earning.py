@@ -18,6 +18,7 @@ from loyalty.account import PurchaseRecord
 from loyalty.apportion import ZERO, Exact, rounded, whole_by_currency
 from loyalty.circumstances import Circumstances
 from loyalty.facts import Line, Purchase, Tender
+from loyalty.making import maker
 from loyalty.plan import EXCLUDED, Factors, Plan, RulePlan
 from loyalty.program import PurchaseRule
 
@@ -65,6 +66,9 @@ class Earned(NamedTuple):
     """What one unit of the measure counts for: the share of the rule's own tenders and, for money, the basket's."""
 
 
+_basket, _earned = maker(Basket), maker(Earned)
+
+
 def basket_of(plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line, ...] | None = None) -> Basket:
     """The basket of a purchase, or what is left of it when `lines` are given."""
     of_lines = purchase.lines if lines is None else lines
@@ -75,7 +79,7 @@ def basket_of(plan: Plan, purchase: Purchase | PurchaseRecord, lines: tuple[Line
     spend = _by_class(classes, amounts)
     number = len(spend)
     spend.pop(EXCLUDED, None)
-    return Basket(of_lines, amounts, classes, number, spend, purchase.tenders, exchange, money)
+    return _basket(of_lines, amounts, classes, number, spend, purchase.tenders, exchange, money)
 
 
 def _by_class(classes: Sequence[int], measures: Sequence[int]) -> dict[int, int]:
@@ -163,7 +167,7 @@ def _measured(
     if factors is not None:
         multiplied = sum([by_class[each] * factors[each] for each in counted])
         exact = (multiplied * num, den * factors.denominator)
-    return Earned(of.rule, of, exact, base, spend, 0, counted, factors, counts)
+    return _earned(of.rule, of, exact, base, spend, 0, counted, factors, counts)
 
 
 def _of_other(

@@ -27,10 +27,10 @@ from loyalty.restoring import spent_on
 def reads(fact: Fact) -> Sequence[str]:
     """The state keys that a fact names: the account's first, then that of its own record where it has one."""
     match fact:
-        case Purchase() if fact.tenders:
-            sale = purchase_key(fact.member, fact.transaction_id)
-            return head_key(fact.member), sale, *_redemption_keys(fact.member, fact)
-        case Purchase() | Return() | Referral() if fact.transaction_id:
+        case Purchase():
+            keys = head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
+            return (*keys, *_redemption_keys(fact.member, fact)) if fact.tenders else keys
+        case Return() | Referral() if fact.transaction_id:
             return head_key(fact.member), purchase_key(fact.member, fact.transaction_id)
         case Redemption() if fact.transaction_id:
             own = redemption_key(fact.member, fact.redemption_id)

@@ -7,8 +7,6 @@ Invariants:
 Not here: how a memory is kept in bytes (memory.py).
 """
 
-from typing import assert_never
-
 from loyalty import caps, households
 from loyalty.account import Head, PurchaseRecord, Record, RedemptionRecord
 from loyalty.between import (
@@ -25,7 +23,6 @@ from loyalty.between import (
 from loyalty.calendar import DAY_US, SECOND_US, local_time
 from loyalty.decisions import Code, Decision, Outcome, Refusal, refused
 from loyalty.facts import (
-    MESSAGES,
     Adjustment,
     Answer,
     Engagement,
@@ -61,8 +58,6 @@ DUPLICATE = Decision(Outcome.DUPLICATE)
 
 def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
-    if isinstance(fact, MESSAGES):
-        return key_digest("message", fact.message_id), None
     event = key_digest("event", fact.cause.source, fact.cause.id)
     match fact:
         case Purchase() | MemberUpdate() | HouseholdRequest():
@@ -87,8 +82,8 @@ def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
         case Redemption() | RedemptionReport():
             reported = (fact.status,) if isinstance(fact, RedemptionReport) else ()
             return event, key_digest("redemption", fact.redemption_id, *reported)
-        case _:
-            assert_never(fact)
+        case _:  # only messages are left, and nothing else has their id
+            return key_digest("message", fact.message_id), None
 
 
 def taken_before(
@@ -125,9 +120,7 @@ def conflict(name: str) -> Decision:
 
 
 def untimely(plan: Plan, fact: Fact, now_us: int) -> Refusal | None:
-    """Why an event is too late or too early; messages are as timely as the event that they follow from."""
-    if isinstance(fact, MESSAGES):
-        return None
+    """Why an event is too late or too early."""
     late_us = now_us - fact.time_us
     if plan.max_late_us is not None and late_us > plan.max_late_us:
         days = late_us // DAY_US

@@ -31,11 +31,15 @@ from loyalty.decisions import (
 )
 from loyalty.facts import Cause, Message
 from loyalty.lots import Lot
+from loyalty.making import maker
 from loyalty.plan import Plan
 from loyalty.postings import DEBT, EARNED, available_of, check_balanced, pending_of
 from loyalty.program import Currency
 
 NO_BALANCE = (0, 0)
+
+_posting, _entry, _change = maker(Posting), maker(Entry), maker(BalanceChange)
+_lot, _decision = maker(Lot), maker(Decision)
 
 
 def lot_id_of(cause: Cause, member: str, kind: str, currency: str) -> str:
@@ -137,19 +141,19 @@ class Work:
             if not amount:
                 continue
             total += amount
-            post(Posting(against, currency, -amount, rule, ""))
+            post(_posting(against, currency, -amount, rule, ""))
             paid = 0
             if owed:
                 paid = min(owed, amount)
                 owed -= paid
             if amount > paid:
                 into_lot += amount - paid
-                post(Posting(account, currency, amount - paid, rule, lot_id))
+                post(_posting(account, currency, amount - paid, rule, lot_id))
             if paid:
                 post(Posting(account, currency, paid, rule, DEBT))
         if into_lot:
             present = head.lots.get(currency, "")
-            lot = Lot(lot_id, earned_us, self.end_of_life(terms, earned_us, zone, ends_us), into_lot)
+            lot = _lot(lot_id, earned_us, self.end_of_life(terms, earned_us, zone, ends_us), into_lot)
             # Only an id that is there already needs the lots to be read.
             is_there = not new_lot and lot_id in present
             head.lots[currency] = lots.put_back(present, lot) if is_there else lots.added(present, lot)
@@ -329,7 +333,7 @@ class Work:
         head = self.head
         head.ledger_sequence += 1
         program = (version or self.plan).program
-        entry = Entry(
+        entry = _entry(
             derived_id(self.cause, "entry", head.member, kind, reason, self.leg),
             kind,
             reason,
@@ -350,7 +354,7 @@ class Work:
 
     def decision(self, writes: Mapping[str, Any], dead: tuple[Dead, ...] = ()) -> Decision:
         """What was done, as an answer that writes these records. To be asked for once: balance changes are numbered."""
-        return Decision(
+        return _decision(
             Outcome.APPLIED,
             writes,
             tuple(self.entries),
@@ -373,7 +377,7 @@ class Work:
             available, pending = after
             head.balances_sequence += 1
             found.append(
-                BalanceChange(
+                _change(
                     derived_id(self.cause, "balance", head.member, currency, self.leg),
                     head.member,
                     self.plan.program.id,

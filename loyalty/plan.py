@@ -12,11 +12,12 @@ from fractions import Fraction
 from itertools import compress, pairwise
 from math import prod
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from loyalty.budgets import Surprise, draw_bound
 from loyalty.calendar import DAY_US, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
+from loyalty.days import Days, Rated
 from loyalty.facts import Line
 from loyalty.program import (
     ALL_LINES,
@@ -198,11 +199,11 @@ class Plan:
         )
         self.multiplier_bits = tuple(self._bits[m.lines] for m in program.multipliers)
         self.multiplier_holds = tuple(predicate(m.when) for m in program.multipliers)
-        self._multiplier_tests = tuple(enumerate(self.multiplier_holds))
         self.referral_holds = tuple(predicate(rule.when) for rule in program.referral_rules)
         self._classes = _Classes(program.excluded_lines, self._bits)
         self._factors: dict[tuple[int, ...], Factors] = {}
-        self._rated: dict[tuple[int, ...], Rated] = {}
+        tests = zip([m.when for m in program.multipliers], self.multiplier_holds, strict=True)
+        self._days = Days(self.rules, list(tests), self.factors)
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
@@ -237,17 +238,9 @@ class Plan:
         classes = self._classes
         return list(map(classes.__getitem__, map(classes.key, lines)))
 
-    def rated(self, circumstances: Circumstances) -> "Rated":
-        """The purchase rules, each with the factors that multiply it in these circumstances; None: nothing does."""
-        active = tuple([i for i, holds in self._multiplier_tests if holds is None or holds(circumstances)])
-        known = self._rated.get(active)
-        if known is None:
-            if len(self._rated) >= _TABLES_MAX:
-                self._rated.clear()
-            acting = [tuple([i for i in active if i in of.multipliers]) for of in self.rules]
-            known = tuple([(of, self.factors(mine)) for of, mine in zip(self.rules, acting, strict=True)])
-            self._rated[active] = known
-        return known
+    def rated(self, circumstances: Circumstances) -> Rated:
+        """The purchase rules that may hold, each with the factors that multiply it now; None: nothing does."""
+        return self._days.rated(circumstances)
 
     def factors(self, acting: tuple[int, ...]) -> Factors | None:
         """What the multipliers with these indexes make of a rule; None when there are none."""
@@ -259,10 +252,6 @@ class Plan:
                 self._factors.clear()
             known = self._factors[acting] = Factors(self, acting)
         return known
-
-
-Rated: TypeAlias = tuple[tuple[RulePlan, Factors | None], ...]
-"""Purchase rules with the factors that multiply them."""
 
 
 def counting(multipliers: Sequence[Multiplier], program: Program) -> dict[str, list[Multiplier]]:
@@ -377,8 +366,9 @@ class Programs:
 
     def start_after(self, time_us: int) -> int | None:
         """From when another version says when time alone does something; None: that stays as it is."""
-        at = bisect_right(self._starts, time_us)
-        return self._starts[at] if at < len(self._starts) else None
+        if time_us >= self._starts[-1]:
+            return None
+        return self._starts[bisect_right(self._starts, time_us)]
 
     def named(self, version: str) -> Plan | None:
         """The version of that name."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from loyalty.conditions import Condition
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from loyalty.catalogue import Payment, Reward
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(NamedTuple):
     """An ISO 8601 duration in calendar terms: months and days follow the local calendar, seconds do not."""
 
     months: int = 0

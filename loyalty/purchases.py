@@ -18,12 +18,15 @@ from loyalty.earning import Basket, Earned, basket_of, counted_spend, evaluate, 
 from loyalty.explanation import explained
 from loyalty.facts import Purchase, Scalar
 from loyalty.ledger import Work, lot_id_of
+from loyalty.making import maker
 from loyalty.plan import Plan
 from loyalty.program import PurchaseRule, Tiers
 from loyalty.standing import counts, qualify, raise_tier, tier_with
 from loyalty.tiers import qualifying_key
 
 KIND = "earn"
+
+_made_record = maker(PurchaseRecord)
 
 
 def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Refusal | None:
@@ -155,7 +158,7 @@ def _record(
 ) -> PurchaseRecord:
     """What a return will need. `qualified` is under which key, how much, and the tier that it raised the member to."""
     key, amount, raised_to = qualified
-    return PurchaseRecord(
+    return _made_record(
         fact.transaction_id,
         fact.cause.source,
         fact.cause.id,

@@ -24,6 +24,7 @@ from loyalty.calendar import (
     membership_year,
     window_start_ordinal,
 )
+from loyalty.making import maker
 from loyalty.program import Duration, Program, Tiers
 
 _KEPT_AT_LEAST = Duration(months=24)
@@ -40,6 +41,9 @@ class Sums(NamedTuple):
     total: int = 0
     newest: int = 0
     periods: str = ""
+
+
+_sums = maker(Sums)
 
 
 def qualifying_key(tiers: Tiers) -> str:
@@ -74,7 +78,7 @@ def added(sums: Sums, number: int, amount: int, tiers: Tiers) -> Sums:
     else:
         newest = number
     periods = f"{sums.periods}{number}:{amount};"
-    more = Sums(sums.total + amount, newest, periods)
+    more = _sums(sums.total + amount, newest, periods)
     if len(periods) > _CHARS_AT_LEAST and periods.count(";") > _entries_max(tiers):
         return _compacted(more, tiers)
     return more

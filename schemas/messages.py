@@ -27,7 +27,7 @@ from loyalty.between import (
     Recoup,
     Transfer,
 )
-from loyalty.facts import MESSAGES, Answer, Award, Cause, Claim, Fact, Message, Release
+from loyalty.facts import Answer, Award, Cause, Claim, Fact, Message, Release, is_message
 from schemas.canonical import content_digests
 from schemas.encode import instant_text
 from schemas.envelope import MemberEnvelope, strict
@@ -232,6 +232,6 @@ def type_of(fact: Fact) -> str:
 
 def readdressed(fact: Fact, raw: bytes, member: str) -> bytes:
     """The same event for another member. `raw` are its bytes, unless it is a message."""
-    if isinstance(fact, MESSAGES):
+    if is_message(fact):
         return encode_message(fact._replace(member=member))
     return orjson.dumps({**orjson.loads(raw), "subject": member})

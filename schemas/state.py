@@ -13,6 +13,7 @@ Not here: what the records mean (loyalty/account.py).
 from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from itertools import starmap
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
@@ -218,6 +219,9 @@ RARE: Mapping[str, Rare] = {
 """Field of a head -> how it is kept. To add one: a field of `Head`, and a line here."""
 
 
+_rare_of = attrgetter(*RARE)
+
+
 def _head_fields(head: Head) -> list[Any]:
     return [
         FORMAT,
@@ -245,7 +249,7 @@ def _head_fields(head: Head) -> list[Any]:
         head.tier_until_us,
         head.tier_review_us,
         head.active,
-        {name: rare.written(value) for name, rare in RARE.items() if (value := getattr(head, name))},
+        {name: RARE[name].written(value) for name, value in zip(RARE, _rare_of(head), strict=True) if value},
     ]
 
 

@@ -23,7 +23,7 @@ from loyalty.account import Record as StateRecord
 from loyalty.decide import decide
 from loyalty.decisions import Dead, Decision, Outcome
 from loyalty.due import decide_due, look_us, put_off
-from loyalty.facts import MESSAGES, Fact, Message
+from loyalty.facts import Fact, Message, is_message
 from loyalty.fetching import fetched
 from loyalty.plan import Programs
 from schemas.decode import Anonymous, Decoded, Known, Undecodable, decode
@@ -376,7 +376,7 @@ def messages_of(decision: Decision) -> list[tuple[str, bytes, bytes]]:
 def as_received(message: Message) -> Message:
     """The message as the receiver's partition reads it from the inbox: with the digests of its bytes."""
     received = decode(encode_message(message))
-    if not (isinstance(received, Known) and isinstance(received.fact, MESSAGES)):
+    if not (isinstance(received, Known) and is_message(received.fact)):
         raise TypeError(f"a message of ours cannot be read: {received}")
     return received.fact
 

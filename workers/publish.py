@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 
 from config.settings import Settings
 from config.topics import topic_name
-from loyalty.facts import MESSAGES
+from loyalty.facts import is_message
 from schemas.decode import Known, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from schemas.refusals import Undecodable
@@ -63,7 +63,7 @@ def validate(line: Line, *, topic: str | None = None, strict: bool = False) -> V
     if not isinstance(decoded, Known):
         return Valid(line, TOPIC_OF_TYPE[decoded.cause.type], None, decoded.unknown_fields)
     fact = decoded.fact
-    if isinstance(fact, MESSAGES):
+    if is_message(fact):
         return Invalid(line, NOT_PUBLIC, "this is what only the worker itself sends; leave it out")
     return Valid(line, TOPIC_OF_TYPE[fact.cause.type], fact.member, decoded.unknown_fields)
 

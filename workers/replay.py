@@ -23,7 +23,7 @@ from loyalty.account import Head, Limit, head_key
 from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
-from loyalty.facts import MESSAGES, Fact
+from loyalty.facts import Fact, is_message
 from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.encode import encode_return
 from schemas.envelope import TOPIC_OF_TYPE
@@ -212,7 +212,7 @@ class Replay:
             self._pass_on(answer, line, taken, faults)
             self._decide_fact(moved(fact, line.raw if line else b"", answer.moved_to), line, taken, faults)
             return
-        own = encode_message(fact).decode() if line is None and isinstance(fact, MESSAGES) else ""
+        own = encode_message(fact).decode() if line is None and is_message(fact) else ""
         taken.append(Taken(line, type_of(fact), fact.time_us, answer, own))
         if isinstance(answer, Decision):
             for key, record in answer.writes.items():

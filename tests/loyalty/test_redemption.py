@@ -532,6 +532,23 @@ def test_what_was_redeemed_under_a_version_comes_back_under_one_without_rewards(
     world.check_books()
 
 
+def test_points_of_a_kind_that_the_program_has_no_more_come_back_and_end_on_their_day() -> None:
+    # The other kind keeps the account from being looked at for a reason of its own.
+    gems = "points: {points: {name: Points}, gems: {name: Gems, expiry: {after: P6M, to_end_of: day}}}\n"
+    rewards = "rewards: [{id: mug, kind: product, price: 300, in: gems}]\n"
+    world = Books(
+        program(BASE.replace("give: {", "give: {in: points, ") + gems + rewards),
+        program('version: "2"\neffective_from: 2026-04-01\n' + BASE),
+    )
+    world.take(adjustment("a", 300, currency="gems", time="2026-01-05T12:00:00Z"))
+    world.take(redeem("r1", "mug"))
+    world.take(reported("c1", "cancelled", "r1", time="2026-05-02T12:00:00Z"))
+    assert world.balance(currency="gems") == 300
+    world.pass_time(micros("2026-07-06T00:00:00Z"))
+    assert world.balance(currency="gems") == 0
+    world.check_books()
+
+
 def test_a_late_request_pays_the_price_of_its_own_time() -> None:
     world = with_points(1000)
     world.take(redeem("r1", "mug", time="2026-02-28T23:59:59Z"), micros("2026-03-05T12:00:00Z"))

@@ -95,3 +95,14 @@ def test_two_rules_that_pay_for_one_cause_send_messages_with_ids_of_their_own() 
     books.take(referral("f", "m2", stage="qualified"))
     assert books.balance("m2") == 207
     books.check_books()
+
+
+def test_a_message_is_decided_by_the_version_that_sent_it_though_another_is_in_force_by_then() -> None:
+    first = program(FRIENDS)
+    second = program(FRIENDS.replace("referrer: 200", "referrer: 900") + 'version: "2"\neffective_from: 2026-02-01\n')
+    books = Books(first)
+    books.take(referral("f", "m2", stage="qualified"))
+    (award,) = books.messages
+    late = Books(first, second)
+    late.take(award)
+    assert (late.balance("m2"), [entry.version for entry in late.entries]) == (200, ["1"])

@@ -6,7 +6,7 @@ Not here: the sending (sending.py).
 from enum import StrEnum
 from typing import NamedTuple
 
-from loyalty.facts import MESSAGES
+from loyalty.facts import is_message
 from schemas.decode import Anonymous, Undecodable, decode
 from schemas.envelope import TOPIC_OF_TYPE
 from workers.dead_letters.letters import NOT_KEPT, Letter
@@ -64,6 +64,6 @@ def again(letter: Letter) -> Back | Stays:
             word = TOPIC_OF_TYPE[decoded.cause.type]
         else:
             key = decoded.fact.member.encode()
-            word = INBOX if isinstance(decoded.fact, MESSAGES) else TOPIC_OF_TYPE[decoded.fact.cause.type]
+            word = INBOX if is_message(decoded.fact) else TOPIC_OF_TYPE[decoded.fact.cause.type]
     where = letter.partition if key is None and letter.partition != NOT_KEPT else None
     return Back(word, key, record.value, headers, where)
