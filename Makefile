@@ -9,7 +9,7 @@ GENERATORS := schemas.jsonschema schemas.program_schema workers.reference
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-slow test-kafka laws simulate lint format generate bench compiled plain lock clean
+.PHONY: help setup demo test test-fast test-slow test-kafka laws simulate chaos lint format generate bench compiled plain lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-kafka: setup ## those on a real broker: LOYALTY_TEST_KAFKA if set, else bro
 
 simulate: setup ## workers on a simulated log under seeds (make simulate ARGS="--seeds 100000", or "--seed N" for one)
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+chaos: setup ## break real workers and a real broker for half an hour, then audit (make chaos ARGS="--seed 7 --minutes 5 --share 0.1")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: setup ## style, types, and whether what is made from the code is fresh
 	$(BIN)/ruff check

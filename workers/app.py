@@ -52,6 +52,10 @@ _AGENTS_SECONDS: Final = 0.01
 _LAST_TASKS_SECONDS_MAX: Final = 1.0
 """For tasks that were cancelled at the very end."""
 
+_METADATA_SECONDS_MAX: Final = 5
+"""How old a client's idea of the topics may be. A leader of the group that could not learn of them, because the broker
+was away just then, gives no partitions to anybody; with a new idea it does it again. aiokafka waits 5 minutes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaustTerms:
@@ -148,6 +152,7 @@ def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership
         broker_heartbeat_interval=min(3.0, terms.session_timeout_seconds / 3),
         broker_commit_interval=1.0,
         broker_check_crcs=True,
+        consumer_metadata_max_age_ms=_METADATA_SECONDS_MAX * 1_000,
         consumer_auto_offset_reset="none",
     )
     app.transport = PollTransport(app.conf.broker, app, intake=LaneIntake(lanes, terms.topics))

@@ -73,8 +73,14 @@ def replayed_by_time(program: Path, events: Iterable[bytes], directory: Path) ->
 
 def check_journal_replay(cluster: EngineCluster) -> None:
     """`replay --journal` of the recordings gives accounts, ledger, balances, tiers and dead letters to the byte."""
-    recorded, again = cluster.directory / "recorded", cluster.directory / "by-journal"
+    recorded = cluster.directory / "recorded"
     export(cluster.settings, [*RECORDED, ACCOUNTS, LIMITS], recorded, lambda *_: None)
+    check_recorded_replay(cluster, recorded)
+
+
+def check_recorded_replay(cluster: EngineCluster, recorded: Path) -> None:
+    """The same of recordings that lie there: of all inputs, the journal, accounts and limits."""
+    again = cluster.directory / "by-journal"
     named = {program.version: program for program in load_programs([cluster.program])}
     with Files(again) as files:
         replay_journal(

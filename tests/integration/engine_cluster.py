@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -44,12 +44,14 @@ class Place(NamedTuple):
 class LoyaltyWorker(WorkerProcess):
     """`loyalty worker` as a process. Standard error is its log."""
 
+    COMMAND: ClassVar[tuple[str, ...]] = (*LOYALTY, "worker")
+
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self.log = log
         others = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
         with log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [*LOYALTY, "worker"], cwd=ROOT, env={**others, **environment}, stdout=stream, stderr=stream
+                self.COMMAND, cwd=ROOT, env={**others, **environment}, stdout=stream, stderr=stream
             )
 
     @property
@@ -148,6 +150,12 @@ class EngineCluster:
 
     def start(self, **settings: str) -> LoyaltyWorker:
         """Start a worker; `settings` by their names without LOYALTY_."""
+        worker = LoyaltyWorker(self.environment(**settings), self.directory / f"worker-{len(self.workers)}.log")
+        self.workers.append(worker)
+        return worker
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """What a worker of this engine finds in its environment; `settings` by their names without LOYALTY_."""
         named = {
             "BOOTSTRAP_SERVERS": self.bootstrap,
             "PREFIX": self.prefix,
@@ -159,10 +167,7 @@ class EngineCluster:
             "LOG_JSON": "true",
             **settings,
         }
-        environment = {f"LOYALTY_{name}": value for name, value in named.items()}
-        worker = LoyaltyWorker(environment, self.directory / f"worker-{len(self.workers)}.log")
-        self.workers.append(worker)
-        return worker
+        return {f"LOYALTY_{name}": value for name, value in named.items()}
 
     # ------------------------------------------------------------------ in
     @contextlib.contextmanager

@@ -86,6 +86,18 @@ def test_a_worker_whose_framework_hangs_on_the_way_out_ends_all_the_same(cluster
     cluster.check_exactly_once()
 
 
+def test_a_leader_that_could_not_learn_of_the_topics_gives_them_out_once_it_can(cluster: Cluster) -> None:
+    """It leads the group and gives nobody anything: all would be ready, and nothing would be done for minutes."""
+    cluster.publish(60)
+    worker = cluster.start(LOYALTY_TEST_BLIND_SECONDS="8")
+    cluster.wait_decided(40)
+    ready = [line["partitions"] for line in worker.lines() if line.get("event") == "ready"]
+    assert ready[0] == [], "it saw the topics: nothing is proven"
+    assert ready[-1] == list(range(PARTITIONS))
+    assert worker.stop() == 0
+    cluster.check_exactly_once()
+
+
 def _was_fenced(worker: WorkerProcess) -> bool:
     stopped = worker.logged("stopped")
     return worker.process.returncode == 70 and stopped is not None and stopped["error"] in FENCED

@@ -1,8 +1,8 @@
 """A worker process for tests: the real worker, wired with the counting decider.
 
 Run as `python -m tests.integration.worker_process`. Settings come from LOYALTY_*, as always; LOYALTY_TEST_* say what
-the test wants: VERSIONS (JSON of the programs held), after which stage of a batch to die, freeze or dawdle, and whether
-Faust is to hang when it stops.
+the test wants: VERSIONS (JSON of the programs held), after which stage of a batch to die, freeze or dawdle, whether
+Faust is to hang when it stops, and for how long the consumer cannot learn of the topics.
 """
 
 import asyncio
@@ -10,20 +10,24 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Collection
 
 import faust
 import orjson
+from aiokafka.client import AIOKafkaClient
 
 from config.settings import load_settings
 from tests.integration.counting import CountingDecider
 from workers.checkpoint import Stage
 from workers.fatal import Refusal, end_process
 from workers.logs import configure_logs
+from workers.topic_words import INPUTS
 from workers.wire import wire
 
 DIE, FREEZE, DAWDLE = "LOYALTY_TEST_DIE_AFTER", "LOYALTY_TEST_FREEZE_AFTER", "LOYALTY_TEST_DAWDLE_AFTER"
 VERSIONS = "LOYALTY_TEST_VERSIONS"
 HANG = "LOYALTY_TEST_HANG_IN_STOP"
+BLIND = "LOYALTY_TEST_BLIND_SECONDS"
 DAWDLE_SECONDS = 0.05
 
 
@@ -43,10 +47,24 @@ async def hang(_app: faust.App) -> None:
     await asyncio.sleep(3_600)
 
 
+def blind(seconds: float) -> None:
+    """As when the broker is away in the moment in which the consumer asks it for its topics."""
+    update, sees_at = AIOKafkaClient._metadata_update, time.monotonic() + seconds
+
+    async def look(self: AIOKafkaClient, cluster: object, topics: Collection[str]) -> bool:
+        if len(topics) == len(INPUTS) and time.monotonic() < sees_at:
+            return False
+        seen: bool = await update(self, cluster, topics)
+        return seen
+
+    AIOKafkaClient._metadata_update = look
+
+
 def main() -> int:
     """Run the worker and return its exit code."""
     if os.environ.get(HANG):
         faust.App.stop = hang  # type: ignore[method-assign, assignment]
+    blind(float(os.environ.get(BLIND, "0")))
     settings = load_settings()
     configure_logs(settings.log_level, json=True)
     versions = {name: tuple(held) for name, held in orjson.loads(os.environ[VERSIONS]).items()}
