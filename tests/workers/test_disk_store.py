@@ -241,6 +241,16 @@ def expected(batches: int) -> dict[bytes, bytes]:
     return records
 
 
+def test_records_mark_and_index_change_in_one_transaction(tmp_path: Path) -> None:
+    """A kill between two of them is too rare for the test below to rely on."""
+    _, store = opened(tmp_path)
+    store.apply({b"m|a": head(5), b"m|b": head(5), b"p|a|t": b"1"}, MARK)
+    assert store.due(5, 1) == [(5, b"m|a")]
+    before = store._env.info()["last_txnid"]
+    store.apply({b"m|a": head(9), b"m|b": None, b"p|a|t": b"2"}, Mark(8, 2_000, None))
+    assert store._env.info()["last_txnid"] == before + 1
+
+
 def test_a_kill_at_any_moment_leaves_all_of_a_batch_or_nothing_of_it(tmp_path: Path) -> None:
     moments = random.Random(20261123)
     told = 0
