@@ -12,17 +12,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
+from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.baskets import ROOT, SCRATCH, program_file
-from benchmarks.worker_vs_faust import reader
 from config.settings import Settings
 from config.topics import topic_name
-from workers.cluster import admin_client, producer_client
+from workers.cluster import admin_client, consumer_client, producer_client
 from workers.local_kafka import LocalKafka
 from workers.positions import JournalRecord
 from workers.topic_words import ACCOUNTS, JOURNAL
@@ -85,9 +86,8 @@ def environment(settings: Settings, directory: Path) -> Mapping[str, str]:
 def take(settings: Settings, directory: Path, count: int) -> Taken:
     """Start a worker and watch it until it has taken everything."""
     command = (sys.executable, "-c", "from workers.cli import main; main()", "worker")
-    journal = reader(settings, JOURNAL)
     sampled: list[int] = []
-    with (directory / "worker.log").open("wb") as log:
+    with (directory / "worker.log").open("wb") as log, everything(settings, JOURNAL) as journal:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(settings, directory), stdout=log, stderr=log)
         try:
             began, taken = time.monotonic(), 0
@@ -100,10 +100,19 @@ def take(settings: Settings, directory: Path, count: int) -> Taken:
                 time.sleep(SAMPLE_SECONDS)
             seconds, peak, cpu = time.monotonic() - began, status_bytes(process.pid, "VmHWM"), cpu_of(process.pid)
         finally:
-            journal.close()
             process.terminate()
             process.wait(60)
     return Taken(count, seconds, cpu, peak, sampled, state_bytes(settings))
+
+
+@contextmanager
+def everything(settings: Settings, word: str) -> Iterator[KafkaConsumer]:
+    """A consumer at the beginning of all partitions of a topic."""
+    with consumer_client(settings) as consumer:
+        topic = topic_name(settings.prefix, word)
+        consumer.assign([TopicPartition(topic, number) for number in range(settings.partitions)])
+        consumer.seek_to_beginning()
+        yield consumer
 
 
 def status_bytes(pid: int, name: str) -> int:
@@ -122,13 +131,12 @@ def cpu_of(pid: int) -> float:
 
 def state_bytes(settings: Settings) -> int:
     """Keys and values of what the changelog holds."""
-    consumer = reader(settings, ACCOUNTS)
     sizes: dict[tuple[int, bytes], int] = {}
-    ends = consumer.end_offsets(consumer.assignment())
-    while any(consumer.position(tp) < end for tp, end in ends.items()):
-        for polled in consumer.poll(timeout_ms=100).values():
-            sizes.update({(each.partition, each.key): len(each.key) + len(each.value or b"") for each in polled})
-    consumer.close()
+    with everything(settings, ACCOUNTS) as consumer:
+        ends = consumer.end_offsets(consumer.assignment())
+        while any(consumer.position(tp) < end for tp, end in ends.items()):
+            for polled in consumer.poll(timeout_ms=100).values():
+                sizes.update({(each.partition, each.key): len(each.key) + len(each.value or b"") for each in polled})
     return sum(sizes.values())
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.baskets import ROOT, SCRATCH
 from workers.compiled import engine
-from workers.local_kafka import KAFKA
+from workers.kafka_jars import KAFKA
 
 KEPT: Final = ROOT / "benchmarks" / "results" / "latest.json"
 """The last full run, in the repository."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.baskets import ROOT, SCRATCH
-from workers.local_kafka import CACHE, LocalKafkaError, kafka_jars
+from workers.kafka_jars import CACHE, LocalKafkaError, kafka_jars
 
 _QUIX_REQUIREMENTS: Final = ROOT / "requirements" / "quix.txt"
 _KAFKA_STREAMS: Final = "org.apache.kafka:kafka-streams:4.1.1"
