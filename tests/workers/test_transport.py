@@ -213,7 +213,7 @@ def test_a_poll_from_behind_a_seek_waits_until_the_lanes_know_of_the_seek() -> N
             await sought.wait()
 
         async def popped(_: float) -> tuple[dict[TP, Poll], set[TP]]:
-            return {tp: stamps.poll(tp, [SimpleNamespace(offset=5, timestamp=1_000)], end=6, behind=0)}, {tp}
+            return {tp: stamps.poll(tp, [SimpleNamespace(offset=5)], end=6, behind=0)}, {tp}
 
         made.seek_wait, made._wait_next_records = seek_wait, popped
         made.app = SimpleNamespace(consumer_generation_id=1)
