@@ -34,6 +34,8 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of all goals that are not given (default 1)")
     parser.add_argument("--workers", type=int, default=3, help="workers at a time (default 3)")
     parser.add_argument("--rate", type=float, default=40.0, help="events a second (default 40)")
+    parser.add_argument("--patience", type=float, default=120.0, help="seconds a fault waits for its victim (120)")
+    parser.add_argument("--calm", type=float, default=600.0, help="most seconds to take the rest afterwards (600)")
     parser.add_argument("--without", default="", choices=["", *(each.name for each in SAFEGUARDS)], metavar="SAFEGUARD")
     parser.add_argument("--out", type=Path, help="directory of the report (default .local/chaos/seed-N)")
     for goal in fields(Goals):
@@ -48,6 +50,8 @@ def main() -> int:
         workers=wanted.workers,
         rate=wanted.rate,
         without=wanted.without,
+        patience_seconds=wanted.patience,
+        calm_seconds_max=wanted.calm,
         command=f"make chaos ARGS={shlex.quote(shlex.join(sys.argv[1:]))}" if sys.argv[1:] else "make chaos",
     )
     directory = wanted.out or DIRECTORY / f"seed-{plan.seed}"

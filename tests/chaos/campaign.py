@@ -57,6 +57,8 @@ class Plan:
     without: str = ""
     """A safeguard that the workers are to work without; then all of them have a switch."""
     command: str = ""
+    patience_seconds: float = 120.0
+    """For a worker to come to the point at which it is to be hit: to own partitions, to make a call."""
     calm_seconds_max: float = 600.0
     """For everything published to be taken, once nothing goes wrong any more."""
 
@@ -187,7 +189,9 @@ class Campaign:
         feed = Feed(self._broker.bootstrap, PREFIX, made, plan.rate)
         feed.start()
         slots = {slot.name: slot for slot in (*self._workers, self._reader)}
-        striker = Striker(slots, self._broker, self._proxy, self._switches, self._say)
+        striker = Striker(
+            slots, self._broker, self._proxy, self._switches, self._say, patience_seconds=plan.patience_seconds
+        )
         striker.run(strikes)
         self._say(f"{striker.seconds:7.1f} s  no more faults; what was published is taken to its end")
         feed.end()
@@ -248,8 +252,8 @@ class Campaign:
         for letter in self._cluster.read(DEAD_LETTERS):
             found[f"dead letters: {dict(letter.headers)[f'{ERRORS_HEADER}code'].decode()}"] += 1
         read = downstream.times(self._database)
-        found["entries read downstream"] = read["read"]
-        found["of these again, after a kill"] = read["again"]
+        found["entries read downstream"] = read.get("read", 0)
+        found["of these again, after a kill"] = read.get("again", 0)
         self.report.stream = found
 
     def _keep(self) -> None:

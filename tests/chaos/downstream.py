@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -93,21 +94,22 @@ def run(bootstrap: str, topic: str, partitions: int, database: Path) -> None:
 # ------------------------------------------------------------------ for whoever looks at it
 def sums(database: Path) -> Counter[tuple[str, str]]:
     """(member, currency) -> points, from what is stored."""
-    store = opened(database)
-    found = store.execute("SELECT member, currency, SUM(amount) FROM postings GROUP BY 1, 2")
+    with closing(opened(database)) as store:
+        found = store.execute("SELECT member, currency, SUM(amount) FROM postings GROUP BY 1, 2").fetchall()
     return Counter({(member, currency): amount for member, currency, amount in found if amount})
 
 
 def times(database: Path) -> dict[str, int]:
     """The counters, and how many entries there are."""
-    store = opened(database)
-    [entries] = store.execute("SELECT COUNT(*) FROM entries").fetchone()
-    return {"entries": entries, **dict(store.execute("SELECT what, number FROM times"))}
+    with closing(opened(database)) as store:
+        [entries] = store.execute("SELECT COUNT(*) FROM entries").fetchone()
+        return {"entries": entries, **dict(store.execute("SELECT what, number FROM times"))}
 
 
 def reading(database: Path) -> dict[int, int]:
     """Partition -> the offset that comes next."""
-    return dict(opened(database).execute("SELECT partition, next FROM reading"))
+    with closing(opened(database)) as store:
+        return dict(store.execute("SELECT partition, next FROM reading"))
 
 
 if __name__ == "__main__":

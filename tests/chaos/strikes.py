@@ -17,8 +17,6 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Cut, Fault, Moment, Strike
 from tests.chaos.supervisor import STOP_SECONDS_MAX, Life, Slot
 
-READY_SECONDS_MAX: Final = 120.0
-"""For a worker to come to the point at which it is to be hit, while others do their worst to it."""
 TAKING_OVER_SECONDS_MAX: Final = 40.0
 """For another worker to take over what a frozen one held. Without that it is no zombie."""
 WAKING_SECONDS_MAX: Final = 20.0
@@ -41,8 +39,14 @@ class Striker:
         proxy: Proxy,
         switches: Mapping[str, Path],
         say: Say,
+        *,
+        patience_seconds: float,
     ) -> None:
-        """`slots` by the targets' names; `switches` for those whose process has one (launcher.py)."""
+        """`slots` by the targets' names; `switches` for those whose process has one (launcher.py).
+
+        `patience_seconds` is for a worker to come to the point at which it is to be hit, while others do their worst.
+        """
+        self._patience_seconds = patience_seconds
         self.tally: Counter[str] = Counter()
         self.faults: list[str] = []
         """What went wrong in a way that is a finding by itself."""
@@ -167,7 +171,7 @@ class Striker:
         return strike.how
 
     def _hit(self, slot: Slot, number: signal.Signals) -> Life:
-        end = time.monotonic() + READY_SECONDS_MAX
+        end = time.monotonic() + self._patience_seconds
         while time.monotonic() < end:
             life = slot.signal(number)
             if life is not None:
@@ -198,7 +202,7 @@ class Striker:
         self._wait("it to run", is_old)
 
     def _wait(self, what: str, done: Callable[[], bool]) -> None:
-        end = time.monotonic() + READY_SECONDS_MAX
+        end = time.monotonic() + self._patience_seconds
         while not done():
             if time.monotonic() > end or self.over.is_set():
                 raise Missed(f"waited in vain for {what}")

@@ -1,5 +1,6 @@
 """What the reader downstream stores: each entry once, by its id."""
 
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -18,7 +19,7 @@ def entry(entry_id: str, points: int) -> bytes:
 
 def test_an_entry_that_comes_again_counts_once(tmp_path: Path) -> None:
     database = tmp_path / "store.sqlite"
-    with downstream.opened(database) as store:
+    with closing(downstream.opened(database)) as store, store:
         assert downstream.store_entry(store, entry("e1", 5))
         assert downstream.store_entry(store, entry("e2", 7))
         assert not downstream.store_entry(store, entry("e1", 5))
@@ -29,7 +30,7 @@ def test_an_entry_that_comes_again_counts_once(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_comes_again_with_other_bytes_ends_the_reader(tmp_path: Path) -> None:
-    with downstream.opened(tmp_path / "store.sqlite") as store:
+    with closing(downstream.opened(tmp_path / "store.sqlite")) as store:
         downstream.store_entry(store, entry("e1", 5))
         with pytest.raises(SystemExit) as ended:
             downstream.store_entry(store, entry("e1", 6))
