@@ -9,12 +9,14 @@ Invariants:
   L2 lots are used in the order (soonest end, earned first, booked first); never-ending lots last
   L3 the sum of left, minus the member's debt, is available + pending
 
-Not here: debt (account.py), when lots end (they never do yet).
+Not here: debt (account.py), when lots end (due.py).
 """
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
+
+from loyalty.making import maker
 
 NEVER = ""
 
@@ -26,6 +28,9 @@ class Lot(NamedTuple):
     earned_us: int
     ends_us: int | None
     left: int
+
+
+_lot = maker(Lot)
 
 
 def text_of(lot: Lot) -> str:
@@ -48,7 +53,7 @@ def parsed(lots: str) -> tuple[Lot, ...]:
     found = []
     for text in lots.split(";")[:-1]:
         lot_id, earned, ends, left = text.split(",")
-        found.append(Lot(lot_id, int(earned), int(ends) if ends else None, int(left)))
+        found.append(_lot(lot_id, int(earned), int(ends) if ends else None, int(left)))
     return tuple(found)
 
 

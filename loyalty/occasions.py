@@ -24,6 +24,7 @@ from loyalty.calendar import day_start_us, end_of_us, local_time, shifted_date
 from loyalty.circumstances import Predicate
 from loyalty.gifts import give_reward
 from loyalty.ledger import Work
+from loyalty.making import maker
 from loyalty.plan import Plan, Programs
 from loyalty.program import ActivityRule, Duration, Occasion
 
@@ -49,6 +50,9 @@ class Moment(NamedTuple):
     key: str
     number: int
     day: int
+
+
+_moment = maker(Moment)
 
 
 class Kept(NamedTuple):
@@ -209,7 +213,7 @@ def silences(head: Head, plan: Plan) -> Iterator[Moment]:
         over_us = end_of_us(local_time(active_us, zone).ordinal, terms.after, "day", zone)
         day = local_time(over_us, zone).ordinal - 1
         if over_us >= since_us or end_of_us(day, terms.late, "day", zone) > since_us:
-            yield Moment(max(over_us, since_us), INACTIVITY, key, active_us, day)
+            yield _moment(max(over_us, since_us), INACTIVITY, key, active_us, day)
 
 
 def _silence_key(rule: ActivityRule) -> str:

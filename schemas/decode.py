@@ -29,6 +29,7 @@ from loyalty.between import (
     Transfer,
 )
 from loyalty.facts import Answer, Award, Cause, Claim, Fact, Release
+from loyalty.making import maker
 from schemas.careful import parse
 from schemas.commands import AdjustmentEvent, adjustment_fact, adjustment_fault
 from schemas.engagements import (
@@ -94,6 +95,9 @@ class Known(NamedTuple):
 
     fact: Fact
     unknown_fields: tuple[str, ...] = ()
+
+
+_known = maker(Known)
 
 
 class Anonymous(NamedTuple):
@@ -209,7 +213,7 @@ def _at_once(raw: bytes, topic: str | None) -> Known | Anonymous | None:
         return None
     if member is None:
         return Anonymous(Cause(event["source"], event["id"], event_type), time_us)
-    return Known(fact)
+    return _known(fact)
 
 
 def examine(raw: bytes | None, *, topic: str | None = None, strict: bool = False) -> Decoded:

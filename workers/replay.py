@@ -24,6 +24,7 @@ from loyalty.account import Record as StateRecord
 from loyalty.decisions import Decision
 from loyalty.due import TYPE as DUE_TYPE
 from loyalty.facts import Fact, is_message
+from loyalty.making import maker
 from schemas.decode import Anonymous, Known, Undecodable, decode
 from schemas.encode import encode_return
 from schemas.envelope import TOPIC_OF_TYPE
@@ -54,6 +55,9 @@ class Line(NamedTuple):
     path: str
     raw: bytes
     decoded: Known | Anonymous | Undecodable
+
+
+_line = maker(Line)
 
 
 class OutOfOrder(Exception):
@@ -349,4 +353,4 @@ def _lines(source: Source, rank: int, *, check: bool) -> Iterator[Line]:
                     raise OutOfOrder(line.where)
             else:
                 newest_us = time_us
-            yield Line(time_us, topic_rank, rank, line.number, line.source, line.raw, decoded)
+            yield _line(time_us, topic_rank, rank, line.number, line.source, line.raw, decoded)
