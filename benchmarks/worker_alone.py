@@ -33,7 +33,7 @@ _READY_SECONDS = 120
 _SETTLED_SECONDS = 3.0
 
 _SAFE_WORKER = Contender(WORKER, worker_command, worker_environment, wait_for_journal)
-_UNSAFE_WORKER = Contender(UNSAFE, unsafe_worker_command, worker_environment, wait_for_journal)
+UNSAFE_WORKER = Contender(UNSAFE, unsafe_worker_command, worker_environment, wait_for_journal)
 
 
 def measure_safety(bootstrap: str, directory: Path, count: int, rounds: int) -> SideBySide:
@@ -41,7 +41,7 @@ def measure_safety(bootstrap: str, directory: Path, count: int, rounds: int) -> 
     events, expected = baskets(count), expected_books(PROGRAM, count)
     found: dict[str, list[Measured]] = {}
     for number in range(rounds):
-        for contender in (_SAFE_WORKER, _UNSAFE_WORKER):
+        for contender in (_SAFE_WORKER, UNSAFE_WORKER):
             prefix = f"safety-{number}-{contender is _SAFE_WORKER:d}."
             job = Job(bootstrap, prefix, PARTITIONS, PROGRAM, count, directory / prefix)
             _add(found, contender.name, run_once(contender, job, events, expected))

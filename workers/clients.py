@@ -133,8 +133,8 @@ class KafkaBatch(BatchBuilder):  # type: ignore[misc]  # It has no types.
 
     _relative_offset: int
 
-    def __init__(self) -> None:
-        super().__init__(_BATCH_BYTES, _NO_COMPRESSION, is_transactional=True)
+    def __init__(self, *, is_transactional: bool = True) -> None:
+        super().__init__(_BATCH_BYTES, _NO_COMPRESSION, is_transactional=is_transactional)
 
     def extend(self, records: Sequence[Out], *, timestamp_ms: int) -> int:
         """See BatchClient."""

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from typing_extensions import override
 
 from workers import clients, wire
-from workers.clients import KafkaClients, ProducerClient
+from workers.clients import BatchClient, KafkaBatch, KafkaClients, ProducerClient
 from workers.commands.worker import run
 
 
@@ -18,6 +18,10 @@ class _PlainProducer(AIOKafkaProducer):  # type: ignore[misc]  # It has no types
     """Writes at once; to begin and to commit is nothing."""
 
     failed_for_good = False
+
+    def create_batch(self) -> BatchClient:
+        """The worker's own batches, which belong to no transaction."""
+        return KafkaBatch(is_transactional=False)
 
     async def begin_transaction(self) -> None:
         """Nothing to begin."""

@@ -9,6 +9,7 @@ from benchmarks.baskets import Basket
 from benchmarks.contenders import CONTENDERS, FAUST, WORKER
 from benchmarks.peers.job import Job
 from benchmarks.runs import PARTITIONS, Books, run_once
+from benchmarks.worker_alone import UNSAFE, UNSAFE_WORKER
 from tests.benchmarks.made_up import purchase
 
 MEMBERS = ("ann", "ben", "cid", "dora", "eve")
@@ -21,9 +22,9 @@ for each in EVENTS:
     POINTS[each.member] += each.total_minor // 100
 
 
-@pytest.mark.parametrize("name", [WORKER, FAUST])
+@pytest.mark.parametrize("name", [WORKER, FAUST, UNSAFE])
 def test_a_contender_is_measured_and_its_books_are_checked(kafka: str, prefix: str, tmp_path: Path, name: str) -> None:
-    contender = next(each for each in CONTENDERS if each.name == name)
+    contender = next(each for each in (*CONTENDERS, UNSAFE_WORKER) if each.name == name)
     job = Job(kafka, prefix, PARTITIONS, "one-per-unit", len(EVENTS), tmp_path / "run")
     measured = run_once(contender, job, EVENTS, Books(len(EVENTS), len(EVENTS), POINTS))
     assert measured.events_per_second > 0
