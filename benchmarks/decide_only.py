@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.baskets import baskets_file, programs_named
-from benchmarks.replay_vs_json import PROGRAM_NAMES
 from loyalty.decide import decide
 from loyalty.fetching import fetched
 from loyalty.plan import Programs
@@ -25,6 +24,7 @@ from workers.overlay import parts_of
 if TYPE_CHECKING:
     from loyalty.account import Record
 
+PROGRAM_NAMES = ("one-per-unit", "grocery", "coffee-club")
 STAGES = ("json.loads", "decode", "decide", "encode messages", "encode state", "decode state")
 
 
