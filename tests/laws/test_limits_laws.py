@@ -278,10 +278,12 @@ def _added(world: World, limit: str, period: str) -> list[int]:
 
 
 def _given(cluster: Cluster, rule: str) -> int:
-    """What all members got of a rule, less what went back."""
+    """What all members got of a rule, less what went back. What had expired by then counts as returned."""
     total = 0
-    for entry in cluster.stream("ledger"):
-        for posting in orjson.loads(entry)["data"]["postings"]:
+    for raw in cluster.stream("ledger"):
+        entry = orjson.loads(raw)["data"]
+        for posting in entry["postings"]:
             if posting["rule"] == rule and posting["account"].startswith("member:"):
                 total += posting["amount"]
+        total -= sum(step.get("expired_before", 0) for step in entry["steps"] if step.get("rule") == rule)
     return total
