@@ -35,6 +35,15 @@ def test_an_end_that_has_passed_is_not_that_of_new_points() -> None:
     assert books.balance() == 0
 
 
+def test_points_that_come_by_something_else_end_with_the_rest() -> None:
+    books = Books(program(ACTIVE + RULES))
+    books.take_all([bought("p", "2026-01-01"), review("v", time=at("2026-01-31"))])
+    books.pass_time(micros("2026-02-01T23:59:59Z"))
+    assert books.balance() == 130
+    books.pass_time(micros("2026-02-02T00:00:00Z"))
+    assert books.balance() == 0
+
+
 def test_activity_counts_also_while_all_points_wait() -> None:
     lives = "points: {points: {name: Points, pending: P1M, expiry: {after: P2M, restart_on: [purchase]}}}\n"
     books = Books(program(lives + RULES))
