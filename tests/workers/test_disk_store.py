@@ -100,6 +100,18 @@ def test_what_is_of_something_else_or_may_be_torn_is_thrown_away(
     assert (store.mark, store.get(b"m|a")) == ((MARK, b"1") if reason is None else (NEW, None))
 
 
+def test_what_was_made_to_last_may_be_torn_again_once_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path, lasting=True)
+    taken, store = opened(tmp_path)
+    store.close()  # As the machine goes down, as far as files tell.
+    taken.release()
+    monkeypatch.setattr(directories, "boot_of_this_machine", lambda: "the next boot")
+    _, again = opened(tmp_path)
+    assert (again.mark, len(again)) == (NEW, 0)
+
+
 @pytest.mark.parametrize("number", ["STATE_FORMAT", "POSITIONS_FORMAT", "LAYOUT"])
 def test_another_format_is_thrown_away(tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     left(tmp_path)
@@ -133,6 +145,17 @@ def test_a_record_that_has_changed_on_the_disk_is_never_answered(tmp_path: Path)
     taken.release()
     _, again = opened(tmp_path)
     assert (again.mark, len(again)) == (NEW, 0)
+
+
+def test_a_key_too_long_for_the_store_leaves_with_its_record(tmp_path: Path) -> None:
+    _, store = opened(tmp_path)
+    key = b"p|" + b"t" * 600
+    store.apply({key: b"1"}, MARK)
+    with store._env.begin() as txn:
+        assert txn.stat(store._long)["entries"] == 1
+    store.apply({key: None}, MARK)
+    with store._env.begin() as txn:
+        assert txn.stat(store._long)["entries"] == 0
 
 
 def test_a_store_without_room_is_refused_and_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +214,25 @@ def test_other_versions_of_the_program_make_the_index_anew(tmp_path: Path) -> No
     taken.release()
     _, again = opened(tmp_path, start_after=from_forty, timing=b"from 40")
     assert again.due(80, 9) == [(40, b"m|a")]
+
+
+def test_an_index_made_anew_names_every_record_again_and_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads and others, and more of each than are written at once."""
+    monkeypatch.setattr(disk, "_INDEXED_AT_ONCE", 2)
+    timed = [(number, b"%c|%d" % (kind, number)) for number, kind in enumerate(b"mmmmmrrrrr", 1)]
+    taken, store = opened(tmp_path)
+    store.apply({key: head(due_us) for due_us, key in timed}, MARK)
+    store.close()
+    taken.release()
+    taken, again = opened(tmp_path, timing=b"another")
+    written = again._env.info()["last_txnid"]
+    assert again.due(99, 99) == timed
+    again.close()
+    taken.release()
+    _, third = opened(tmp_path, timing=b"another")
+    assert third._env.info()["last_txnid"] == written
 
 
 @pytest.mark.parametrize(
