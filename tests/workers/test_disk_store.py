@@ -54,7 +54,7 @@ def test_another_process_finds_state_and_mark(tmp_path: Path, lasting: bool) -> 
     left(tmp_path, lasting=lasting)
     _, store = opened(tmp_path)
     assert (store.mark, store.get(b"m|a"), store.get(b"p|a|t"), store.accounts, len(store)) == (MARK, b"1", b"2", 1, 2)
-    assert 0 < store.disk_bytes < 1_000_000
+    assert store.disk_bytes == (tmp_path / "partition-0" / "data.mdb").stat().st_size
 
 
 def test_what_was_due_and_never_decided_is_due_again(tmp_path: Path) -> None:
@@ -205,6 +205,10 @@ def from_forty(time_us: int) -> int | None:
     return BIRTHDAYS_US if time_us < BIRTHDAYS_US else None
 
 
+def from_forty_and(third_us: int) -> StartAfter:
+    return lambda time_us: from_forty(time_us) or (third_us if time_us < third_us else None)
+
+
 def test_other_versions_of_the_program_make_the_index_anew(tmp_path: Path) -> None:
     """A version that starts at 40 has accounts looked at then, which say themselves that nothing is due before 90."""
     taken, store = opened(tmp_path)
@@ -241,8 +245,16 @@ def test_an_index_made_anew_names_every_record_again_and_is_made_once(
         ((one_version, {"1": 0}), (one_version, {"1": 0, "2": 50}), True),
         ((one_version, {"1": 0, "2": 40}), (from_forty, {"1": 0, "2": 40}), False),
         ((from_forty, {"1": 0, "2": 40}), (from_forty, {"2": 40, "1": 0}), True),
+        ((from_forty_and(80), {"1": 0, "2": 40, "3": 80}), (from_forty_and(90), {"1": 0, "2": 40, "3": 90}), False),
+        ((from_forty, {"2": 40}), (one_version, {"2": 40}), False),
     ],
-    ids=["a version that says nothing else of time", "one that does", "order"],
+    ids=[
+        "a version that says nothing else of time",
+        "one that does",
+        "order",
+        "a third that begins later",
+        "of accounts from before all versions",
+    ],
 )
 def test_timing_is_the_same_when_all_accounts_are_timed_as_before(
     one: tuple[StartAfter, dict[str, int]], other: tuple[StartAfter, dict[str, int]], same: bool
