@@ -1,13 +1,16 @@
-"""What counts as right after a run: the same entries, points and balances, of the same members."""
+"""What counts as right after a run: the same entries, points and balances, of the same members; and what it took."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
 
 from benchmarks.baskets import programs_named
+from benchmarks.peers.job import Span
 from benchmarks.peers.one_event import decided_event
-from benchmarks.runs import Books
+from benchmarks.results import Rates
+from benchmarks.runs import Books, Measured, _measured
+from benchmarks.side_by_side import rates_of
 from tests.benchmarks.made_up import purchase
 
 Sent = list[tuple[str, bytes]]
@@ -83,3 +86,25 @@ def test_books_take_what_the_engine_makes() -> None:
         for word, _, value in messages:
             made.add(word, value)
     assert (made.entries, made.points, made.changes, made.balances) == (3, {"ann": 2, "ben": 1}, 3, made.points)
+
+
+class Used(NamedTuple):
+    """What was seen of a process."""
+
+    peak_bytes: int
+    cores: float
+
+    def cpu_seconds(self, span: Span) -> float:
+        return span.seconds * self.cores
+
+
+def test_a_run_is_measured_over_all_of_its_processes() -> None:
+    processes: Any = [Used(100 << 20, 0.75), Used(60 << 20, 0.25)]
+    assert _measured(Span(100.0, 104.0), processes, 20_000) == Measured(5_000, 200, 160)
+
+
+def test_the_figures_of_several_runs_are_their_medians() -> None:
+    runs = [Measured(5_000, 300, 90), Measured(1_000, 200, 70), Measured(2_000, 100, 80)]
+    assert rates_of(runs) == Rates(
+        events_per_second=2_000, cpu_seconds_per_million=200, peak_mb=80, runs=[5_000, 1_000, 2_000]
+    )
