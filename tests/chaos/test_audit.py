@@ -14,13 +14,21 @@ from typing_extensions import override
 
 from tests.chaos import audit, downstream, stream
 from tests.chaos.audit import Left, audited
-from tests.integration.engine_books import check_changes, check_entries, check_sequences, replayed_by_time
+from tests.integration.engine_books import (
+    check_changes,
+    check_entries,
+    check_sequences,
+    replayed_by_time,
+    same_lines,
+    same_sums,
+)
 from tests.integration.engine_cluster import EngineCluster
-from tests.integration.engine_events import Message, sale
+from tests.integration.engine_events import Message, event, sale
 from workers.positions import JournalRecord, Run
 from workers.records import Record
 
 Events = Sequence[Mapping[str, Any]]
+Sums = Mapping[tuple[str, str], int]
 
 
 class Written(EngineCluster):
@@ -114,20 +122,25 @@ def sales(*ids: str) -> list[Message]:
     return [Message("purchases", b"ann", orjson.dumps(sale(each, "ann"))) for each in ids]
 
 
+BY_HAND = {"adjustment_id": "c", "kind": "goodwill", "points": 9, "reason": "asked", "operator": "anna"}
+GIVEN_BY_HAND = Message("commands", b"ann", orjson.dumps(event("adjustment", "c", "ann", BY_HAND)))
+
+
 @pytest.mark.parametrize(
     ("booked", "said"),
     [
         (("a", "b", "c"), None),
         (("a", "c"), "1 of 3 are lost, among them [('earn', '/pos/test', 'b')]"),
         (("a", "b", "b", "c"), "1 are doubled, among them [('earn', '/pos/test', 'b')]"),
+        (("a", "b"), "1 of 3 are lost, among them [('adjustment', '/pos/test', 'c')]"),
     ],
-    ids=["right", "lost", "doubled"],
+    ids=["right", "lost", "doubled", "given by hand and lost"],
 )
 def test_each_event_is_booked_once(tmp_path: Path, booked: Sequence[str], said: str | None) -> None:
-    sent = sales("a", "b", "c")
+    sent = [*sales("a", "b"), GIVEN_BY_HAND]
     plain = replayed_by_time(stream.showcase(tmp_path), [each.value or b"" for each in sent], tmp_path / "plain")
     entries = [orjson.loads(each) for each in plain.ledger]
-    by_cause = {each["data"]["cause"]["id"]: each for each in entries if each["data"]["kind"] == "earn"}
+    by_cause = {each["data"]["cause"]["id"]: each for each in entries if each["data"]["kind"] != "bonus"}
     elsewhere = Message("reviews", b"ann", orjson.dumps(sale("d", "ann")))  # Refused there, so nobody waits for it.
     ledger = records("ledger", [by_cause[each] for each in booked])
     found = left(tmp_path, {"ledger": ledger}, [*sent, *sent, elsewhere])
@@ -160,8 +173,13 @@ CAME = entry(posting("member:ben:available", 5), posting("program:transferred", 
 
 @pytest.mark.parametrize(
     ("ledger", "said"),
-    [([SENT_AWAY, CAME], None), ([SENT_AWAY], "{'program:transferred': 5}"), ([SENT_AWAY, CAME, CAME], "-5")],
-    ids=["came to somebody", "came to nobody", "came twice"],
+    [
+        ([SENT_AWAY, CAME], None),
+        ([SENT_AWAY], "{'program:transferred': 5}"),
+        ([SENT_AWAY, CAME, CAME], "-5"),
+        ([entry(posting("member:ann:available", -5), posting("program:held", 5))], "{'program:held': 5}"),
+    ],
+    ids=["came to somebody", "came to nobody", "came twice", "held for an answer that never came"],
 )
 def test_no_points_are_under_way(tmp_path: Path, ledger: Events, said: str | None) -> None:
     expect(audit.nothing_is_under_way, left(tmp_path, {"ledger": records("ledger", ledger)}), said)
@@ -275,6 +293,28 @@ def change(available: int, delta: int, pending: int = 0) -> dict[str, Any]:
 def test_changes_lead_on_from_each_other(changes: Events, wrong: bool) -> None:
     assert fails(lambda: check_changes(records("balances", changes))) == wrong
     assert wrong or check_changes(records("balances", changes)) == ({("ann", "beans"): 6}, {("ann", "beans"): 6})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        ({("ann", "beans"): 3}, {("ann", "beans"): 3, ("ben", "beans"): 0}, None),
+        ({("ann", "beans"): 3}, {("ann", "beans"): 4}, "of ann in beans: 3 and 4"),
+        ({("ann", "beans"): 3}, {("ann", "beans"): 3, ("ben", "beans"): 1}, "of ben in beans: 0 and 1"),
+        ({("ann", "beans"): 3, ("ann", "stars"): 1}, {("ann", "beans"): 3}, "of ann in stars: 1 and 0"),
+    ],
+)
+def test_sums_are_the_same_from_both_sides(one: Sums, other: Sums, said: str | None, tmp_path: Path) -> None:
+    expect(lambda _: same_sums("sums", one, other), left(tmp_path, {}), said)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(b"abc", None), (b"ab", "line 3 of 2 and 3"), (b"abcd", "line 4 of 4 and 3"), (b"axc", "line 2 of 3 and 3")],
+)
+def test_lines_are_the_same_to_the_last(found: bytes, said: str | None, tmp_path: Path) -> None:
+    lines = [[b"%c" % each for each in text] for text in (found, b"abc")]
+    expect(lambda _: same_lines("ledger", *lines), left(tmp_path, {}), said)
 
 
 # ------------------------------------------------------------------ all of them
