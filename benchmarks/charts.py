@@ -135,8 +135,7 @@ def _alone(results: Results) -> str:
     rows = []
     for result in (results.safety, results.workers):
         for name, each in ({} if result is None else result.contenders).items():
-            shown = "with transactions" if result is results.safety and name == WORKER else name
-            rows.append((shown, *_figures(each)))
+            rows.append(("with transactions" if name == WORKER else name, *_figures(each)))
     return _table("The worker alone", _FIGURES, rows)
 
 

@@ -37,7 +37,9 @@ BOOKS = ("ledger", "balances")
 _CHUNK = 2_000
 # A topic that was made just now has no leader for a moment; the client tries again, and says so each time.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-_COMPLETE_SECONDS = 60
+_COMPLETE_SECONDS = 60.0
+_SILENT_SECONDS = 1.0
+"""After the last ones expected: one too many would be seen."""
 
 
 class Measured(NamedTuple):
@@ -190,8 +192,7 @@ async def check_books(job: Job, name: str, expected: Books) -> None:
         consumer.assign([TopicPartition(topic, number) for topic in words for number in range(job.partitions)])
         await consumer.seek_to_beginning()
         quiet = 0.0
-        # A second of silence after the last ones expected: an entry too many would be seen.
-        while quiet < (1.0 if _all_there(found, expected) else _COMPLETE_SECONDS):
+        while quiet < patience_seconds(found, expected):
             polled = await consumer.getmany(timeout_ms=500)
             quiet = 0.0 if polled else quiet + 0.5
             for tp, records in polled.items():
@@ -203,8 +204,11 @@ async def check_books(job: Job, name: str, expected: Books) -> None:
         raise AssertionError(f"{name} is wrong: it made {found}; the engine makes {expected}")
 
 
-def _all_there(found: Books, expected: Books) -> bool:
-    return found.entries >= expected.entries and found.changes >= expected.changes
+def patience_seconds(found: Books, expected: Books) -> float:
+    """How long a silence has to be until nothing more will come."""
+    if found.entries < expected.entries or found.changes < expected.changes:
+        return _COMPLETE_SECONDS
+    return _SILENT_SECONDS
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from benchmarks.baskets import programs_named
 from benchmarks.peers.job import Span
 from benchmarks.peers.one_event import decided_event
 from benchmarks.results import Rates
-from benchmarks.runs import Books, Measured, _measured
+from benchmarks.runs import Books, Measured, _measured, patience_seconds
 from benchmarks.side_by_side import rates_of
 from tests.benchmarks.made_up import purchase
 
@@ -76,6 +76,11 @@ def test_books_say_what_was_sent_of_each_member() -> None:
 )
 def test_a_run_that_differs_in_anything_does_not_count(wrong: Sent) -> None:
     assert books(wrong) != books(RIGHT)
+
+
+@pytest.mark.parametrize(("found", "seconds"), [(RIGHT[:5], 60), (RIGHT[1:], 60), (RIGHT, 1), ([*RIGHT, RIGHT[4]], 1)])
+def test_what_is_still_to_come_is_waited_for_and_what_should_not_come_too(found: Sent, seconds: float) -> None:
+    assert patience_seconds(books(found), books(RIGHT)) == seconds
 
 
 def test_books_take_what_the_engine_makes() -> None:
