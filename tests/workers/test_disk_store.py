@@ -131,16 +131,21 @@ def test_files_that_are_no_store_are_thrown_away(tmp_path: Path, name: str, cont
     assert store.get(b"m|a") == b"1"
 
 
-def test_a_record_that_has_changed_on_the_disk_is_never_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("written", "changed"),
+    [(b"the points of a member", b"the p0ints of a member"), (b"m|ann", b"m|ben")],
+    ids=["the record", "whose it is"],
+)
+def test_what_has_changed_on_the_disk_is_never_answered(tmp_path: Path, written: bytes, changed: bytes) -> None:
     taken, store = opened(tmp_path)
-    store.apply({b"m|a": b"the points of a member"}, MARK)
+    store.apply({b"m|ann": b"the points of a member"}, MARK)
     store.close()
     data = tmp_path / "partition-0" / "data.mdb"
-    data.write_bytes(data.read_bytes().replace(b"the points of a member", b"the p0ints of a member"))
+    data.write_bytes(data.read_bytes().replace(written, changed))
     taken.release()
     taken, store = opened(tmp_path)
     with pytest.raises(SpoiltStore, match="wrong checksum"):
-        store.get(b"m|a")
+        store.get(b"m|ann".replace(written, changed))
     store.close()
     taken.release()
     _, again = opened(tmp_path)
