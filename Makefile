@@ -29,7 +29,7 @@ setup: .venv/.stamp ## make .venv from the hash-locked requirements (done once; 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## a local Kafka, a worker and a year of real baskets, live (make demo ARGS=--all for all of them)
+demo: setup ## a local Kafka, a worker and 20,000 real baskets, live (make demo ARGS=--all for the whole year)
 	@$(BIN)/loyalty demo $(ARGS)
 
 test: test-fast test-slow test-kafka ## all tests
@@ -37,7 +37,7 @@ test: test-fast test-slow test-kafka ## all tests
 test-fast: setup ## the quick tests, which need no broker, in parallel
 	$(BIN)/pytest -m "not kafka and not slow" -n auto --dist loadfile $(ARGS)
 
-laws: setup ## the laws on many random streams: 300 examples each, 12,000 in all (make laws EXAMPLES=2000)
+laws: setup ## the laws on many random streams: 300 examples each (make laws EXAMPLES=2000)
 	LOYALTY_EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/pytest tests/laws -n auto $(ARGS)
 
 test-slow: setup ## those without a broker that take long, in parallel

@@ -6,30 +6,25 @@ the ids that they remember.
 """
 
 import argparse
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
 from kafka import KafkaConsumer, TopicPartition
 
-from benchmarks.baskets import ROOT, SCRATCH, program_file
+from benchmarks.contenders import worker_command, worker_environment
+from benchmarks.peers.job import Job, Span
+from benchmarks.runs import PARTITIONS, broker, prepared
+from benchmarks.watched import Watched, memory_bytes
 from config.settings import Settings
 from config.topics import topic_name
-from workers.cluster import admin_client, consumer_client, producer_client
-from workers.local_kafka import LocalKafka
+from workers.cluster import consumer_client, producer_client
 from workers.positions import JournalRecord
 from workers.topic_words import ACCOUNTS, JOURNAL
-from workers.topics import create_topics
 
-PARTITIONS: Final = 4
 MEMBERS: Final = 10_000
 SAMPLE_SECONDS: Final = 0.1
 WAIT_SECONDS: Final = 3_000
@@ -40,7 +35,6 @@ class Taken(NamedTuple):
     """What one backlog took."""
 
     events: int
-    seconds: float
     cpu_seconds: float
     peak_bytes: int
     """The highest of the process, as the kernel counted."""
@@ -60,49 +54,32 @@ def events(count: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 def publish(settings: Settings, count: int) -> None:
-    """Make the topics of one run, with the events waiting in them."""
-    with admin_client(settings) as admin:
-        create_topics(admin, prefix=settings.prefix, partitions=PARTITIONS, replicas=1)
+    """Let events wait in their topic."""
     with producer_client(settings, linger_ms=20, batch_size=200_000, acks="all") as producer:
         topic = topic_name(settings.prefix, "engagements")
         for key, value in events(count):
             producer.send(topic, key=key, value=value)
 
 
-def environment(settings: Settings, directory: Path) -> Mapping[str, str]:
-    """Of the worker."""
-    own = {
-        "LOYALTY_BOOTSTRAP_SERVERS": settings.bootstrap_servers[0],
-        "LOYALTY_PREFIX": settings.prefix,
-        "LOYALTY_PARTITIONS": str(settings.partitions),
-        "LOYALTY_PROGRAMS": str(program_file("one-per-unit")),
-        "LOYALTY_DATA_DIRECTORY": str(directory / "worker"),
-        "LOYALTY_STORE": settings.store,
-        "LOYALTY_METRICS_PORT": "0",
-    }
-    return {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")} | own
-
-
-def take(settings: Settings, directory: Path, count: int) -> Taken:
+def take(settings: Settings, job: Job, store: str) -> Taken:
     """Start a worker and watch it until it has taken everything."""
-    command = (sys.executable, "-c", "from workers.cli import main; main()", "worker")
+    environment = worker_environment(job) | {"LOYALTY_STORE": store}
     sampled: list[int] = []
-    with (directory / "worker.log").open("wb") as log, everything(settings, JOURNAL) as journal:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(settings, directory), stdout=log, stderr=log)
-        try:
-            began, taken = time.monotonic(), 0
-            while taken < count:
-                if process.poll() is not None or time.monotonic() - began > WAIT_SECONDS:
-                    raise RuntimeError(f"the worker took {taken} of {count}: see {log.name}")
-                for polled in journal.poll(timeout_ms=20).values():
-                    taken += sum(run.records for each in polled for run in JournalRecord.decode(each.value).runs)
-                sampled.append(status_bytes(process.pid, "RssAnon"))
-                time.sleep(SAMPLE_SECONDS)
-            seconds, peak, cpu = time.monotonic() - began, status_bytes(process.pid, "VmHWM"), cpu_of(process.pid)
-        finally:
-            process.terminate()
-            process.wait(60)
-    return Taken(count, seconds, cpu, peak, sampled, state_bytes(settings))
+    with (
+        everything(settings, JOURNAL) as journal,
+        Watched(worker_command(job), job.directory / "log", environment) as worker,
+    ):
+        began, taken = time.time(), 0
+        while taken < job.events:
+            worker.check()
+            if time.time() - began > WAIT_SECONDS:
+                raise TimeoutError(f"the worker took {taken} of {job.events} events in {WAIT_SECONDS} s")
+            for polled in journal.poll(timeout_ms=20).values():
+                taken += sum(run.records for each in polled for run in JournalRecord.decode(each.value).runs)
+            sampled.append(memory_bytes("RssAnon", worker.pid))
+            time.sleep(SAMPLE_SECONDS)
+        cpu, peak = worker.cpu_seconds(Span(began, time.time())), memory_bytes("VmHWM", worker.pid)
+    return Taken(job.events, cpu, peak, sampled, state_bytes(settings))
 
 
 @contextmanager
@@ -113,20 +90,6 @@ def everything(settings: Settings, word: str) -> Iterator[KafkaConsumer]:
         consumer.assign([TopicPartition(topic, number) for number in range(settings.partitions)])
         consumer.seek_to_beginning()
         yield consumer
-
-
-def status_bytes(pid: int, name: str) -> int:
-    """A figure of a process; 0 when it has none yet."""
-    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def cpu_of(pid: int) -> float:
-    """CPU seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def state_bytes(settings: Settings) -> int:
@@ -146,22 +109,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--store", choices=("memory", "disk"), default="memory")
     options = parser.parse_args(arguments)
-    SCRATCH.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=SCRATCH, prefix="backlog-") as folder,
-        LocalKafka(Path(folder) / "kafka", heap_mb=1024) as kafka,
-    ):
+    with broker("backlog") as (bootstrap, folder):
         for count in options.events:
-            settings = Settings(
-                bootstrap_servers=(kafka.bootstrap,),
-                prefix=f"backlog-{count}.",
-                partitions=PARTITIONS,
-                store=options.store,
-            )
-            own = Path(folder) / str(count)
-            own.mkdir()
-            publish(settings, count)
-            report(take(settings, own, count))
+            prefix = f"backlog-{count}."
+            job = Job(bootstrap, prefix, PARTITIONS, "one-per-unit", count, folder / prefix)
+            settings = Settings(bootstrap_servers=(bootstrap,), prefix=prefix, partitions=PARTITIONS)
+            with prepared(job):
+                publish(settings, count)
+                report(take(settings, job, options.store))
 
 
 def report(taken: Taken) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from benchmarks import svg
 from benchmarks.baskets import ROOT
 from benchmarks.contenders import WORKER
-from benchmarks.results import KEPT, Growth, Latency, Results, SideBySide, Wait, load
+from benchmarks.results import KEPT, Growth, Latency, Rates, Results, SideBySide, Wait, load
 
 DOCUMENT: Final = ROOT / "docs" / "performance.md"
 CHARTS: Final = ROOT / "docs" / "charts"
@@ -111,58 +111,62 @@ def tables(results: Results) -> str:
 
 def _side_by_side(result: SideBySide) -> str:
     ours = result.contenders[WORKER]
-    lines = [
-        f"{result.baskets:,} baskets under `{result.program}`, medians of {result.rounds} runs in turns:",
-        "",
-        "| | events/s | CPU s/million | memory, MB | the worker is | and its CPU |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, each in result.contenders.items():
         times = f"{ours.events_per_second / each.events_per_second:.2f} times as fast"
         cpu = f"{ours.cpu_seconds_per_million / each.cpu_seconds_per_million:.2f} of it"
-        lines.append(
-            f"| {name} | {each.events_per_second:,.0f} | {each.cpu_seconds_per_million:,.0f} | {each.peak_mb:,.0f} | "
-            + ("| |" if name == WORKER else f"{times} | {cpu} |")
-        )
-    lines += [f"\n{name} did not run: {why}" for name, why in result.absent.items()]
-    return "\n".join(lines)
+        rows.append((name, *_figures(each), *(("", "") if name == WORKER else (times, cpu))))
+    title = f"{result.baskets:,} baskets under `{result.program}`, medians of {result.rounds} runs in turns"
+    absent = [f"\n\n{name} did not run: {why}" for name, why in result.absent.items()]
+    return _table(title, (*_FIGURES, "the worker is", "and its CPU"), rows) + "".join(absent)
 
 
 def _latency(result: Latency) -> str:
-    lines = [
-        f"Latency in milliseconds, {result.seconds:.0f} s at each load:",
-        "",
-        "| | load | events/s | p50 | p95 | p99 |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, loads in result.contenders.items():
         for percent, wait in loads.items():
-            waits = f"{wait.p50_ms:,.0f} | {wait.p95_ms:,.0f} | {wait.p99_ms:,.0f}"
-            lines.append(f"| {name} | {percent} % | {wait.events_per_second:,.0f} | {waits} |")
-    return "\n".join(lines)
+            figures = (wait.events_per_second, wait.p50_ms, wait.p95_ms, wait.p99_ms)
+            rows.append((name, f"{percent} %", *(f"{each:,.0f}" for each in figures)))
+    title = f"Latency in milliseconds, {result.seconds:.0f} s at each load"
+    return _table(title, ("load", "events/s", "p50", "p95", "p99"), rows)
 
 
 def _alone(results: Results) -> str:
-    lines = ["The worker alone:", "", "| | events/s | CPU s/million | memory, MB |", "|---|---|---|---|"]
+    rows = []
     for result in (results.safety, results.workers):
         for name, each in ({} if result is None else result.contenders).items():
-            shown = "with transactions" if result is results.safety and name == WORKER else name
-            figures = f"{each.events_per_second:,.0f} | {each.cpu_seconds_per_million:,.0f} | {each.peak_mb:,.0f}"
-            lines.append(f"| {shown} | {figures} |")
-    return "\n".join(lines)
+            rows.append(("with transactions" if name == WORKER else name, *_figures(each)))
+    return _table("The worker alone", _FIGURES, rows)
 
 
 def _growth(result: Growth) -> str:
-    rows = (
+    by = (
         ("members", {size: f"{each:.0f}" for size, each in result.members.items()}),
         ("bytes of memory for each member", {size: f"{each:,.0f}" for size, each in result.bytes_per_member.items()}),
         ("rules", {size: f"{each:.0f}" for size, each in result.rules.items()}),
         ("lines", {size: f"{sum(each.values()):.0f}" for size, each in result.lines.items()}),
     )
-    lines = ["CPU microseconds for an event (decode, decide, encode, store), by:", "", "| | |", "|---|---|"]
-    for name, figures in rows:
-        lines.append(f"| {name} | " + ", ".join(f"{_short(size)}: {shown}" for size, shown in figures.items()) + " |")
+    rows = [(name, ", ".join(f"{_short(size)}: {shown}" for size, shown in sizes.items())) for name, sizes in by]
+    return _table("CPU microseconds for an event (decode, decide, encode, store), by", ("",), rows)
+
+
+_FIGURES: Final = ("events/s", "CPU s/million", "memory, MB")
+
+
+def _figures(rates: Rates) -> tuple[str, ...]:
+    """Under `_FIGURES`."""
+    return tuple(f"{each:,.0f}" for each in (rates.events_per_second, rates.cpu_seconds_per_million, rates.peak_mb))
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As markdown; `columns` are those behind the names."""
+    heads = ("", *columns)
+    lines = [f"{title}:", "", _row(heads), "|" + "---|" * len(heads), *map(_row, rows)]
     return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
 
 
 def _range(name: str, wait: Wait) -> svg.Range:

@@ -113,8 +113,10 @@ def unsafe_worker_command(_: Job) -> Sequence[str]:
     return (sys.executable, "-m", "benchmarks.peers.worker_without_transactions")
 
 
+WORKER_ITSELF = Contender(WORKER, worker_command, worker_environment, wait_for_journal)
+
 CONTENDERS: Sequence[Contender] = (
-    Contender(WORKER, worker_command, worker_environment, wait_for_journal),
+    WORKER_ITSELF,
     Contender(FAUST, _peer("faust_agent")),
     Contender(QUIX_AT_LEAST, _quix("at-least-once")),
     Contender(QUIX_ONCE, _quix("exactly-once")),

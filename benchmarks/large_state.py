@@ -12,16 +12,16 @@ import json
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks.baskets import ROOT, SCRATCH
 from benchmarks.record_sizes import MEMBER, PROGRAM, START, event
+from benchmarks.runs import broker
+from benchmarks.watched import memory_bytes
 from config.settings import Settings
 from config.topics import topic_name
 from loyalty.account import Record, head_key, purchase_key
@@ -35,7 +35,6 @@ from workers.batch import Engine
 from workers.clients import KafkaClients
 from workers.cluster import admin_client, identity_of
 from workers.collector import collect_rarely
-from workers.local_kafka import LocalKafka
 from workers.partition import Partition
 from workers.positions import POSITIONS_KEY, Positions
 from workers.producer import Target, TransactionalProducer
@@ -140,22 +139,13 @@ async def written(settings: Settings, source: Iterator[tuple[int, bytes, bytes]]
 
 
 # ------------------------------------------------------------------ the process that restores
-def memory_bytes(name: str) -> int:
-    """A figure of this process: VmHWM, RssAnon or RssFile."""
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(name)
-
-
 def restoring(settings: Settings) -> dict[str, Any]:
     """Restore all partitions as a worker does, and say what it took."""
     engine = Engine(Programs([load_program(PROGRAM)]), partitions=PARTITIONS)
     collect_rarely()
     stores = _stores(settings, engine)
-    before_bytes, began, cpu = memory_bytes("RssAnon"), time.monotonic(), time.process_time()
+    before_bytes, began, cpu, system = memory_bytes("RssAnon"), time.monotonic(), time.process_time(), _system_seconds()
     partitions = [Partition(number, stores(number)) for number in range(PARTITIONS)]
-    opened = time.monotonic() - began
 
     async def run() -> int:
         async with reader(KafkaClients(connection_of(settings))) as consumer:
@@ -163,12 +153,19 @@ def restoring(settings: Settings) -> dict[str, Any]:
             return await restore(consumer, changelog, partitions, now_us=system_clock(), held_max_us=HELD_MAX_US)
 
     read = asyncio.run(run())
-    taken = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu, "opened_seconds": opened}
+    taken = {
+        "seconds": time.monotonic() - began,
+        "cpu_seconds": time.process_time() - cpu,
+        "system_seconds": _system_seconds() - system,
+    }
     accounts = sum(partition.store.accounts for partition in partitions)
-    system = resource.getrusage(resource.RUSAGE_SELF).ru_stime
     memory = {"anonymous_bytes": memory_bytes("RssAnon") - before_bytes, "highest_bytes": memory_bytes("VmHWM")}
     disk = sum(partition.store.disk_bytes for partition in partitions)
-    return {"read": read, "accounts": accounts, "disk_bytes": disk, "system_seconds": system, **taken, **memory}
+    return {"read": read, "accounts": accounts, "disk_bytes": disk, **taken, **memory}
+
+
+def _system_seconds() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_stime
 
 
 def _stores(settings: Settings, engine: Engine) -> Any:
@@ -203,12 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.restore:
         print(json.dumps(restoring(Settings.model_validate_json(options.restore))))
         return
-    SCRATCH.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=SCRATCH, prefix="large-state-") as folder,
-        LocalKafka(Path(folder) / "kafka", heap_mb=1024) as kafka,
-    ):
-        plain = Settings(bootstrap_servers=(kafka.bootstrap,), prefix="large.", partitions=PARTITIONS)
+    with broker("large-state") as (bootstrap, folder):
+        plain = Settings(bootstrap_servers=(bootstrap,), prefix="large.", partitions=PARTITIONS)
         with admin_client(plain) as admin:
             create_topics(admin, prefix=plain.prefix, partitions=PARTITIONS, replicas=1)
         began = time.monotonic()
@@ -217,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"written in {time.monotonic() - began:.0f} s", flush=True)
         for number in range(options.rounds):
             report("memory", in_a_process(plain), options.members)
-            on_disk = plain.model_copy(update={"store": "disk", "store_directory": Path(folder) / f"state-{number}"})
+            on_disk = plain.model_copy(update={"store": "disk", "store_directory": folder / f"state-{number}"})
             report("disk, the first time", in_a_process(on_disk), options.members)
             report("disk, again", in_a_process(on_disk), options.members)
             new = records(options.members, options.purchases)

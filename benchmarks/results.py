@@ -17,7 +17,7 @@ from benchmarks.baskets import ROOT, SCRATCH
 from workers.compiled import engine
 from workers.kafka_jars import KAFKA
 
-KEPT: Final = ROOT / "benchmarks" / "results" / "latest.json"
+KEPT: Final = ROOT / "benchmarks" / "latest.json"
 """The last full run, in the repository."""
 UNKEPT: Final = SCRATCH / "results.json"
 

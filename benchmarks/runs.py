@@ -12,12 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from typing_extensions import override
 
 from benchmarks.baskets import SCRATCH, Basket, baskets, programs_named
 from benchmarks.contenders import Contender
@@ -31,10 +33,13 @@ from workers.records import partition_of
 from workers.topics import create_topics
 
 PARTITIONS = 4
+BOOKS = ("ledger", "balances")
 _CHUNK = 2_000
 # A topic that was made just now has no leader for a moment; the client tries again, and says so each time.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-_COMPLETE_SECONDS = 60
+_COMPLETE_SECONDS = 60.0
+_SILENT_SECONDS = 1.0
+"""After the last ones expected: one too many would be seen."""
 
 
 class Measured(NamedTuple):
@@ -45,28 +50,52 @@ class Measured(NamedTuple):
     peak_mb: float
 
 
-class Books(NamedTuple):
-    """What a run has to end with."""
+@dataclass(slots=True)
+class Books:
+    """What ledger and balances of a run say, in all and of each member."""
 
-    entries: int
+    entries: int = 0
     """In the ledger."""
-    changes: int
+    points: Counter[str] = field(default_factory=Counter)
+    """By member: what the entries gave."""
+    changes: int = 0
     """In balances."""
-    points: Mapping[str, int]
-    """By member."""
+    balances: dict[str, int] = field(default_factory=dict)
+    """By member: the last one."""
+
+    def add(self, word: str, value: bytes) -> None:
+        """Take in an event of the topic `word`; other topics are not looked at."""
+        if word not in BOOKS:
+            return
+        event = orjson.loads(value)
+        member, data = event["subject"], event["data"]
+        if word == "balances":
+            self.changes += 1
+            self.balances[member] = data["available"]
+            return
+        self.entries += 1
+        self.points[member] += sum(
+            posting["amount"] for posting in data["postings"] if posting["account"].startswith("member:")
+        )
+
+    @override
+    def __str__(self) -> str:
+        """In short; two that differ may read the same, when it is other members who have the points."""
+        return (
+            f"{self.entries} ledger entries with {self.points.total()} points, "
+            f"{self.changes} changes to balances of {sum(self.balances.values())}"
+        )
 
 
 def expected_books(program: str, count: int) -> Books:
     """What the engine makes of the first baskets."""
-    programs, state, sent, points = programs_named(program), dict[bytes, bytes](), Counter[str](), Counter[str]()
+    programs, state, books = programs_named(program), dict[bytes, bytes](), Books()
     for basket in baskets(count):
         writes, messages = decided_event(programs, basket.raw, state.get, time.time_ns() // 1_000)
         state.update(writes)
         for word, _, value in messages:
-            sent[word] += 1
-            if word == "ledger":
-                points[basket.member] += _points(orjson.loads(value))
-    return Books(sent["ledger"], sent["balances"], points)
+            books.add(word, value)
+    return books
 
 
 @contextmanager
@@ -149,48 +178,37 @@ def _measured(span: Span, watched: Sequence[Watched], events: int) -> Measured:
 
 
 async def check_books(job: Job, name: str, expected: Books) -> None:
-    """Compare ledger and balances with the engine's. Waits for what is under way."""
-    ledger, balances = Counter[str](), dict[str, int]()
-    entries = changes = 0
+    """Compare ledger and balances with the engine's. Waits for what is under way. Raises AssertionError."""
+    found = Books()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=job.bootstrap,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
-    words = {f"{job.prefix}{word}": word for word in ("ledger", "balances")}
+    words = {f"{job.prefix}{word}": word for word in BOOKS}
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, number) for topic in words for number in range(job.partitions)])
         await consumer.seek_to_beginning()
         quiet = 0.0
-        # A second of silence after the last ones expected: an entry too many would be seen.
-        while quiet < (1.0 if entries >= expected.entries and changes >= expected.changes else _COMPLETE_SECONDS):
+        while quiet < patience_seconds(found, expected):
             polled = await consumer.getmany(timeout_ms=500)
             quiet = 0.0 if polled else quiet + 0.5
             for tp, records in polled.items():
                 for record in records:
-                    event = orjson.loads(record.value)
-                    if words[tp.topic] == "ledger":
-                        entries += 1
-                        ledger[event["subject"]] += _points(event)
-                    else:
-                        changes += 1
-                        balances[event["subject"]] = event["data"]["available"]
+                    found.add(words[tp.topic], record.value)
     finally:
         await consumer.stop()
-    if Books(entries, changes, ledger) != expected or balances != expected.points:
-        raise AssertionError(
-            f"{name} is wrong: {entries} ledger entries with {ledger.total()} points, balances of "
-            f"{sum(balances.values())}; the engine makes {expected.entries} with {sum(expected.points.values())}"
-        )
+    if found != expected:
+        raise AssertionError(f"{name} is wrong: it made {found}; the engine makes {expected}")
 
 
-def _points(entry: dict[str, object]) -> int:
-    """What a ledger entry gives its member."""
-    data = entry["data"]
-    assert isinstance(data, dict)  # noqa: S101 - for the type checker
-    return sum(posting["amount"] for posting in data["postings"] if posting["account"].startswith("member:"))
+def patience_seconds(found: Books, expected: Books) -> float:
+    """How long a silence has to be until nothing more will come."""
+    if found.entries < expected.entries or found.changes < expected.changes:
+        return _COMPLETE_SECONDS
+    return _SILENT_SECONDS
 
 
 @contextmanager

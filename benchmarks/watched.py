@@ -32,6 +32,14 @@ class _Sample(NamedTuple):
     cpu_seconds: float
 
 
+def memory_bytes(name: str, pid: int | None = None) -> int:
+    """What the kernel says of a process, or of this one: VmHWM, RssAnon or RssFile; 0 when it has none yet."""
+    for line in Path(f"/proc/{pid or 'self'}/status").read_text("ascii").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 class Watched:
     """One process, killed on exit of the context: how it would end well is not measured."""
 
@@ -60,6 +68,11 @@ class Watched:
         self._process.kill()
         self._process.wait()
         self._thread.join()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def check(self) -> None:
         """Raises Ended when it runs no more."""

@@ -12,14 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.baskets import baskets
-from benchmarks.contenders import (
-    WORKER,
-    Contender,
-    unsafe_worker_command,
-    wait_for_journal,
-    worker_command,
-    worker_environment,
-)
+from benchmarks.contenders import WORKER_ITSELF, unsafe_worker_command
 from benchmarks.peers.job import Job
 from benchmarks.results import SideBySide
 from benchmarks.runs import PARTITIONS, Measured, broker, expected_books, run_once
@@ -32,8 +25,7 @@ WORKERS = {1: "one worker", 2: "two workers"}
 _READY_SECONDS = 120
 _SETTLED_SECONDS = 3.0
 
-_SAFE_WORKER = Contender(WORKER, worker_command, worker_environment, wait_for_journal)
-UNSAFE_WORKER = Contender(UNSAFE, unsafe_worker_command, worker_environment, wait_for_journal)
+UNSAFE_WORKER = WORKER_ITSELF._replace(name=UNSAFE, command=unsafe_worker_command)
 
 
 def measure_safety(bootstrap: str, directory: Path, count: int, rounds: int) -> SideBySide:
@@ -41,8 +33,8 @@ def measure_safety(bootstrap: str, directory: Path, count: int, rounds: int) -> 
     events, expected = baskets(count), expected_books(PROGRAM, count)
     found: dict[str, list[Measured]] = {}
     for number in range(rounds):
-        for contender in (_SAFE_WORKER, UNSAFE_WORKER):
-            prefix = f"safety-{number}-{contender is _SAFE_WORKER:d}."
+        for contender in (WORKER_ITSELF, UNSAFE_WORKER):
+            prefix = f"safety-{number}-{contender is WORKER_ITSELF:d}."
             job = Job(bootstrap, prefix, PARTITIONS, PROGRAM, count, directory / prefix)
             _add(found, contender.name, run_once(contender, job, events, expected))
     return _result(found, count, rounds)
@@ -56,7 +48,7 @@ def measure_workers(bootstrap: str, directory: Path, count: int, rounds: int) ->
         for processes, name in WORKERS.items():
             prefix = f"workers-{number}-{processes}."
             job = Job(bootstrap, prefix, PARTITIONS, PROGRAM, count, directory / prefix)
-            measured = run_once(_SAFE_WORKER, job, events, expected, processes=processes, ready=wait_until_ready)
+            measured = run_once(WORKER_ITSELF, job, events, expected, processes=processes, ready=wait_until_ready)
             _add(found, name, measured)
     return _result(found, count, rounds)
 

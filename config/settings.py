@@ -220,6 +220,9 @@ def _sentences(error: ValidationError) -> list[str]:
     sentences = []
     for each in error.errors(include_url=False, include_context=False):
         name = _variables(str(part) for part in each["loc"][:1])
+        if each["type"] == "too_short":  # What pydantic says of it is about tuples.
+            sentences.append(f"{name}: name at least 1, or leave it out for the default")
+            continue
         # A password must not get into a log by being wrong.
         shown = "" if "PASSWORD" in name else f" (is {each['input']!r})"
         sentences.append(f"{name}: {each['msg']}{shown}" if name else each["msg"])

@@ -53,6 +53,7 @@ def build_app() -> typer.Typer:
         epilog="Settings are LOYALTY_* environment variables. "
         "Exit codes: 0 done, 1 failed or found something, 2 wrong usage, 70 the worker was stopped.",
         no_args_is_help=True,
+        rich_markup_mode="markdown",  # It joins the lines of a paragraph, which end in our sources where they end.
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -1,6 +1,7 @@
 """The performance document shows what was measured: its charts and tables are those of the figures that are kept."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,34 @@ def test_the_document_shows_every_chart() -> None:
     text = charts.DOCUMENT.read_text("utf-8")
     missing = [path.name for path in charts.CHARTS.glob("*.svg") if f"(charts/{path.name})" not in text]
     assert missing == []
+
+
+def test_the_check_sees_what_is_not_fresh_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"Before.\n{charts.BEGIN}\nold\n{charts.END}\nAfter.\n")
+    for name, value in (("ROOT", tmp_path), ("DOCUMENT", page), ("CHARTS", tmp_path / "charts")):
+        monkeypatch.setattr(charts, name, value)
+    with pytest.raises(SystemExit, match=r"^not fresh: page\.md, side-by-side\.svg, latency\.svg, growth\.svg$"):
+        charts.main(["--check"])
+    assert "old" in page.read_text()
+    charts.main([])
+    with pytest.raises(SystemExit) as ended:
+        charts.main(["--check"])
+    assert ended.value.code == 0
+    text = page.read_text()
+    assert text.startswith("Before.\n")
+    assert text.endswith("\nAfter.\n")
+    assert "old" not in text
+
+
+@pytest.mark.parametrize("text", ["", charts.BEGIN, charts.END])
+def test_a_page_without_both_marks_is_not_written(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    monkeypatch.setattr(charts, "DOCUMENT", page)
+    with pytest.raises(ValueError, match=r"page\.md has no marks"):
+        charts.main([])
+    assert page.read_text() == text
 
 
 def test_every_figure_is_from_a_run_whose_books_were_right() -> None:

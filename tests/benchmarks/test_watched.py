@@ -14,6 +14,7 @@ import time
 held = bytearray(64 << 20)
 while time.process_time() < 0.6:
     pass
+del held
 print("idle", flush=True)
 time.sleep(60)
 """

@@ -2,7 +2,8 @@
 
 Invariants:
   F1 whatever happens, no process outlives the campaign
-  F2 the auditor looks only when everything published is taken and all workers have ended
+  F2 the auditor looks only when all workers have ended, and everything published is taken; a campaign that waited for
+     that in vain has failed, and is audited all the same
   F3 of a campaign that failed, logs and topics stay
 """
 

@@ -125,12 +125,13 @@ def check_books(cluster: EngineCluster) -> None:
     """The ledger adds up to the balances and the accounts; nothing is doubled, nothing is missing in between."""
     topics = {word: cluster.read(word) for word in OUTPUT_STREAMS}
     accounts = {each["member"]: each for each in map(orjson.loads, accounts_of(cluster).splitlines())}
-    assert topics["ledger"]
+    assert topics["ledger"], "the ledger is empty"
     counted = {word: check_sequences(word, records) for word, records in topics.items()}
     for member, account in accounts.items():
         assert account["sequences"] == {word: counted[word][member] for word in OUTPUT_STREAMS}, member
     for word in OUTPUT_STREAMS:
-        assert counted[word].keys() <= accounts.keys()
+        without = sorted(counted[word].keys() - accounts.keys())
+        assert not without, f"{word} of members without an account: {without[:5]}"
     ledger = check_entries(topics["ledger"])
     changed, latest = check_changes(topics["balances"])
     held = {
@@ -138,15 +139,24 @@ def check_books(cluster: EngineCluster) -> None:
         for member, account in accounts.items()
         for currency, balance in account["balances"].items()
     }
-    assert ledger == changed
-    assert without_zeros(latest) == without_zeros(held) == without_zeros(ledger)
+    same_sums("ledger, and changes of balance", ledger, changed)
+    same_sums("ledger, and latest balances", ledger, latest)
+    same_sums("ledger, and accounts", ledger, held)
     for (member, currency), amount in held.items():
         account = accounts[member]
         in_lots = sum(lot["left"] for lot in account["lots"].get(currency, ()))
         in_lots += sum(lot["left"] for lot in account["pending_lots"] if lot["currency"] == currency)
         assert amount == in_lots - account["debts"].get(currency, 0), member
     tiers = {record.key: orjson.loads(record.value or b"")["data"]["to"] for record in topics["tiers"]}
-    assert tiers == {member.encode(): account["tier"] for member, account in accounts.items() if account["tier"]}
+    held_tiers = {member.encode(): account["tier"] for member, account in accounts.items() if account["tier"]}
+    assert tiers == held_tiers, f"tiers, and accounts: {sorted(tiers.items() ^ held_tiers.items())[:5]}"
+
+
+def same_sums(what: str, found: Mapping[tuple[str, str], int], expected: Mapping[tuple[str, str], int]) -> None:
+    """Compare by member and currency, where nothing is the same as zero, and show the first difference alone."""
+    for key in sorted(found.keys() | expected.keys()):
+        ours, theirs = found.get(key, 0), expected.get(key, 0)
+        assert ours == theirs, f"{what}, of {' in '.join(key)}: {ours} and {theirs}"
 
 
 def without_zeros(sums: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:

@@ -4,6 +4,7 @@ import pytest
 
 from loyalty.account import head_key
 from loyalty.decisions import Code, Outcome, RedemptionChange, RewardOrder, derived_id
+from loyalty.facts import Message
 from loyalty.identity import ACCOUNT_CHARS_MAX
 from loyalty.lots import Lot, joined, parsed
 from loyalty.memory import RECORD_BYTES
@@ -47,6 +48,14 @@ def _ties_out(books: Books) -> None:
     assert (_on(books, "held"), _on(books, "transferred")) == (0, 0)
 
 
+def _merged_meanwhile(books: SlowBooks) -> Message:
+    """The account of `a` ends in that of `b` while a message still travels; answers the message."""
+    travelling = books.inbox.pop()
+    books.take(merge("m", "b", member="a", time=LATER))
+    books.deliver_all()
+    return travelling
+
+
 # ------------------------------------------------------------------ occasions of merged accounts
 
 
@@ -88,9 +97,7 @@ def test_a_redemption_of_an_account_that_ends_meanwhile() -> None:
     books = SlowBooks(program(MUG))
     books.take_all([adjustment("a", 1000, member="a"), adjustment("b", 10, member="b")])
     books.take(redeem("r", "mug", member="a"))
-    claim = books.inbox.pop()
-    books.take(merge("m", "b", member="a", time=LATER))
-    books.deliver_all()
+    claim = _merged_meanwhile(books)
     assert books.head("a").merged_into == "b"
     books.inbox.append(claim)
     books.deliver_all()
@@ -135,9 +142,7 @@ def test_points_that_come_back_after_a_merge_end_with_those_that_had_stayed() ->
 def test_a_surprise_that_was_won_before_a_merge_is_the_survivors(*, returned: bool) -> None:
     books = SlowBooks(program(LUCKY))
     books.take_all([purchase("p", 500, member="a"), adjustment("b", 10, member="b")])
-    claim = books.inbox.pop()
-    books.take(merge("m", "b", member="a", time=LATER))
-    books.deliver_all()
+    claim = _merged_meanwhile(books)
     books.inbox.append(claim)
     books.deliver_all()
     assert books.balance("b") == 25
@@ -364,9 +369,7 @@ def test_an_order_keeps_its_id_when_its_redemption_follows_a_sale() -> None:
     books = SlowBooks(program(MUG))
     books.take_all([adjustment("a", 1000, member="a"), adjustment("b", 10, member="b")])
     books.take(redeem("held", "mug", member="a"))
-    claim = books.inbox.pop()
-    books.take(merge("m", "b", member="a", time=LATER))
-    books.deliver_all()
+    claim = _merged_meanwhile(books)
     books.take(_sale(label="held"))
     books.inbox.append(claim)
     books.deliver_all()

@@ -54,7 +54,7 @@ def test_another_process_finds_state_and_mark(tmp_path: Path, lasting: bool) -> 
     left(tmp_path, lasting=lasting)
     _, store = opened(tmp_path)
     assert (store.mark, store.get(b"m|a"), store.get(b"p|a|t"), store.accounts, len(store)) == (MARK, b"1", b"2", 1, 2)
-    assert 0 < store.disk_bytes < 1_000_000
+    assert store.disk_bytes == (tmp_path / "partition-0" / "data.mdb").stat().st_size
 
 
 def test_what_was_due_and_never_decided_is_due_again(tmp_path: Path) -> None:
@@ -100,6 +100,18 @@ def test_what_is_of_something_else_or_may_be_torn_is_thrown_away(
     assert (store.mark, store.get(b"m|a")) == ((MARK, b"1") if reason is None else (NEW, None))
 
 
+def test_what_was_made_to_last_may_be_torn_again_once_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path, lasting=True)
+    taken, store = opened(tmp_path)
+    store.close()  # As the machine goes down, as far as files tell.
+    taken.release()
+    monkeypatch.setattr(directories, "boot_of_this_machine", lambda: "the next boot")
+    _, again = opened(tmp_path)
+    assert (again.mark, len(again)) == (NEW, 0)
+
+
 @pytest.mark.parametrize("number", ["STATE_FORMAT", "POSITIONS_FORMAT", "LAYOUT"])
 def test_another_format_is_thrown_away(tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     left(tmp_path)
@@ -119,20 +131,36 @@ def test_files_that_are_no_store_are_thrown_away(tmp_path: Path, name: str, cont
     assert store.get(b"m|a") == b"1"
 
 
-def test_a_record_that_has_changed_on_the_disk_is_never_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("written", "changed"),
+    [(b"the points of a member", b"the p0ints of a member"), (b"m|ann", b"m|ben")],
+    ids=["the record", "whose it is"],
+)
+def test_what_has_changed_on_the_disk_is_never_answered(tmp_path: Path, written: bytes, changed: bytes) -> None:
     taken, store = opened(tmp_path)
-    store.apply({b"m|a": b"the points of a member"}, MARK)
+    store.apply({b"m|ann": b"the points of a member"}, MARK)
     store.close()
     data = tmp_path / "partition-0" / "data.mdb"
-    data.write_bytes(data.read_bytes().replace(b"the points of a member", b"the p0ints of a member"))
+    data.write_bytes(data.read_bytes().replace(written, changed))
     taken.release()
     taken, store = opened(tmp_path)
     with pytest.raises(SpoiltStore, match="wrong checksum"):
-        store.get(b"m|a")
+        store.get(b"m|ann".replace(written, changed))
     store.close()
     taken.release()
     _, again = opened(tmp_path)
     assert (again.mark, len(again)) == (NEW, 0)
+
+
+def test_a_key_too_long_for_the_store_leaves_with_its_record(tmp_path: Path) -> None:
+    _, store = opened(tmp_path)
+    key = b"p|" + b"t" * 600
+    store.apply({key: b"1"}, MARK)
+    with store._env.begin() as txn:
+        assert txn.stat(store._long)["entries"] == 1
+    store.apply({key: None}, MARK)
+    with store._env.begin() as txn:
+        assert txn.stat(store._long)["entries"] == 0
 
 
 def test_a_store_without_room_is_refused_and_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +210,10 @@ def from_forty(time_us: int) -> int | None:
     return BIRTHDAYS_US if time_us < BIRTHDAYS_US else None
 
 
+def from_forty_and(third_us: int) -> StartAfter:
+    return lambda time_us: from_forty(time_us) or (third_us if time_us < third_us else None)
+
+
 def test_other_versions_of_the_program_make_the_index_anew(tmp_path: Path) -> None:
     """A version that starts at 40 has accounts looked at then, which say themselves that nothing is due before 90."""
     taken, store = opened(tmp_path)
@@ -193,14 +225,41 @@ def test_other_versions_of_the_program_make_the_index_anew(tmp_path: Path) -> No
     assert again.due(80, 9) == [(40, b"m|a")]
 
 
+def test_an_index_made_anew_names_every_record_again_and_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads and others, and more of each than are written at once."""
+    monkeypatch.setattr(disk, "_INDEXED_AT_ONCE", 2)
+    timed = [(number, b"%c|%d" % (kind, number)) for number, kind in enumerate(b"mmmmmrrrrr", 1)]
+    taken, store = opened(tmp_path)
+    store.apply({key: head(due_us) for due_us, key in timed}, MARK)
+    store.close()
+    taken.release()
+    taken, again = opened(tmp_path, timing=b"another")
+    written = again._env.info()["last_txnid"]
+    assert again.due(99, 99) == timed
+    again.close()
+    taken.release()
+    _, third = opened(tmp_path, timing=b"another")
+    assert third._env.info()["last_txnid"] == written
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
         ((one_version, {"1": 0}), (one_version, {"1": 0, "2": 50}), True),
         ((one_version, {"1": 0, "2": 40}), (from_forty, {"1": 0, "2": 40}), False),
         ((from_forty, {"1": 0, "2": 40}), (from_forty, {"2": 40, "1": 0}), True),
+        ((from_forty_and(80), {"1": 0, "2": 40, "3": 80}), (from_forty_and(90), {"1": 0, "2": 40, "3": 90}), False),
+        ((from_forty, {"2": 40}), (one_version, {"2": 40}), False),
     ],
-    ids=["a version that says nothing else of time", "one that does", "order"],
+    ids=[
+        "a version that says nothing else of time",
+        "one that does",
+        "order",
+        "a third that begins later",
+        "of accounts from before all versions",
+    ],
 )
 def test_timing_is_the_same_when_all_accounts_are_timed_as_before(
     one: tuple[StartAfter, dict[str, int]], other: tuple[StartAfter, dict[str, int]], same: bool

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from loyalty.decide import decide
+from loyalty.plan import Programs
 from schemas.decode import Known, decode
 from schemas.program_load import parse_program
 from workers.cli import build_app
@@ -32,8 +34,19 @@ def test_the_program_in_ten_lines_has_ten_and_loads() -> None:
     assert parse_program(text, file="README.md").id == "corner-shop"
 
 
-def test_the_event_is_valid() -> None:
-    assert isinstance(decode(block("json").encode(), topic="purchases", strict=True), Known)
+def test_the_event_is_valid_and_the_program_gives_points_for_it() -> None:
+    decoded = decode(block("json").encode(), topic="purchases", strict=True)
+    assert isinstance(decoded, Known)
+    programs = Programs([parse_program(block("yaml"), file="README.md")])
+    decision = decide(programs, {}, decoded.fact, decoded.fact.time_us)
+    assert decision.refusal is None
+    [entry] = decision.entries
+    assert {posting.amount for posting in entry.postings} == {
+        11,
+        4,
+        -11,
+        -4,
+    }  # 11.90 USD and two coffees.
 
 
 def test_every_command_shown_exists() -> None:

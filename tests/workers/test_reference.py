@@ -1,6 +1,7 @@
 """The documentation agrees with the code: generated pages are fresh, and what the others name exists."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,20 @@ def test_every_command_shown_exists_with_its_options(page: str) -> None:
         path = " ".join(words[:2]) if " ".join(words[:2]) in known else words[0]
         assert path in known, f"{page}: there is no command `loyalty {line}`"
         assert {word for word in words if word.startswith("--")} <= known[path] | {"--help"}, f"{page}: loyalty {line}"
+
+
+def test_no_word_of_a_help_is_taken_for_a_tag() -> None:
+    """The terminal's help is markdown: of `<topic>.ndjson` it showed `.ndjson`."""
+
+    def helps(command: object) -> Iterator[str]:
+        for each in (command, *getattr(command, "params", ())):
+            yield getattr(each, "help", None) or ""
+        for below in getattr(command, "commands", {}).values():
+            yield from helps(below)
+
+    texts = list(helps(typer.main.get_command(build_app())))
+    assert len(texts) > 100
+    assert [text for text in texts if "<" in text] == []
 
 
 def test_events_in_the_contracts_are_true() -> None:

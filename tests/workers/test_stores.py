@@ -81,6 +81,21 @@ def test_what_is_due_waits_for_the_batch_that_has_asked(store: PartitionStore) -
     assert store.due(9, 9) == [(2, b"m|a")]
 
 
+def test_what_was_due_before_a_store_was_cleared_is_due_after_its_restore(store: PartitionStore) -> None:
+    store.apply({b"m|a": _head(5)}, MARK)
+    assert store.due(9, 9) == [(5, b"m|a")]
+    store.clear()
+    store.apply({b"m|a": _head(5)}, MARK)
+    assert store.due(9, 9) == [(5, b"m|a")]
+
+
+def test_to_ask_what_is_due_moves_no_mark(store: PartitionStore) -> None:
+    store.apply({b"m|a": _head(5), b"m|b": _head(6)}, Mark(6, 500, b"{}"))
+    store.apply({b"m|a": _head(90)}, MARK)  # What the index holds of 5 is void.
+    assert store.due(9, 9) == [(6, b"m|b")]
+    assert store.mark == MARK
+
+
 @settings(max_examples=30)
 @given(
     st.lists(

@@ -33,7 +33,7 @@ def explained() -> Iterator[None]:
         code = _exit_code(error)
         if code is None:
             raise
-        _say(str(error))
+        _say(_sentence(error))
         raise typer.Exit(code) from error
 
 
@@ -63,6 +63,12 @@ def _exit_code(error: Exception) -> int | None:
             return FAILED
         case _:
             return None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"  # As for a file of events; its own text begins with a number.
+    return str(error)
 
 
 def _say(sentence: str) -> None:

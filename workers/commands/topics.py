@@ -102,7 +102,7 @@ def check(partitions: Partitions = None, prefix: Prefix = None, as_json: Json = 
 
 
 def export(
-    out: Annotated[Path, typer.Option("--out", help="The folder for one <topic>.ndjson each.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for one TOPIC.ndjson each.")],
     words: Annotated[
         list[str] | None, typer.Argument(metavar="TOPIC", help="Topic words; default: the inputs and the journal.")
     ] = None,

@@ -15,7 +15,7 @@ Not here: whose directory it is, and what an identity is made of (directory.py).
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
@@ -44,6 +44,7 @@ _INSTANT_BIAS: Final = 1 << 63
 """So that instants before 1970 come first."""
 _NEVER: Final = 1 << 62
 _INDEXED_AT_ONCE: Final = 10_000
+_UNREADABLE: Final = "it cannot be read"
 _CLEAN: Final = ""
 """The boot that is named when everything is on the disk itself."""
 
@@ -165,7 +166,7 @@ class DiskStore(PartitionStore):
         if lasting:
             about_written(self._path, self._identity, _CLEAN)
 
-    def _write(self, writes: Mapping[bytes, bytes | None], mark: Mark, *, gone: "Sequence[bytes] | set[bytes]") -> None:
+    def _write(self, writes: Mapping[bytes, bytes | None], mark: Mark, *, gone: Collection[bytes]) -> None:
         heads: list[tuple[bytes, bytes]] = []
         others: list[tuple[bytes, bytes]] = []
         long: list[tuple[bytes, bytes]] = []
@@ -216,25 +217,30 @@ class DiskStore(PartitionStore):
 
     # ------------------------------------------------------------------ opening
     def _open_or_remake(self) -> None:
-        # Asked before the environment is touched: one that a crash of the machine has torn must not even be read.
-        about = about_read(self._path)
-        reason = "it cannot be read"
-        if about is None:
-            reason = "" if not self._path.exists() else reason
-        elif about[0] != self._identity:
-            reason = "it is of another changelog, or in another format"
-        elif about[1] not in {_CLEAN, self._boot}:
-            reason = "the machine went down while it was written"
-        else:
-            try:
-                self._open()
-            except lmdb.Error:
-                pass  # It is a copy.
-            else:
-                return
-        if reason:
+        if self._path.exists():
+            reason = self._distrusted()
+            if reason is None:
+                try:
+                    self._open()
+                except lmdb.Error:
+                    reason = _UNREADABLE
+                else:
+                    return
             _log.warning("threw state away", path=str(self._path), reason=reason)
         self._remake()
+
+    def _distrusted(self) -> str | None:
+        """Why what is there is not used; None: it may be."""
+        # Asked before the environment is touched: one that a crash of the machine has torn must not even be read.
+        about = about_read(self._path)
+        if about is None:
+            return _UNREADABLE
+        identity, boot = about
+        if identity != self._identity:
+            return "it is of another changelog, or in another format"
+        if boot not in {_CLEAN, self._boot}:
+            return "the machine went down while it was written"
+        return None
 
     def _remake(self) -> None:
         shutil.rmtree(self._path, ignore_errors=True)
