@@ -16,8 +16,7 @@ from itertools import compress, starmap
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
-import orjson
-from msgspec.json import Encoder
+from msgspec.json import Decoder, Encoder
 
 from loyalty.account import (
     ClaimRecord,
@@ -51,8 +50,9 @@ _HEAD_BYTES = b'"%s"' % _HEAD.encode()
 _TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM, _REDEMPTION, _AWARD))
 """How records start whose third field is their next instant, and a head's fourth by which version that is."""
 
-_line = Encoder().encode
-"""orjson would ask for a tuple of each line and each sum, since it knows no named tuples."""
+_written, _read = Encoder().encode, Decoder().decode
+"""Named tuples are arrays, and integers of any size are read as they were written: orjson would ask for a tuple of each
+named tuple, and reads integers beyond 64 bits as floats."""
 
 _LOOK_BYTES = 80
 """More than a kind and two instants take. A head has tens of thousands, which need not be copied."""
@@ -79,13 +79,13 @@ def encode_record(record: Record) -> bytes:
             fields = _redemption_fields(record)
         case AwardRecord():
             fields = [FORMAT, _AWARD, record.due_us, *record[:-1]]
-    return b"\n".join((_line(fields), memory))
+    return b"\n".join((_written(fields), memory))
 
 
 def decode_record(raw: bytes) -> Record:
     """The record in these bytes. Raises UnknownFormat."""
     line, _, memory = raw.partition(b"\n")
-    fields = orjson.loads(line)
+    fields = _read(line)
     match fields[:2]:
         case [3, "head"]:
             return _head(fields, memory)
