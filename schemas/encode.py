@@ -42,11 +42,12 @@ def encode_entry(entry: Entry) -> bytes:
     (entry_id, kind, reason, member, program, version, digest, cause, time_us, now_us, sequence, postings, steps) = (
         entry
     )
+    time = instant_text(time_us)
     return _event(
         entry_id,
         program,
         "loyalty.ledger.entry.v1",
-        time_us,
+        time,
         member,
         {
             "entry_id": entry_id,
@@ -56,7 +57,7 @@ def encode_entry(entry: Entry) -> bytes:
             "version": version,
             "digest": digest,
             "cause": _cause(cause),
-            "effective_time": instant_text(time_us),
+            "effective_time": time,
             "recorded_at": instant_text(now_us),
             "member_sequence": sequence,
             "postings": [
@@ -75,7 +76,7 @@ def encode_balance(change: BalanceChange) -> bytes:
         change_id,
         program,
         "loyalty.balance.changed.v1",
-        time_us,
+        instant_text(time_us),
         member,
         {
             "program": program,
@@ -98,7 +99,7 @@ def encode_tier(change: TierChange) -> bytes:
         change.change_id,
         change.program,
         "loyalty.tier.changed.v1",
-        change.time_us,
+        instant_text(change.time_us),
         change.member,
         {
             "program": change.program,
@@ -127,7 +128,7 @@ def encode_notice(notice: Notice) -> bytes:
         notice.notice_id,
         notice.program,
         "loyalty.notice.v1",
-        notice.time_us,
+        instant_text(notice.time_us),
         notice.member,
         {
             "program": notice.program,
@@ -147,7 +148,7 @@ def encode_reward(change: RedemptionChange | RewardOrder) -> bytes:
         change.change_id,
         change.program,
         kind,
-        change.time_us,
+        instant_text(change.time_us),
         change.member,
         {
             "program": change.program,
@@ -205,7 +206,7 @@ def _event(
     event_id: str,
     program: str,
     event_type: str,
-    time_us: int,
+    time: str,
     member: str,
     data: dict[str, Any],
 ) -> bytes:
@@ -216,7 +217,7 @@ def _event(
             "id": event_id,
             "source": f"/loyalty/{program}",
             "type": event_type,
-            "time": instant_text(time_us),
+            "time": time,
             "subject": member,
             "datacontenttype": "application/json",
             "data": data,
@@ -225,7 +226,8 @@ def _event(
 
 
 def _cause(cause: Cause) -> dict[str, str]:
-    return {"source": cause.source, "id": cause.id, "type": cause.type}
+    source, event_id, event_type = cause
+    return {"source": source, "id": event_id, "type": event_type}
 
 
 def _free(value: Mapping[str, Any] | tuple[Mapping[str, Any], ...]) -> orjson.Fragment:

@@ -35,6 +35,9 @@ from typing_extensions import TypedDict
 from schemas.rows import Row
 from schemas.scalars import NO_CONTROL_PATTERNS, QUANTITY_PATTERN, TIME_PATTERN
 
+# Numbers, since Python finds a number in bytes in a fifth of the time in which it finds bytes of one.
+_BACKSLASH, _DELETE, _LATIN = b"\\\x7f\xc2"
+
 _TYPE = re.compile(rb'"type"[ \t\r\n]*+:[ \t\r\n]*+"(loyalty\.[^"\\]*+)"')
 _SPACE_COLON = re.compile(rb" :")
 _SPACED_COLON = re.compile(rb'"[ \t\r\n]++:')
@@ -97,11 +100,11 @@ def reader_of(model: type) -> Reader:
 
 def read(raw: bytes, readers: Mapping[bytes, Reader]) -> Any:
     """Return the validated event in the bytes, or None if there is any doubt. `readers` are keyed by type."""
-    escaped = b"\\" in raw
+    escaped = _BACKSLASH in raw
     if (
         (escaped and _ESCAPED_CONTROL.search(raw))
-        or b"\x7f" in raw
-        or (b"\xc2" in raw and _LATIN_CONTROL.search(raw))
+        or _DELETE in raw
+        or (_LATIN in raw and _LATIN_CONTROL.search(raw))
         or (named := _TYPE.search(raw)) is None
     ):
         return None

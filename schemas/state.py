@@ -12,11 +12,11 @@ Not here: what the records mean (loyalty/account.py).
 
 from collections.abc import Callable, Mapping
 from dataclasses import astuple
-from itertools import starmap
+from itertools import compress, starmap
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
-import orjson
+from msgspec.json import Decoder, Encoder
 
 from loyalty.account import (
     ClaimRecord,
@@ -50,6 +50,10 @@ _HEAD_BYTES = b'"%s"' % _HEAD.encode()
 _TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM, _REDEMPTION, _AWARD))
 """How records start whose third field is their next instant, and a head's fourth by which version that is."""
 
+_written, _read = Encoder().encode, Decoder().decode
+"""Named tuples are arrays, and integers of any size are read as they were written: orjson would ask for a tuple of each
+named tuple, and reads integers beyond 64 bits as floats."""
+
 _LOOK_BYTES = 80
 """More than a kind and two instants take. A head has tens of thousands, which need not be copied."""
 
@@ -75,14 +79,13 @@ def encode_record(record: Record) -> bytes:
             fields = _redemption_fields(record)
         case AwardRecord():
             fields = [FORMAT, _AWARD, record.due_us, *record[:-1]]
-    # Joined into bytes of their own size, since records are kept: the encoder's buffer is eight times as large.
-    return b"\n".join((orjson.dumps(fields, default=tuple), memory))  # lines and sums are NamedTuples
+    return b"\n".join((_written(fields), memory))
 
 
 def decode_record(raw: bytes) -> Record:
     """The record in these bytes. Raises UnknownFormat."""
     line, _, memory = raw.partition(b"\n")
-    fields = orjson.loads(line)
+    fields = _read(line)
     match fields[:2]:
         case [3, "head"]:
             return _head(fields, memory)
@@ -252,7 +255,7 @@ def _head_fields(head: Head) -> list[Any]:
         head.tier_until_us,
         head.tier_review_us,
         head.active,
-        {name: RARE[name].written(value) for name, value in zip(RARE, _rare_of(head), strict=True) if value},
+        {name: rare.written(getattr(head, name)) for name, rare in compress(RARE.items(), _rare_of(head))},
     ]
 
 
@@ -289,37 +292,9 @@ def _head(fields: list[Any], seen: bytes) -> Head:
 
 
 def _purchase_fields(record: PurchaseRecord) -> list[Any]:
-    return [
-        FORMAT,
-        _PURCHASE,
-        record.due_us,
-        record.transaction_id,
-        record.source,
-        record.event_id,
-        record.time_us,
-        record.content.hex(),
-        record.version,
-        record.tier,
-        record.segments,
-        record.member_attributes,
-        record.store_id,
-        record.channel,
-        record.currency,
-        record.lines,
-        record.tenders,
-        record.tax_minor,
-        record.shipping_minor,
-        record.tip_minor,
-        record.store_zone,
-        record.attributes,
-        record.granted,
-        record.held,
-        record.qualifying_key,
-        record.qualified,
-        record.qualified_held,
-        record.raised_to,
-        record.returned,
-    ]
+    *fields, _, due_us = record
+    fields[_SALE_CONTENT] = record.content.hex()
+    return [FORMAT, _PURCHASE, due_us, *fields]
 
 
 def _purchase(fields: list[Any], returns: bytes) -> PurchaseRecord:
@@ -368,5 +343,6 @@ def _redemption(fields: list[Any]) -> RedemptionRecord:
     return RedemptionRecord._make([*own, due_us])
 
 
+_SALE_CONTENT = PurchaseRecord._fields.index("content")
 _CONTENT = RedemptionRecord._fields.index("content")
 _SPENT = RedemptionRecord._fields.index("spent")

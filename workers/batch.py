@@ -278,7 +278,8 @@ class Engine:
                 Out(INBOX, partition_of(each.member, self._partitions), each.member.encode(), encode_message(each))
                 for each in decision.messages
             ]
-        outputs += [self._dead_after_all(partition, dead) for dead in decision.dead]
+        if decision.dead:
+            outputs += [self._dead_after_all(partition, dead) for dead in decision.dead]
         return outputs
 
     def _dead_after_all(self, partition: int, dead: Dead) -> Out:

@@ -28,46 +28,44 @@ def parts_of(events: Sequence[_Event]) -> Iterator[Sequence[_Event]]:
 class Overlay:
     """Records by state key; None stands for one that is not there."""
 
-    __slots__ = ("_before", "_read", "_records")
+    __slots__ = ("_changed", "_kept", "_read")
 
     def __init__(self, read: Callable[[str], Record | None]) -> None:
         """`read` answers what was there before the first change; it is asked once for each key."""
         self._read = read
-        self._records: dict[str, Record | None] = {}
-        self._before: dict[str, Record | None] = {}
+        self._kept: dict[str, Record | None] = {}
+        self._changed: dict[str, Record | None] = {}
 
     def get(self, key: str) -> Record | None:
         """The record under the key, or None."""
-        if key in self._records:
-            return self._records[key]
-        found = self._records[key] = self._read(key)
+        if key in self._changed:
+            return self._changed[key]
+        if key in self._kept:
+            return self._kept[key]
+        found = self._kept[key] = self._read(key)
         return found
 
     def write(self, writes: Mapping[str, Record | None]) -> None:
         """Put records under their keys."""
-        records, before = self._records, self._before
-        for key, record in writes.items():
-            if key not in before:
-                before[key] = self.get(key)
-            records[key] = record
+        self._changed.update(writes)
 
-    def changed(self) -> dict[str, Record | None]:
-        """What was written since the latest `keep`."""
-        return {key: self._records[key] for key in self._before}
+    def changed(self) -> Mapping[str, Record | None]:
+        """What was written since the latest `keep` or `undo`; the next one of these leaves it as it is."""
+        return self._changed
 
     def forget(self, key: str) -> None:
-        """Let go of a record that is kept elsewhere; `read` will be asked for it again."""
-        del self._records[key]
+        """Let go of a record that was made final and is kept elsewhere; `read` will be asked for it again."""
+        del self._kept[key]
 
     def keep(self) -> None:
         """Make the changes so far final."""
-        self._before.clear()
+        self._kept.update(self._changed)
+        self._changed = {}
 
     def undo(self) -> None:
         """Take the changes since the latest `keep` back."""
-        self._records.update(self._before)
-        self._before.clear()
+        self._changed = {}
 
     def records(self) -> Iterator[Record]:
-        """All records that are there."""
-        return (record for record in self._records.values() if record is not None)
+        """All records that are there and final."""
+        return (record for record in self._kept.values() if record is not None)

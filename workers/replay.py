@@ -278,7 +278,8 @@ def summed_up(events: int, entries: int, counts: Counts, heads: Sequence[Head]) 
     for (_, currency), number in counts.taken_back.items():
         points[currency] -= number
     tiers = Counter(head.tier for head in heads if head.tier)
-    return Summary(events, outcomes, counts.dead_letters, points, len(heads), tiers, entries, counts.expired)
+    dead_letters, expired = Counter(counts.dead_letters), Counter(counts.expired)
+    return Summary(events, outcomes, dead_letters, points, len(heads), tiers, entries, expired)
 
 
 def replay(

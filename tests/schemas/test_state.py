@@ -99,6 +99,12 @@ def test_a_head_is_read_as_it_was_written(head: Head) -> None:
     assert encode_record(decode_record(raw)) == raw
 
 
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63, 2**64, -(2**64), 10**30])
+def test_no_number_is_rounded(number: int) -> None:
+    head = Head("m", 0, debts={"points": number}, qualifying={"points": Sums(number, 0, "")})
+    assert decode_record(encode_record(head)) == head
+
+
 @given(PURCHASES)
 def test_a_purchase_is_read_as_it_was_written(record: PurchaseRecord) -> None:
     raw = encode_record(record)

@@ -5,7 +5,7 @@ import logging
 import re
 import urllib.error
 import urllib.request
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -64,13 +64,13 @@ def samples(made: Metrics) -> dict[str, str]:
 def test_a_batch_moves_the_counters() -> None:
     made = metrics()
     counts = Counts(
-        events=Counter({("loyalty.purchase.v1", "applied"): 3}),
-        points=Counter({("base", "points"): 120}),
-        taken_back=Counter({("base", "points"): 20}),
-        forfeited=Counter({"base": 9}),
-        tier_changes=Counter({"gold": 1}),
-        dead_letters=Counter({"too_large": 2}),
-        limit_claims=Counter({("stock", "denied"): 6}),
+        events=defaultdict(int, {("loyalty.purchase.v1", "applied"): 3}),
+        points=defaultdict(int, {("base", "points"): 120}),
+        taken_back=defaultdict(int, {("base", "points"): 20}),
+        forfeited=defaultdict(int, {"base": 9}),
+        tier_changes=defaultdict(int, {"gold": 1}),
+        dead_letters=defaultdict(int, {"too_large": 2}),
+        limit_claims=defaultdict(int, {("stock", "denied"): 6}),
         forwarded=4,
         unknown_fields=5,
         event_time_us_max=NOW_US - 60_000_000,
@@ -112,7 +112,7 @@ def test_every_metric_is_named_in_its_unit_and_says_what_to_do() -> None:
 def test_label_values_are_bounded() -> None:
     made = metrics()
     for number in range(300):
-        counts = Counts(dead_letters=Counter({f"code-{number}": 1}))
+        counts = Counts(dead_letters=defaultdict(int, {f"code-{number}": 1}))
         made.batch(0, [], counts, now_us=NOW_US, seconds=0.1)
     codes = [name for name in samples(made) if name.startswith("loyalty_dead_letters_total{")]
     assert len(codes) == 201
