@@ -24,6 +24,7 @@ LINES_MAX = 2_000
 """Lines that the steps of one entry list in all; further steps have sums only, so that entries stay bounded."""
 
 _LINE_ID = itemgetter(Line._fields.index("line_id"))
+_QUANTITY = itemgetter(QUANTITY)
 
 
 def explained(
@@ -91,20 +92,20 @@ def reduced(exact: Exact) -> str:
 
 def line_points(basket: Basket, one: Earned, points: int) -> dict[str, int]:
     """The rule's points spread over the lines that it counted: whole parts, then the largest remainders."""
-    of, factors, field = one.of, one.factors, one.of.line_field
-    if field is None:
-        return {}
-    lines: Sequence[Line] = basket.lines
-    measures: Sequence[int] = basket.amounts if field == AMOUNT else list(map(itemgetter(field), lines))
-    classes: Sequence[int] = basket.classes
-    if len(one.classes) < basket.classes_number:
-        counts = [each in one.classes for each in classes]
-        lines, measures = list(compress(lines, counts)), list(compress(measures, counts))
-        if factors is not None:
-            classes = list(compress(classes, counts))
-    num, den = of.rate_num * one.counts[0], of.rate_den * one.counts[1]
+    _, of, _, _, _, _, counted, factors, counts = one
+    lines, amounts, classes, classes_number, *_ = basket
+    measures: Sequence[int] = amounts if of.line_field == AMOUNT else list(map(_QUANTITY, lines))
+    if len(counted) < classes_number:
+        chosen = [each in counted for each in classes]
+        lines, measures = tuple(compress(lines, chosen)), list(compress(measures, chosen))
+        classes = list(compress(classes, chosen))
+    num, den = of.rate_num * counts[0], of.rate_den * counts[1]
     if factors is not None:
-        measures, den = list(map(mul, measures, map(factors.__getitem__, classes))), den * factors.denominator
+        den *= factors.denominator
+        if len(counted) == 1:
+            num *= factors[classes[0]]
+        else:
+            measures = list(map(mul, measures, map(factors.__getitem__, classes)))
     if num != 1:
         measures = [num * measure for measure in measures]
     return dict(zip(map(_LINE_ID, lines), spread(points, measures, den), strict=False))

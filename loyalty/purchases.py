@@ -120,8 +120,8 @@ def purchase_circumstances(
 
 def qualifying_part(one: Earned, points: int, granted: int) -> Exact:
     """What a rule adds to a tier basis of points: its base without multipliers, after its caps' share."""
-    num, den = one.base
-    return (num, den) if granted == points else (num * granted, den * points)
+    base = one.base
+    return base if granted == points else (base[0] * granted, base[1] * points)
 
 
 def qualified(
