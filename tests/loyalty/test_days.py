@@ -49,7 +49,7 @@ whens = st.builds(
 
 
 def _at(time_us: int, zone: ZoneInfo, store: ZoneInfo, tier: str = "", channel: str = "") -> Circumstances:
-    found = Circumstances(local_time(time_us, zone), tier, (), {}, None, lambda _: {})
+    found = Circumstances(local_time(time_us, zone), tier, (), {}, None, lambda *_: {})
     found.at_store("", channel, store.key)
     return found
 
