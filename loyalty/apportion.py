@@ -17,6 +17,8 @@ ZERO: Exact = (0, 1)
 
 def plus(a: Exact, b: Exact) -> Exact:
     """The exact sum."""
+    if not a[0]:
+        return b
     if a[1] == b[1]:
         return (a[0] + b[0], a[1])
     common = lcm(a[1], b[1])  # not the product: over many terms that would grow without bound

@@ -99,6 +99,16 @@ def day_start_us(ordinal: int, zone: ZoneInfo) -> int:
 
 
 @lru_cache(maxsize=4096)
+def day_end_us(ordinal: int, zone: ZoneInfo) -> int:
+    """The instant from which on the local day is over for good.
+
+    It is the first instant of the next day, but where clocks go back over midnight: a little of the day comes again.
+    """
+    midnight = datetime.combine(date.fromordinal(ordinal + 1), time(fold=1), zone)
+    return max(day_start_us(ordinal + 1, zone), instant_us(midnight))
+
+
+@lru_cache(maxsize=4096)
 def end_of_us(ordinal: int, after: Duration, period: str, zone: ZoneInfo) -> int:
     """The first instant behind the local `period` that holds the day `after` local day `ordinal`."""
     last = shifted_date(date.fromordinal(ordinal), after)
@@ -191,6 +201,13 @@ def overlaps(window: Window, start_us: int, end_us: int, zone: ZoneInfo) -> bool
     if window.start is not None and end_us <= bound_us(window.start, zone):
         return False
     return window.end is None or start_us < bound_us(window.end, zone)
+
+
+def covers(window: Window, start_us: int, end_us: int, zone: ZoneInfo) -> bool:
+    """Whether every instant from `start_us` to before `end_us` lies in the half-open window."""
+    if window.start is not None and start_us < bound_us(window.start, zone):
+        return False
+    return window.end is None or end_us <= bound_us(window.end, zone)
 
 
 def in_every_year(days: EveryYear, local: Local) -> bool:

@@ -27,7 +27,6 @@ class Circumstances:
     """When, where and by whom; for a return, as they were at the purchase."""
 
     __slots__ = (
-        "_context",
         "_context_of",
         "attributes",
         "channel",
@@ -46,12 +45,9 @@ class Circumstances:
         segments: tuple[str, ...],
         attributes: Mapping[str, Scalar],
         fact: Any,
-        context_of: Callable[["Circumstances"], Mapping[str, Any]],
+        context_of: "ContextOf",
     ) -> None:
-        """`tier`, `segments` and `attributes` are the member's.
-
-        `context_of` builds what conditions read; it is called once, and only if a condition asks.
-        """
+        """`tier`, `segments` and `attributes` are the member's."""
         self.local = local
         self.store_local = local
         self.tier = tier
@@ -61,7 +57,6 @@ class Circumstances:
         self.store_id = ""
         self.channel = ""
         self._context_of = context_of
-        self._context: Mapping[str, Any] | None = None
 
     def at_store(self, store_id: str, channel: str, zone: str) -> None:
         """Say where it was; `zone` is the store's, or "" when the event carries none."""
@@ -76,13 +71,13 @@ class Circumstances:
         other.store_id, other.channel, other.store_local = self.store_id, self.channel, self.store_local
         return other
 
-    def conditions_context(self) -> Mapping[str, Any]:
-        """What conditions read."""
-        if self._context is None:
-            self._context = self._context_of(self)
-        return self._context
+    def hold(self, condition: Condition) -> bool:
+        """Whether the condition holds in them."""
+        return condition.test(self._context_of(self, condition.reads))
 
 
+ContextOf: TypeAlias = Callable[[Circumstances, frozenset[str]], Mapping[str, Any]]
+"""Makes the context in which a condition is tested, with what it reads (`Condition.reads`) at least."""
 Predicate: TypeAlias = Callable[[Circumstances], bool]
 
 
@@ -146,7 +141,7 @@ def _any_test(when: When, values: Sequence[_Value], lies_in: Callable[[_Value, L
 
 
 def _condition_test(condition: Condition) -> Predicate:
-    return lambda circumstances: condition.test(circumstances.conditions_context())
+    return lambda circumstances: circumstances.hold(condition)
 
 
 def _field_test(test: FieldTest) -> Predicate:

@@ -10,7 +10,7 @@ Invariants:
 Not here: caps (caps.py), tiers (tiers.py), postings (purchases.py), explanations (explanation.py).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -63,7 +63,9 @@ class Earned(NamedTuple):
     factors: Factors | None
     """What multiplies lines, by their class."""
     counts: Exact
-    """What one unit of the measure counts for: the share of the rule's own tenders and, for money, the basket's."""
+    """What one unit of the measure counts for: the share of the rule's own tenders and, for money, the basket's.
+
+    What is given once counts whole."""
 
 
 _basket, _earned = maker(Basket), maker(Earned)
@@ -118,17 +120,17 @@ def evaluate(plan: Plan, basket: Basket, circumstances: Circumstances, *, test_m
     """What each purchase rule that applies gives, exactly, in the program's order."""
     by_class = basket.spend
     found: list[Earned] = []
-    total = sum(by_class.values())
-    for of, factors in plan.rated(circumstances) if by_class else ():
-        rule, holds, bit = of.rule, of.holds, of.bit
-        if holds is not None and not holds(circumstances):
+    if not by_class:
+        return found
+    total, passed = sum(by_class.values()), _passed(by_class)
+    for of, holds, factors in plan.rated(circumstances):
+        rule, bit = of.rule, of.bit
+        if (bit and not bit & passed) or (holds is not None and not holds(circumstances)):
             continue
         counted: Collection[int] = by_class
         spend = total
         if bit:
             counted = [each for each in by_class if each & bit]
-            if not counted:
-                continue
             spend = sum([by_class[each] for each in counted])
         share, money = ONE, basket.money
         if rule.tenders is not None:
@@ -139,14 +141,29 @@ def evaluate(plan: Plan, basket: Basket, circumstances: Circumstances, *, test_m
         if test_minimum and rule.min_spend_minor and spend * money[0] < rule.min_spend_minor * money[1]:
             continue
         if of.line_field == AMOUNT:
-            found.append(_measured(of, factors, by_class, counted, spend, money))
+            found.append(_measured(of, factors, by_class, counted, spend, money, spend))
+        elif of.line_field is None:  # all lines as one: it passes a filter if one of them does
+            merged = _passed(counted)
+            found.append(_measured(of, factors, {merged: 1}, (merged,), 1, ONE, spend))
         else:
-            found.append(_of_other(of, factors, basket, counted, spend, share))
+            by_items = _by_class(basket.classes, list(map(_QUANTITY, basket.lines)))
+            items = sum([by_items[each] for each in counted])
+            found.append(_measured(of, factors, by_items, counted, items, share, spend))
     return found
+
+
+def _passed(classes: Iterable[int]) -> int:
+    """The bits of all filters that any of the classes passes."""
+    passed = 0
+    for each in classes:
+        passed |= each
+    return passed
 
 
 def _share_of(tenders: Sequence[Tender], ours: frozenset[str]) -> Exact:
     """The share that was paid with these tenders, of all that was not paid with points."""
+    if not tenders:
+        return ZERO
     # Value paid with points is already out of the basket's money; counting it here would discount it twice.
     paid = [t for t in tenders if t.type != POINTS_TENDER]
     with_ours = sum(t.amount_minor for t in paid if t.label in ours or t.type in ours)
@@ -158,32 +175,17 @@ def _measured(
     factors: Factors | None,
     by_class: Mapping[int, int],
     counted: Collection[int],
-    spend: int,
+    measure: int,
     counts: Exact,
+    spend: int,
 ) -> Earned:
-    """What a rule gives for the classes of lines that count, of whose measure `spend` is the sum."""
+    """What a rule gives for the classes of lines that count; `measure` is the sum of what it measures in them."""
     num, den = of.rate_num * counts[0], of.rate_den * counts[1]
-    exact = base = (spend * num, den)
+    exact = base = (measure * num, den)
     if factors is not None:
-        multiplied = sum([by_class[each] * factors[each] for each in counted])
-        exact = (multiplied * num, den * factors.denominator)
-    return _earned(of.rule, of, exact, base, spend, 0, counted, factors, counts)
-
-
-def _of_other(
-    of: RulePlan, factors: Factors | None, basket: Basket, counted: Collection[int], spend: int, counts: Exact
-) -> Earned:
-    """What a rule gives that counts items, or once for the purchase."""
-    if of.line_field is None:
-        merged = 0
-        for each in counted:  # all lines as one: it passes a filter if one of them does
-            merged |= each
-        one = _measured(of, factors, {merged: 1}, (merged,), 1, ONE)
-        return one._replace(spend_minor=spend, counts=counts)
-    by_class = _by_class(basket.classes, list(map(_QUANTITY, basket.lines)))
-    items = sum([by_class[each] for each in counted])
-    one = _measured(of, factors, by_class, counted, items, counts)
-    return one._replace(spend_minor=spend, quantity_micro=items)
+        exact = (sum([by_class[each] * factors[each] for each in counted]) * num, den * factors.denominator)
+    quantity = measure if of.line_field == QUANTITY else 0
+    return _earned(of.rule, of, exact, base, spend, quantity, counted, factors, counts)
 
 
 def whole_points(plan: Plan, earned: Sequence[Earned]) -> list[int]:

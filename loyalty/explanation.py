@@ -9,7 +9,7 @@ the rules and its rounding.
 Not here: the arithmetic (earning.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress
 from math import gcd
 from operator import itemgetter, mul
@@ -24,6 +24,7 @@ LINES_MAX = 2_000
 """Lines that the steps of one entry list in all; further steps have sums only, so that entries stay bounded."""
 
 _LINE_ID = itemgetter(Line._fields.index("line_id"))
+_QUANTITY = itemgetter(QUANTITY)
 
 
 def explained(
@@ -73,10 +74,10 @@ def _roundings(plan: Plan, earned: Sequence[Earned], points: Sequence[int]) -> l
     """A step for each currency of which there are points: the exact sum over its rules, and how it was rounded."""
     said = []
     for currency in plan.program.currencies:
-        mine = [i for i, one in enumerate(earned) if one.rule.currency == currency.id]
-        whole = sum([points[i] for i in mine])
+        mine = [(one.exact, part) for one, part in zip(earned, points, strict=True) if one.rule.currency == currency.id]
+        whole = sum([part for _, part in mine])
         if whole:
-            exact = reduced(total_of([earned[i].exact for i in mine]))
+            exact = reduced(total_of([exact for exact, _ in mine]))
             said.append({"currency": currency.id, "exact": exact, "rounding": currency.rounding, "points": whole})
     return said
 
@@ -90,21 +91,26 @@ def reduced(exact: Exact) -> str:
 
 
 def line_points(basket: Basket, one: Earned, points: int) -> dict[str, int]:
-    """The rule's points spread over the lines that it counted: whole parts, then the largest remainders."""
-    of, factors, field = one.of, one.factors, one.of.line_field
-    if field is None:
-        return {}
-    lines: Sequence[Line] = basket.lines
-    measures: Sequence[int] = basket.amounts if field == AMOUNT else list(map(itemgetter(field), lines))
-    classes: Sequence[int] = basket.classes
-    if len(one.classes) < basket.classes_number:
-        counts = [each in one.classes for each in classes]
-        lines, measures = list(compress(lines, counts)), list(compress(measures, counts))
-        if factors is not None:
-            classes = list(compress(classes, counts))
-    num, den = of.rate_num * one.counts[0], of.rate_den * one.counts[1]
+    """The rule's points spread over the lines that it counted: whole parts, then the largest remainders.
+
+    Not for what is given once, which no line measures.
+    """
+    _, of, _, _, _, _, counted, factors, counts = one
+    lines: Iterable[Line] = basket.lines
+    measures: Sequence[int] = basket.amounts if of.line_field == AMOUNT else list(map(_QUANTITY, lines))
+    classes: Iterable[int] = basket.classes
+    if len(counted) < basket.classes_number:
+        chosen = list(map(counted.__contains__, classes))
+        lines, measures = compress(lines, chosen), list(compress(measures, chosen))
+        classes = compress(classes, chosen)
+    num, den = of.rate_num * counts[0], of.rate_den * counts[1]
     if factors is not None:
-        measures, den = list(map(mul, measures, map(factors.__getitem__, classes))), den * factors.denominator
+        den *= factors.denominator
+        if len(counted) == 1:
+            [only] = counted
+            num *= factors[only]
+        else:
+            measures = list(map(mul, measures, map(factors.__getitem__, classes)))
     if num != 1:
         measures = [num * measure for measure in measures]
     return dict(zip(map(_LINE_ID, lines), spread(points, measures, den), strict=False))

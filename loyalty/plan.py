@@ -8,11 +8,12 @@ Not here: what the rules give (earning.py).
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import compress, pairwise
 from math import prod
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from loyalty.budgets import Surprise, draw_bound
 from loyalty.calendar import DAY_US, length_days, length_us
@@ -139,13 +140,13 @@ class Factors(dict[int, int]):
         return [multipliers[i] for i in self._acting if mask & bits[i] == bits[i]]
 
 
-class RulePlan(NamedTuple):
+@dataclass(slots=True, eq=False)
+class RulePlan:
     """A purchase rule with what can be worked out once."""
 
     rule: PurchaseRule
     bit: int
     """The class bit that lines must have to count; 0 when all do."""
-    holds: Predicate | None
     line_field: int | None
     """Index in a `Line` of what is measured; None: once for the purchase."""
     multipliers: frozenset[int]
@@ -163,7 +164,6 @@ def _rule_plan(rule: PurchaseRule, bit: int, multipliers: Sequence[Multiplier], 
     return RulePlan(
         rule,
         bit,
-        predicate(rule.when),
         None if kind.LINE_FIELD is None else Line._fields.index(kind.LINE_FIELD),
         frozenset(acting),
         rule.rate.numerator,
@@ -202,8 +202,7 @@ class Plan:
         self.referral_holds = tuple(predicate(rule.when) for rule in program.referral_rules)
         self._classes = _Classes(program.excluded_lines, self._bits)
         self._factors: dict[tuple[int, ...], Factors] = {}
-        tests = zip([m.when for m in program.multipliers], self.multiplier_holds, strict=True)
-        self._days = Days(self.rules, list(tests), self.factors)
+        self._days = Days(self.rules, [m.when for m in program.multipliers], self.factors)
         capped = [cap for rule in program.purchase_rules for cap in rule.caps]
         capped += [cap for rule in program.activity_rules for cap in rule.caps]
         capped += [cap for rule in program.referral_rules for cap in rule.referrer_caps]
@@ -239,7 +238,7 @@ class Plan:
         return list(map(classes.__getitem__, map(classes.key, lines)))
 
     def rated(self, circumstances: Circumstances) -> Rated:
-        """The purchase rules that may hold, each with the factors that multiply it now; None: nothing does."""
+        """The purchase rules that may hold, each with what is left to ask, and the factors that multiply it now."""
         return self._days.rated(circumstances)
 
     def factors(self, acting: tuple[int, ...]) -> Factors | None:
@@ -307,6 +306,7 @@ class Programs:
         if len({program.id for program in versions}) != 1:
             raise ValueError("one or more versions of a single program are needed")
         self._plans = sorted((Plan(program) for program in versions), key=lambda plan: plan.program.effective_from_us)
+        self._in_force_us = [plan.program.effective_from_us for plan in self._plans]
         streams = [plan.program.stream for plan in self._plans]
         lates = [length_us(stream.max_late) for stream in streams if stream.max_late is not None]
         self.remembered_us: int | None = None
@@ -352,17 +352,15 @@ class Programs:
 
     def at(self, time_us: int) -> Plan | None:
         """The version in force at the event time, None before the first one."""
-        for plan in reversed(self._plans):
-            if plan.program.effective_from_us <= time_us:
-                return plan
-        return None
+        number = bisect_right(self._in_force_us, time_us)
+        return self._plans[number - 1] if number else None
 
     def timed_at(self, time_us: int) -> Plan:
         """The version that says when time alone does something from then on; the first one also before it starts.
 
         Of versions that follow one another and say the same about that, the first stands for all.
         """
-        return self._timed[max(bisect_right(self._starts, time_us) - 1, 0)]
+        return self._timed[bisect_right(self._starts, time_us, 1) - 1]
 
     def start_after(self, time_us: int) -> int | None:
         """From when another version says when time alone does something; None: that stays as it is."""

@@ -81,10 +81,12 @@ def _capped(
     counters: dict[str, int], earned: list[Earned], points: list[int], local: Local, fact: Purchase
 ) -> list[int]:
     """What caps leave of each rule's points; the counters are moved on."""
-    return [
-        caps.granted(counters, one.rule.id, one.rule.caps, part, local, fact) if part and one.rule.caps else part
-        for one, part in zip(earned, points, strict=True)
-    ]
+    grants = points.copy()
+    for i, one in enumerate(earned):
+        rule = one.rule
+        if rule.caps:
+            grants[i] = caps.granted(counters, rule.id, rule.caps, points[i], local, fact)
+    return grants
 
 
 def _acceptable(plan: Plan, fact: Purchase) -> Refusal | None:
@@ -120,8 +122,8 @@ def purchase_circumstances(
 
 def qualifying_part(one: Earned, points: int, granted: int) -> Exact:
     """What a rule adds to a tier basis of points: its base without multipliers, after its caps' share."""
-    num, den = one.base
-    return (num, den) if granted == points else (num * granted, den * points)
+    base = one.base
+    return base if granted == points else (base[0] * granted, base[1] * points)
 
 
 def qualified(

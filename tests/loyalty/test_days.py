@@ -1,4 +1,4 @@
-"""What a day leaves of rules and multipliers: never too little; and what is over costs nothing."""
+"""What a day leaves to ask of rules and multipliers: never too little; and what is certain is not asked again."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from loyalty.calendar import local_time
 from loyalty.circumstances import Circumstances, predicate
-from loyalty.days import may_hold_on
+from loyalty.days import left_to_ask, may_hold, on_day
 from loyalty.lots import Lot
 from loyalty.making import maker
 from loyalty.plan import Plan
@@ -19,10 +19,13 @@ from loyalty.tiers import Sums
 from tests.loyalty.books import Books, program
 from tests.loyalty.events import micros, purchase
 
-ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Asia/Kathmandu")]
-"""Apia had no December 30 in 2011."""
+ZONES = [
+    ZoneInfo(name)
+    for name in ("UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "Pacific/Apia", "Asia/Kathmandu")
+]
+"""Apia had no December 30 in 2011. In St. John's, until then, clocks went back a minute after midnight."""
 
-moments = st.datetimes(datetime(2011, 12, 1), datetime(2012, 12, 31))  # noqa: DTZ001 a window's bounds are wall time
+moments = st.datetimes(datetime(2010, 11, 1), datetime(2012, 12, 31))  # noqa: DTZ001 a window's bounds are wall time
 month_days = st.sampled_from([(1, 1), (2, 28), (2, 29), (3, 25), (12, 29), (12, 31)])
 
 
@@ -39,24 +42,88 @@ whens = st.builds(
     every_year=st.none() | st.lists(st.builds(EveryYear, month_days, month_days), max_size=2).map(tuple),
     weekdays=st.none() | st.frozensets(st.integers(1, 7)),
     hours=st.none() | st.just((Hours(1200, 300),)),
+    tiers=st.none() | st.frozensets(st.sampled_from(["silver", "gold"])),
+    channels=st.none() | st.just(frozenset({"app"})),
     store_zone=st.booleans(),
 )
 
 
-def _at(time_us: int, zone: ZoneInfo, store: ZoneInfo) -> Circumstances:
-    found = Circumstances(local_time(time_us, zone), "", (), {}, None, lambda _: {})
-    found.at_store("", "", store.key)
+def _at(time_us: int, zone: ZoneInfo, store: ZoneInfo, tier: str = "", channel: str = "") -> Circumstances:
+    found = Circumstances(local_time(time_us, zone), tier, (), {}, None, lambda *_: {})
+    found.at_store("", channel, store.key)
     return found
 
 
-@given(whens, moments, st.sampled_from(ZONES), st.sampled_from(ZONES))
-def test_what_holds_at_an_instant_is_left_on_its_day(
-    when: When, moment: datetime, zone: ZoneInfo, store: ZoneInfo
-) -> None:
-    circumstances = _at(int(moment.replace(tzinfo=zone).timestamp()) * 1_000_000, zone, store)
+def _holds(when: When, circumstances: Circumstances) -> bool:
     holds = predicate(when)
-    if holds is None or holds(circumstances):
-        assert may_hold_on(when, circumstances.local)
+    return holds is None or holds(circumstances)
+
+
+def _left_holds(when: When, circumstances: Circumstances) -> bool:
+    """The same, by what the day and the tier leave to ask."""
+    if not may_hold(when, circumstances.local, circumstances.tier):
+        return False
+    left = left_to_ask(on_day(when), circumstances.local)
+    return left is None or left(circumstances)
+
+
+@given(
+    whens,
+    moments,
+    st.integers(0, 1),
+    st.sampled_from(ZONES),
+    st.sampled_from(ZONES),
+    st.sampled_from(["silver", "gold", ""]),
+    st.sampled_from(["app", "store"]),
+)
+def test_what_a_day_leaves_to_ask_says_what_all_would_say(
+    when: When, moment: datetime, fold: int, zone: ZoneInfo, store: ZoneInfo, tier: str, channel: str
+) -> None:
+    time_us = int(moment.replace(tzinfo=zone, fold=fold).timestamp()) * 1_000_000
+    circumstances = _at(time_us, zone, store, tier, channel)
+    assert _left_holds(when, circumstances) == _holds(when, circumstances)
+
+
+ST_JOHNS = ZoneInfo("America/St_Johns")
+SIXTH, SEVENTH = datetime(2010, 11, 6), datetime(2010, 11, 7)  # noqa: DTZ001 a window's bounds are wall time
+
+
+@pytest.mark.parametrize("window", [Window(SIXTH, SEVENTH), Window(SEVENTH, None), Window(None, SIXTH)])
+@pytest.mark.parametrize("hour", [0, 23])
+@pytest.mark.parametrize("fold", [0, 1])
+def test_an_hour_of_a_day_that_comes_again_after_midnight(window: Window, hour: int, fold: int) -> None:
+    time_us = int(datetime(2010, 11, 6, hour, 30, tzinfo=ST_JOHNS, fold=fold).timestamp()) * 1_000_000
+    circumstances = _at(time_us, ST_JOHNS, ST_JOHNS)
+    assert circumstances.local.day == SIXTH.day
+    when = When(windows=(window,))
+    assert _left_holds(when, circumstances) == _holds(when, circumstances)
+
+
+FULL_DAY = Window(datetime(2012, 3, 25), datetime(2012, 3, 26))  # noqa: DTZ001
+HALF_DAY = Window(datetime(2012, 3, 25, 12), datetime(2012, 3, 26))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("when", "is_asked"),
+    [
+        (When(weekdays=frozenset({7})), False),
+        (When(every_year=(EveryYear((3, 1), (3, 31)),)), False),
+        (When(tiers=frozenset({"gold"})), False),
+        (When(windows=(FULL_DAY,)), False),
+        (When(windows=(HALF_DAY,)), True),
+        (When(windows=(HALF_DAY, FULL_DAY)), False),
+        (When(weekdays=frozenset({7}), hours=(Hours(600, 720),)), True),
+        (When(weekdays=frozenset({7}), store_zone=True), True),
+        (When(windows=(FULL_DAY,), store_zone=True), True),
+        (When(tiers=frozenset({"gold"}), store_zone=True), False),
+        (When(tiers=frozenset({"gold"}), channels=frozenset({"app"})), True),
+    ],
+)
+def test_what_a_day_and_a_tier_decide_is_not_asked(when: When, *, is_asked: bool) -> None:
+    """March 25, 2012, a Sunday of 23 hours."""
+    circumstances = _at(micros("2012-03-25T12:00:00Z"), ZoneInfo("Europe/Berlin"), ZoneInfo("UTC"), "gold")
+    assert may_hold(when, circumstances.local, "gold")
+    assert (left_to_ask(on_day(when), circumstances.local) is not None) == is_asked
 
 
 DAYS = """
@@ -80,7 +147,7 @@ multiply:
 def test_rules_that_are_out_of_season_are_not_even_asked(time: str, left: list[str]) -> None:
     plan = Plan(program(DAYS))
     rated = plan.rated(_at(micros(time), plan.program.zone, plan.program.zone))
-    assert [of.rule.id for of, _ in rated] == left
+    assert [of.rule.id for of, _, _ in rated] == left
 
 
 def test_the_same_day_gives_the_same_whoever_came_before() -> None:
