@@ -14,7 +14,6 @@ from loyalty.calendar import period_last_ordinal
 from loyalty.lots import Lot, parsed
 from schemas.encode import instant_text
 
-
 _written = Encoder().encode
 """As schemas/state.py writes: integers of any size."""
 
