@@ -4,7 +4,7 @@ Invariants:
   A1 a record that was given to `decide` is never changed: decisions work on `Head.draft()` and answer with it
   A2 available of a currency = what is left in its lots - its debt; pending = what is left in its maturing lots
   A3 sequences count 1, 2, 3, ... without gaps
-  A4 state keys are typed and escape their parts, so that no member id can reach another's records
+  A4 state keys are typed and escape all parts but the last, so that no member id can reach another's records
 
 Not here: how records are encoded (schemas/state.py).
 """
@@ -272,27 +272,28 @@ class RedemptionRecord(NamedTuple):
 
 
 def _escaped(part: str) -> str:
+    """The part, so that no other begins behind it."""
     return part.replace("%", "%25").replace("|", "%7C") if "|" in part or "%" in part else part
 
 
 def head_key(member: str) -> str:
     """The state key of a member's head."""
-    return f"m|{_escaped(member)}"
+    return f"m|{member}"
 
 
 def purchase_key(member: str, transaction_id: str) -> str:
     """The state key of a purchase's record."""
-    return f"p|{_escaped(member)}|{_escaped(transaction_id)}"
+    return f"p|{_escaped(member)}|{transaction_id}"
 
 
 def redemption_key(member: str, redemption_id: str) -> str:
     """The state key of a redemption's record."""
-    return f"r|{_escaped(member)}|{_escaped(redemption_id)}"
+    return f"r|{_escaped(member)}|{redemption_id}"
 
 
 def award_key(member: str, message_id: str) -> str:
     """The state key of what an award gave."""
-    return f"a|{_escaped(member)}|{_escaped(message_id)}"
+    return f"a|{_escaped(member)}|{message_id}"
 
 
 class Surprised(NamedTuple):
@@ -353,12 +354,12 @@ class ClaimRecord(NamedTuple):
 
 def limit_key(limit: str) -> str:
     """The state key of a limit's account."""
-    return f"l|{_escaped(limit)}"
+    return f"l|{limit}"
 
 
 def claim_key(limit: str, claim_id: str) -> str:
     """The state key of a claim on a limit."""
-    return f"c|{_escaped(limit)}|{_escaped(claim_id)}"
+    return f"c|{_escaped(limit)}|{claim_id}"
 
 
 Record = Head | PurchaseRecord | Limit | ClaimRecord | RedemptionRecord | AwardRecord
