@@ -150,7 +150,7 @@ class Head:
     def draft(self) -> "Head":
         """A copy that may be changed without touching this one."""
         # Field by field: this runs for every event, the constructor takes twice as long, and copy.copy ten times.
-        draft = object.__new__(Head)
+        draft = Head.__new__(Head)
         draft.member = self.member
         draft.enrolled_us = self.enrolled_us
         draft.status = self.status
