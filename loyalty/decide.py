@@ -11,18 +11,16 @@ Invariants:
 Not here: decoding and partitions, which come before; writing, which comes after.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from loyalty import answers, households, limits
 from loyalty.account import (
-    ACTIVE,
-    MERGED,
+    CLOSED,
     NOT_ENROLLED_US,
     Head,
     PurchaseRecord,
     State,
-    purchase_key,
 )
 from loyalty.activities import PUBLISHED, decide_activity, enroll
 from loyalty.adjustments import decide_adjustment
@@ -127,12 +125,12 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     if head is None:
         timing = programs.timed_at(now_us)
         draft.timed_us = timing.program.effective_from_us
-    if is_new and not _precedes_purchase(state, fact):
+    if is_new and not _precedes_purchase(state, keys, fact):
         draft.enrolled_us = fact.time_us
         if not closes(fact):
             enroll(work, fact)
     _note_activity(work, fact, timing)
-    refusal = _taken_in(programs, work, state, fact, head)
+    refusal = _taken_in(programs, work, state, keys, fact, head)
     if refusal is not None:
         return Decision(Outcome.REFUSED, refusal=refusal)
     if timing.has_occasions and (is_new or isinstance(fact, MemberUpdate | Joining)):
@@ -144,7 +142,7 @@ def decide(programs: Programs, state: State, fact: Fact, now_us: int) -> Decisio
     decision = work.decision({keys[0]: work.head, **work.writes})
     if work.head.parked and isinstance(fact, Purchase):
         decision = settled(programs, state, decision, fact, now_us)
-    return decision if work.head.due_us is None else caught_up(programs, decision, fact.member, now_us)
+    return decision if work.head.due_us is None else caught_up(programs, decision, keys[0], now_us)
 
 
 def _turned_down(
@@ -179,9 +177,11 @@ def _message_turned_down(
             return None if refusal is None else Decision(Outcome.REFUSED, refusal=refusal)
 
 
-def _taken_in(programs: Programs, work: Work, state: State, fact: Fact, before: Head | None) -> Refusal | None:
+def _taken_in(
+    programs: Programs, work: Work, state: State, keys: Sequence[str], fact: Fact, before: Head | None
+) -> Refusal | None:
     """Decide, and send on what that has left in an account that has ended."""
-    refusal = _decided(programs, work, state, fact)
+    refusal = _decided(programs, work, state, keys, fact)
     if refusal is None and before is not None and before.merged_into:
         pass_on(work, before)
     return refusal
@@ -222,12 +222,12 @@ def _no_plan(fact: Fact) -> Decision:
     return refused(Code.NO_PROGRAM, "no version of the program is in force at the event's time: check `time`")
 
 
-def _decided(programs: Programs, work: Work, state: State, fact: Fact) -> Refusal | None:
+def _decided(programs: Programs, work: Work, state: State, keys: Sequence[str], fact: Fact) -> Refusal | None:
     match fact:
         case Purchase():
-            return _decided_purchase(programs, work, state, fact)
+            return _decided_purchase(programs, work, state, keys, fact)
         case Return():
-            return _decided_return(programs, work, state, fact)
+            return _decided_return(programs, work, state, keys, fact)
         case Review() | Share() | Engagement():
             _decided_activity(programs, work, fact)
             return None
@@ -271,11 +271,13 @@ def _ordered(programs: Programs, work: Work, state: State, fact: Command) -> Ref
             assert_never(fact)
 
 
-def _decided_purchase(programs: Programs, work: Work, state: State, fact: Purchase) -> Refusal | None:
+def _decided_purchase(
+    programs: Programs, work: Work, state: State, keys: Sequence[str], fact: Purchase
+) -> Refusal | None:
     kept_until_us = programs.kept_until_us(fact.time_us, work.now_us)
     if fact.tenders:
         keep_as_long(work, state, fact, kept_until_us)
-    refusal = decide_purchase(work, fact, kept_until_us)
+    refusal = decide_purchase(work, fact, keys[1], kept_until_us)
     if refusal is None:
         draw_surprises(work, fact, ACTIVITY[Purchase])
     return refusal
@@ -319,7 +321,7 @@ def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
     work.head.active_until = held
 
 
-def _decided_return(programs: Programs, work: Work, state: State, fact: Return) -> Refusal | None:
+def _decided_return(programs: Programs, work: Work, state: State, keys: Sequence[str], fact: Return) -> Refusal | None:
     if not fact.transaction_id:
         if work.plan.program.returns.blind == "refuse":
             return Refusal(
@@ -327,7 +329,7 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
             )
         decide_blind(work, fact)
         return None
-    key = purchase_key(fact.member, fact.transaction_id)
+    key = keys[1]
     record = state.get(key)
     if not isinstance(record, PurchaseRecord):
         return park(work, fact)
@@ -343,7 +345,7 @@ def _decided_return(programs: Programs, work: Work, state: State, fact: Return) 
 
 
 def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
-    if head is not None and head.status in {ACTIVE, MERGED}:
+    if head is not None and head.status != CLOSED:
         return None
     if isinstance(fact, Answer):
         # What a limit grants to an account that was closed meanwhile has to go back.
@@ -365,10 +367,6 @@ def _not_a_member(plan: Plan, head: Head | None, fact: Fact) -> Refusal | None:
     return None
 
 
-def _precedes_purchase(state: State, fact: Fact) -> bool:
+def _precedes_purchase(state: State, keys: Sequence[str], fact: Fact) -> bool:
     """Whether it is a return that may wait for its purchase: that enrolls nobody."""
-    return (
-        isinstance(fact, Return)
-        and bool(fact.transaction_id)
-        and purchase_key(fact.member, fact.transaction_id) not in state
-    )
+    return isinstance(fact, Return) and bool(fact.transaction_id) and keys[1] not in state

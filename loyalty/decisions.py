@@ -8,6 +8,7 @@ Invariants:
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -251,9 +252,17 @@ def refused(code: Code, message: str) -> Decision:
 
 _SEPARATOR = "\x1f"
 """Between the parts of an id's source text; no id holds control characters."""
+_ID_BYTES = 16
+
+
+@lru_cache(maxsize=16)
+def hash_of(cause: "Cause") -> blake2b:
+    """The hash of a cause's source and id: a decision derives half a dozen ids and keys from it. Copy it to go on."""
+    return blake2b(f"{cause.source}{_SEPARATOR}{cause.id}{_SEPARATOR}".encode(), digest_size=_ID_BYTES)
 
 
 def derived_id(cause: "Cause", *legs: str) -> str:
     """32 hex digits from the cause's source and id and the legs; the same input gives the same id."""
-    text = _SEPARATOR.join((cause.source, cause.id, *legs))
-    return blake2b(text.encode(), digest_size=16).hexdigest()
+    found = hash_of(cause).copy()
+    found.update(_SEPARATOR.join(legs).encode())
+    return found.hexdigest()

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, Record, State, head_key
+from loyalty.account import ACTIVE, NOT_ENROLLED_US, Head, Maturing, Record, State
 from loyalty.calendar import DAY_US, local_time, notice_us
 from loyalty.decisions import Decision, Outcome, Posting
 from loyalty.facts import Cause
@@ -119,12 +119,11 @@ def _only_waited(head: Head) -> bool:
     return head.enrolled_us == NOT_ENROLLED_US and not head.parked
 
 
-def caught_up(programs: "Programs", decision: Decision, member: str, now_us: int) -> Decision:
-    """The decision, and after it what it left due: a late event may bring points whose life has ended already.
+def caught_up(programs: "Programs", decision: Decision, key: str, now_us: int) -> Decision:
+    """The decision, and after it what it left due under `key`: a late event may bring points whose life has ended.
 
     What fails is no matter of the event's: it stays due, and who looks at the account next meets the fault again.
     """
-    key = head_key(member)
     head = decision.writes.get(key)
     while isinstance(head, Head) and is_due(programs, head, now_us):
         try:

@@ -39,7 +39,7 @@ from loyalty.facts import (
 )
 from loyalty.ledger import Work
 from loyalty.members import closes
-from loyalty.memory import forget, key_digest, recall, remember
+from loyalty.memory import event_digest, forget, key_digest, recall, remember
 from loyalty.parking import waiting_like
 from loyalty.plan import Plan, Programs
 
@@ -58,7 +58,7 @@ DUPLICATE = Decision(Outcome.DUPLICATE)
 
 def keys_of(fact: Fact) -> tuple[bytes, bytes | None]:
     """The memory keys of the event and of what it tells about; a purchase is remembered by its own record."""
-    event = key_digest("event", fact.cause.source, fact.cause.id)
+    event = event_digest(fact.cause)
     match fact:
         case Purchase() | MemberUpdate() | HouseholdRequest():
             return event, None

@@ -25,7 +25,7 @@ from loyalty.calendar import DAY_US, day_start_us, local_time, period_key, perio
 from loyalty.decisions import Code, Decision, Outcome, derived_id, refused
 from loyalty.facts import Answer, Claim, Release, Restock
 from loyalty.identity import DUPLICATE, conflict, untimely
-from loyalty.memory import RECORD_BYTES, forget, key_digest, recall, remember
+from loyalty.memory import RECORD_BYTES, event_digest, forget, key_digest, recall, remember
 
 if TYPE_CHECKING:
     from loyalty.budgets import LimitTerms
@@ -186,7 +186,7 @@ def _released(state: State, limit: Limit, fact: Release) -> Decision:
 
 
 def _restocked(programs: "Programs", limit: Limit, fact: Restock, now_us: int) -> Decision:
-    event_key = key_digest("event", fact.cause.source, fact.cause.id)
+    event_key = event_digest(fact.cause)
     business_key = key_digest("restock", fact.restock_id)
     body, content = recall(limit.seen, event_key), recall(limit.seen, business_key)
     if body is not None:

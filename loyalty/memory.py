@@ -10,15 +10,21 @@ Not here: how long to remember (decide.py), what a conflict leads to (decide.py)
 from hashlib import blake2b
 from struct import Struct
 
-from loyalty.facts import DIGEST_BYTES
+from loyalty.decisions import hash_of
+from loyalty.facts import DIGEST_BYTES, Cause
 
 MINUTE_US = 60_000_000
 _RECORD = Struct(">8s8sI")
 RECORD_BYTES = _RECORD.size
 
 
+def event_digest(cause: Cause) -> bytes:
+    """The key of an event: a digest of its source and id."""
+    return hash_of(cause).digest()[:DIGEST_BYTES]
+
+
 def key_digest(kind: str, *parts: str) -> bytes:
-    """The digest of a key: `kind` keeps event ids and the business keys of each type apart."""
+    """The digest of any other key: `kind` keeps the business keys of each type apart."""
     text = "\x00".join((kind, *parts))  # ids hold no control characters
     return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
 

@@ -19,7 +19,7 @@ from loyalty.decisions import Code, Dead, Decision, Outcome, Refusal, engine_fai
 from loyalty.facts import Fact, Purchase, Return
 from loyalty.households import share_out
 from loyalty.ledger import Work
-from loyalty.memory import key_digest, remember, without
+from loyalty.memory import event_digest, key_digest, remember, without
 from loyalty.referral_returns import take_back_referral
 from loyalty.returns import decide_return
 
@@ -143,5 +143,5 @@ def _without(head: Head, one: Parked) -> Head:
 
 
 def _unremembered(seen: bytes, fact: Return) -> bytes:
-    event = key_digest("event", fact.cause.source, fact.cause.id)
+    event = event_digest(fact.cause)
     return without(seen, event, key_digest("return", fact.return_id))

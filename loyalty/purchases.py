@@ -8,7 +8,7 @@ from functools import partial
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loyalty import caps, referrals
-from loyalty.account import PurchaseRecord, purchase_key
+from loyalty.account import PurchaseRecord
 from loyalty.apportion import ZERO, Exact, plus
 from loyalty.calendar import Local, local_time
 from loyalty.circumstances import Circumstances
@@ -29,8 +29,11 @@ KIND = "earn"
 _made_record = maker(PurchaseRecord)
 
 
-def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Refusal | None:
-    """Book what the basket earns; a refusal when the program cannot value it. The record is dropped `keep_until_us`."""
+def decide_purchase(work: Work, fact: Purchase, key: str, keep_until_us: int | None) -> Refusal | None:
+    """Book what the basket earns; a refusal when the program cannot value it.
+
+    The record is written under `key`, and dropped `keep_until_us`.
+    """
     plan, head = work.plan, work.head
     refusal = _acceptable(plan, fact)
     if refusal is not None:
@@ -60,13 +63,13 @@ def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Re
     for currency, parts in by_currency.items():
         work.credit(currency, parts, lot_ids[currency], new_lot=True)
     work.book(KIND, "purchase", explained(plan, basket, earned, points, grants))
-    key, amount = "", 0
+    basis, amount = "", 0
     if tiers is not None:
-        key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
+        basis, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
         qualify(work, tiers, local, amount, lot_ids.get(tiers.currency, ""))
     raised_to = raise_tier(work, local, "qualified", fact.transaction_id)
-    record = _record(fact, work, tier_before, granted, (key, amount, raised_to), keep_until_us)
-    work.writes[purchase_key(head.member, fact.transaction_id)] = record
+    record = _record(fact, work, tier_before, granted, (basis, amount, raised_to), keep_until_us)
+    work.writes[key] = record
     if head.referral is not None:
         referrals.qualify_by_purchase(work, head.referral, fact, counted_spend(basket))
     return None
