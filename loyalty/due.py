@@ -231,8 +231,8 @@ def _mature_lot(work: Work, one: Maturing, plan: "Plan") -> None:
     if lot.left > paid:
         work.postings.append(Posting(available, currency, lot.left - paid, MATURITY, lot.lot_id))
         head.lots[currency] = put_back(head.lots.get(currency, ""), lot._replace(left=lot.left - paid))
-        if lot.ends_us is None and currency in plan.currencies:
-            work.end_of_life(plan.currencies[currency], lot.earned_us, plan.program.zone)
+        if lot.ends_us is None:
+            work.end_of_life(currency, lot.earned_us, plan)
     work.move(currency, lot.left, -lot.left)
 
 

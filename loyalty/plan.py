@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from loyalty.budgets import Surprise, draw_bound
-from loyalty.calendar import DAY_US, length_days, length_us
+from loyalty.calendar import DAY_US, Lives, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.days import Days, Rated
 from loyalty.facts import Line
@@ -184,6 +184,7 @@ class Plan:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.currencies = {currency.id: currency for currency in program.currencies}
+        self.lives = {c.id: Lives(c.expiry, program.zone) for c in program.currencies if c.expiry is not None}
         roundings = {currency.id: currency.rounding for currency in program.currencies}
         self.rule_named: dict[str, PurchaseRule] = {rule.id: rule for rule in program.purchase_rules}
         self.activities: dict[str, tuple[tuple[ActivityRule, Predicate | None], ...]] = {
