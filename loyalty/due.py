@@ -206,12 +206,11 @@ def _mature(work: Work, programs: "Programs") -> None:
     steps = [_step(MATURITY, one.currency, one.lot) for one in mature if one.lot.left]
     work.book("mature", MATURITY, steps)
     for one, plan in zip(mature, plans, strict=True):
-        tiers = plan.program.tiers
-        if tiers is None or not one.qualifies:
+        if plan.program.tiers is None or not one.qualifies:
             continue
         # They count for the period in which they were earned, as what comes late does.
         local = local_time(one.lot.earned_us, plan.program.zone)
-        settle(work, tiers, local, one.qualifies)
+        settle(work, plan, local, one.qualifies)
         if head.status == ACTIVE:
             raise_tier(work, local, "qualified")
 

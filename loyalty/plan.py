@@ -30,6 +30,7 @@ from loyalty.program import (
     PurchaseRule,
 )
 from loyalty.rules import EARN_RULES
+from loyalty.tiers import qualifying_key
 
 BEST = "best"
 """How multipliers of a group meet unless the program says otherwise."""
@@ -232,6 +233,7 @@ class Plan:
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
         self.max_future_us = length_us(stream.max_future)
         self.rewards = {reward.id: reward for reward in program.rewards}
+        self.qualifying_key = qualifying_key(program.tiers) if program.tiers else ""
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
     def classes_of(self, lines: Sequence[Line]) -> list[int]:

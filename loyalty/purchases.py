@@ -22,7 +22,6 @@ from loyalty.making import maker
 from loyalty.plan import Plan
 from loyalty.program import PurchaseRule, Tiers
 from loyalty.standing import counts, qualify, raise_tier, tier_with
-from loyalty.tiers import qualifying_key
 
 KIND = "earn"
 
@@ -62,8 +61,8 @@ def decide_purchase(work: Work, fact: Purchase, keep_until_us: int | None) -> Re
     work.book(KIND, "purchase", explained(plan, basket, earned, points, grants))
     key, amount = "", 0
     if tiers is not None:
-        key, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
-        qualify(work, tiers, local, amount, lot_ids.get(tiers.currency, ""))
+        key, amount = plan.qualifying_key, qualified(tiers, fact, basket, _parts(earned, points, grants))
+        qualify(work, plan, local, amount, lot_ids.get(tiers.currency, ""))
     raised_to = raise_tier(work, local, "qualified", fact.transaction_id)
     record = _record(fact, work, tier_before, granted, (key, amount, raised_to), keep_until_us)
     work.writes[purchase_key(head.member, fact.transaction_id)] = record
