@@ -38,7 +38,7 @@ from loyalty.program import Currency
 NO_BALANCE = (0, 0)
 
 _posting, _entry, _change = maker(Posting), maker(Entry), maker(BalanceChange)
-_lot, _decision = maker(Lot), maker(Decision)
+_decision = maker(Decision)
 
 
 def lot_id_of(cause: Cause, member: str, kind: str, currency: str) -> str:
@@ -151,10 +151,10 @@ class Work:
                 post(Posting(account, currency, paid, rule, DEBT))
         if into_lot:
             present = head.lots.get(currency, "")
-            lot = _lot(lot_id, earned_us, self.end_of_life(currency, earned_us, plan, ends_us), into_lot)
+            lot = lot_id, earned_us, self.end_of_life(currency, earned_us, plan, ends_us), into_lot
             # Only an id that is there already needs the lots to be read.
             is_there = not new_lot and lot_id in present
-            head.lots[currency] = lots.put_back(present, lot) if is_there else lots.added(present, lot)
+            head.lots[currency] = lots.put_back(present, Lot(*lot)) if is_there else present + lots.text_of(*lot)
         if total > into_lot:
             if owed:
                 head.debts[currency] = owed
@@ -359,9 +359,10 @@ class Work:
             self.balance_changes(),
             tuple(self.tiers),
             tuple(self.messages),
-            notices=tuple(self.notices),
-            dead=dead,
-            rewards=tuple(self.rewards),
+            None,
+            tuple(self.notices),
+            dead,
+            tuple(self.rewards),
         )
 
     def balance_changes(self) -> tuple[BalanceChange, ...]:
@@ -373,6 +374,7 @@ class Work:
             if after == before:
                 continue
             available, pending = after
+            had_available, had_pending = before
             head.balances_sequence += 1
             found.append(
                 _change(
@@ -382,8 +384,8 @@ class Work:
                     currency,
                     available,
                     pending,
-                    available + pending - before[0] - before[1],
-                    head.balances.copy(),
+                    available + pending - had_available - had_pending,
+                    head.balances,  # Not a copy: whoever changes an account after this makes a draft of it.
                     self.cause,
                     self.time_us,
                     self.now_us,
