@@ -116,14 +116,13 @@ def _told_of_end(work: Work, currency: str, ends_us: int) -> None:
 
 def _rise(work: Work, given: list[GivenPart], local: Local) -> None:
     """Add to the tier basis what qualifies."""
-    tiers = work.plan.program.tiers
     qualifying: dict[str, int] = {}
     for part in given:
         if part.qualifies:
             qualifying[part.lot_id] = qualifying.get(part.lot_id, 0) + part.qualifies
-    if tiers is not None and qualifying:
+    if qualifying:
         for lot_id, points in qualifying.items():
-            qualify(work, tiers, local, points, lot_id)
+            qualify(work, work.plan, local, points, lot_id)
         raise_tier(work, local, "qualified")
 
 

@@ -97,5 +97,5 @@ def _rise(work: Work, fact: Adjustment, currency: str, lot_id: str) -> None:
         if fact.tier:
             raise_tier(work, local, OPENING_KIND, at_least=fact.tier)
     elif work.plan.program.adjustments.qualifies and fact.points > 0 and tiers.currency == currency:
-        qualify(work, tiers, local, fact.points, lot_id)
+        qualify(work, work.plan, local, fact.points, lot_id)
         raise_tier(work, local, "qualified")

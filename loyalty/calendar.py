@@ -18,6 +18,8 @@ from loyalty.program import Duration, EveryYear, Expiry, Hours, TierReview, Wind
 SECOND_US = 1_000_000
 DAY_US = 86_400 * SECOND_US
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAYS_MAX = 1 << 12
+"""Days whose ends are kept: more than come up while events come nearly in the order of their time."""
 
 
 class Local(NamedTuple):
@@ -163,6 +165,31 @@ def active_end_us(time_us: int, expiry: Expiry, zone: ZoneInfo) -> int:
     """The first instant at which points that an activity at `time_us` keeps alive cannot be used any more."""
     after = expiry.restart_for or expiry.after
     return end_of_us(local_time(time_us, zone).ordinal, after, expiry.to_end_of, zone)
+
+
+class Lives(dict[int, tuple[int, int]]):
+    """Local day -> the end of the points earned on it, and the first instant at which that is anybody's business.
+
+    That is the notice, or the end where nobody is told. Worked out when it is first asked for. Bounded: it starts over
+    when it is full.
+    """
+
+    def __init__(self, expiry: Expiry, zone: ZoneInfo) -> None:
+        super().__init__()
+        self.expiry = expiry
+        self._zone = zone
+
+    def __missing__(self, ordinal: int) -> tuple[int, int]:
+        if len(self) >= _DAYS_MAX:
+            self.clear()
+        ends_us = end_of_us(ordinal, self.expiry.after, self.expiry.to_end_of, self._zone)
+        found = self[ordinal] = ends_us, self.due_us(ends_us)
+        return found
+
+    def due_us(self, ends_us: int) -> int:
+        """When somebody first has to look at points that end then."""
+        notice = self.expiry.notice
+        return ends_us if notice is None else min(ends_us, notice_us(ends_us, notice, self._zone))
 
 
 @lru_cache(maxsize=4096)

@@ -317,7 +317,7 @@ def _note_activity(work: Work, fact: Fact, timing: Plan) -> None:
             # A late event does not shorten what a newer one has given. What comes later, or waits, asks for it too.
             held = {**held, terms.id: max(held.get(terms.id, 0), ends_us)}
             if terms.id in work.head.lots:
-                work.is_due_by(terms, held[terms.id], work.plan.program.zone)
+                work.is_due_with(terms.id, held[terms.id])
     work.head.active_until = held
 
 

@@ -205,12 +205,11 @@ def _mature(work: Work, programs: "Programs") -> None:
     steps = [_step(MATURITY, one.currency, one.lot) for one in mature if one.lot.left]
     work.book("mature", MATURITY, steps)
     for one, plan in zip(mature, plans, strict=True):
-        tiers = plan.program.tiers
-        if tiers is None or not one.qualifies:
+        if plan.program.tiers is None or not one.qualifies:
             continue
         # They count for the period in which they were earned, as what comes late does.
         local = local_time(one.lot.earned_us, plan.program.zone)
-        settle(work, tiers, local, one.qualifies)
+        settle(work, plan, local, one.qualifies)
         if head.status == ACTIVE:
             raise_tier(work, local, "qualified")
 
@@ -230,8 +229,8 @@ def _mature_lot(work: Work, one: Maturing, plan: "Plan") -> None:
     if lot.left > paid:
         work.postings.append(Posting(available, currency, lot.left - paid, MATURITY, lot.lot_id))
         head.lots[currency] = put_back(head.lots.get(currency, ""), lot._replace(left=lot.left - paid))
-        if lot.ends_us is None and currency in plan.currencies:
-            work.end_of_life(plan.currencies[currency], lot.earned_us, plan.program.zone)
+        if lot.ends_us is None:
+            work.end_of_life(currency, lot.earned_us, plan)
     work.move(currency, lot.left, -lot.left)
 
 

@@ -11,11 +11,10 @@ adjustments.py).
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from loyalty import lots
 from loyalty.account import Head, Maturing, added_to
-from loyalty.calendar import life_end_us, notice_us, shifted_us
+from loyalty.calendar import life_end_us, local_time, shifted_us
 from loyalty.decisions import (
     BalanceChange,
     Dead,
@@ -39,7 +38,7 @@ from loyalty.program import Currency
 NO_BALANCE = (0, 0)
 
 _posting, _entry, _change = maker(Posting), maker(Entry), maker(BalanceChange)
-_lot, _decision = maker(Lot), maker(Decision)
+_decision = maker(Decision)
 
 
 def lot_id_of(cause: Cause, member: str, kind: str, currency: str) -> str:
@@ -127,9 +126,8 @@ class Work:
         head = self.head
         earned_us, plan = earned or (self.time_us, self.plan)
         terms = plan.currencies[currency]
-        zone = plan.program.zone
         if terms.pending is not None:
-            matures_us = shifted_us(earned_us, terms.pending, zone)
+            matures_us = shifted_us(earned_us, terms.pending, plan.program.zone)
             if matures_us > self.now_us:
                 self._credit_pending(terms, plan, parts, Lot(lot_id, earned_us, ends_us, 0), matures_us, against)
                 return
@@ -153,10 +151,10 @@ class Work:
                 post(Posting(account, currency, paid, rule, DEBT))
         if into_lot:
             present = head.lots.get(currency, "")
-            lot = _lot(lot_id, earned_us, self.end_of_life(terms, earned_us, zone, ends_us), into_lot)
+            lot = lot_id, earned_us, self.end_of_life(currency, earned_us, plan, ends_us), into_lot
             # Only an id that is there already needs the lots to be read.
             is_there = not new_lot and lot_id in present
-            head.lots[currency] = lots.put_back(present, lot) if is_there else lots.added(present, lot)
+            head.lots[currency] = lots.put_back(present, Lot(*lot)) if is_there else present + lots.text_of(*lot)
         if total > into_lot:
             if owed:
                 head.debts[currency] = owed
@@ -165,34 +163,34 @@ class Work:
         if total:
             self.move(currency, total)
 
-    def end_of_life(self, terms: Currency, earned_us: int, zone: ZoneInfo, own_us: int | None = None) -> int | None:
-        """When points that were earned then end, or `own_us`; None: never, or by the member's inactivity."""
+    def end_of_life(self, currency: str, earned_us: int, plan: Plan, own_us: int | None = None) -> int | None:
+        """When points that were earned then under `plan` end, or `own_us`.
+
+        None: never, or by the member's inactivity.
+        """
         if own_us is not None:
-            self.is_due_by(terms, own_us, zone)
+            self.is_due_with(currency, own_us, plan)
             return own_us
-        if terms.expiry is None:
+        lives = plan.lives.get(currency)
+        if lives is None:
             return None
-        ends_us = life_end_us(earned_us, terms.expiry, zone)
-        if terms.expiry.restart_on:
-            held = self.head.active_until.get(terms.id, 0)
-            ends_us = held if held > earned_us else ends_us  # An end that has passed was that of other points.
-            self.head.active_until = {**self.head.active_until, terms.id: ends_us}
-        self.is_due_by(terms, ends_us, zone)
-        return None if terms.expiry.restart_on else ends_us
+        ends_us, due_us = lives[local_time(earned_us, plan.program.zone).ordinal]
+        if not lives.expiry.restart_on:
+            self.is_due(due_us)
+            return ends_us
+        held = self.head.active_until.get(currency, 0)
+        ends_us = held if held > earned_us else ends_us  # An end that has passed was that of other points.
+        self.head.active_until = {**self.head.active_until, currency: ends_us}
+        self.is_due(lives.due_us(ends_us))
+        return None
 
-    def is_due_by(self, terms: Currency, ends_us: int, zone: ZoneInfo) -> None:
-        """Have the account looked at when points end, and when the member is told of it."""
-        self.is_due(ends_us)
-        if terms.expiry is not None and terms.expiry.notice is not None:
-            self.is_due(notice_us(ends_us, terms.expiry.notice, zone))
+    def is_due_with(self, currency: str, ends_us: int, plan: Plan | None = None) -> None:
+        """Have the account looked at when points end, or before, when the member is told of it.
 
-    def is_due_with(self, currency: str, ends_us: int) -> None:
-        """As `is_due_by`, also of points that the program has no more."""
-        terms = self.plan.currencies.get(currency)
-        if terms is None:
-            self.is_due(ends_us)
-        else:
-            self.is_due_by(terms, ends_us, self.plan.program.zone)
+        They may be points that the program has no more.
+        """
+        lives = (plan or self.plan).lives.get(currency)
+        self.is_due(ends_us if lives is None else lives.due_us(ends_us))
 
     def is_due(self, instant_us: int) -> None:
         """Have the account looked at then (due.py)."""
@@ -361,9 +359,10 @@ class Work:
             self.balance_changes(),
             tuple(self.tiers),
             tuple(self.messages),
-            notices=tuple(self.notices),
-            dead=dead,
-            rewards=tuple(self.rewards),
+            None,
+            tuple(self.notices),
+            dead,
+            tuple(self.rewards),
         )
 
     def balance_changes(self) -> tuple[BalanceChange, ...]:
@@ -375,6 +374,7 @@ class Work:
             if after == before:
                 continue
             available, pending = after
+            had_available, had_pending = before
             head.balances_sequence += 1
             found.append(
                 _change(
@@ -384,8 +384,8 @@ class Work:
                     currency,
                     available,
                     pending,
-                    available + pending - before[0] - before[1],
-                    head.balances.copy(),
+                    available + pending - had_available - had_pending,
+                    head.balances,  # Not a copy: whoever changes an account after this makes a draft of it.
                     self.cause,
                     self.time_us,
                     self.now_us,

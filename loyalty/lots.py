@@ -14,6 +14,7 @@ Not here: debt (account.py), when lots end (due.py).
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import starmap
 from typing import NamedTuple
 
 from loyalty.making import maker
@@ -33,17 +34,14 @@ class Lot(NamedTuple):
 _lot = maker(Lot)
 
 
-def text_of(lot: Lot) -> str:
-    """The lot as it stands in the text; "" when nothing is left in it."""
-    if lot.left <= 0:
-        return ""
-    ends = NEVER if lot.ends_us is None else lot.ends_us
-    return f"{lot.lot_id},{lot.earned_us},{ends},{lot.left};"
+def text_of(lot_id: str, earned_us: int, ends_us: int | None, left: int) -> str:
+    """The lot of these fields as it stands in the text; "" when nothing is left in it."""
+    return f"{lot_id},{earned_us},{NEVER if ends_us is None else ends_us},{left};" if left > 0 else ""
 
 
 def added(lots: str, lot: Lot) -> str:
     """The lots with one more; unchanged when nothing is left in it."""
-    return lots + text_of(lot)
+    return lots + text_of(*lot)
 
 
 # Whoever looks at an account because it is due asks several times; a few texts are kept, since they may be long.
@@ -59,7 +57,7 @@ def parsed(lots: str) -> tuple[Lot, ...]:
 
 def joined(lots: Iterable[Lot]) -> str:
     """The text of the lots that have something left."""
-    return "".join(map(text_of, lots))
+    return "".join(starmap(text_of, lots))
 
 
 def left_total(lots: str) -> int:

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from loyalty.budgets import Surprise, draw_bound
-from loyalty.calendar import DAY_US, length_days, length_us
+from loyalty.calendar import DAY_US, Lives, length_days, length_us
 from loyalty.circumstances import Circumstances, Predicate, predicate
 from loyalty.days import Days, Rated
 from loyalty.facts import Line
@@ -31,6 +31,7 @@ from loyalty.program import (
     PurchaseRule,
 )
 from loyalty.rules import EARN_RULES
+from loyalty.tiers import qualifying_key
 
 BEST = "best"
 """How multipliers of a group meet unless the program says otherwise."""
@@ -184,6 +185,7 @@ class Plan:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.currencies = {currency.id: currency for currency in program.currencies}
+        self.lives = {c.id: Lives(c.expiry, program.zone) for c in program.currencies if c.expiry is not None}
         roundings = {currency.id: currency.rounding for currency in program.currencies}
         self.rule_named: dict[str, PurchaseRule] = {rule.id: rule for rule in program.purchase_rules}
         self.activities: dict[str, tuple[tuple[ActivityRule, Predicate | None], ...]] = {
@@ -230,6 +232,7 @@ class Plan:
         self.max_late_us = None if stream.max_late is None else length_us(stream.max_late)
         self.max_future_us = length_us(stream.max_future)
         self.rewards = {reward.id: reward for reward in program.rewards}
+        self.qualifying_key = qualifying_key(program.tiers) if program.tiers else ""
         self.level_index = {level.id: i for i, level in enumerate(program.tiers.levels)} if program.tiers else {}
 
     def classes_of(self, lines: Sequence[Line]) -> list[int]:

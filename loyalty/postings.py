@@ -56,7 +56,7 @@ def pending_of(member: str) -> str:
 def check_balanced(entry: Entry) -> None:
     """Raise LedgerImbalance unless the postings sum to zero in each currency."""
     sums: dict[str, int] = {}
-    for posting in entry.postings:
-        sums[posting.currency] = sums.get(posting.currency, 0) + posting.amount
+    for _, currency, amount, _, _ in entry.postings:
+        sums[currency] = sums.get(currency, 0) + amount
     if any(sums.values()):
         raise LedgerImbalance(entry)

@@ -22,7 +22,6 @@ from loyalty.making import maker
 from loyalty.plan import Plan
 from loyalty.program import PurchaseRule, Tiers
 from loyalty.standing import counts, qualify, raise_tier, tier_with
-from loyalty.tiers import qualifying_key
 
 KIND = "earn"
 
@@ -65,8 +64,8 @@ def decide_purchase(work: Work, fact: Purchase, key: str, keep_until_us: int | N
     work.book(KIND, "purchase", explained(plan, basket, earned, points, grants))
     basis, amount = "", 0
     if tiers is not None:
-        basis, amount = qualifying_key(tiers), qualified(tiers, fact, basket, _parts(earned, points, grants))
-        qualify(work, tiers, local, amount, lot_ids.get(tiers.currency, ""))
+        basis, amount = plan.qualifying_key, qualified(tiers, fact, basket, _parts(earned, points, grants))
+        qualify(work, plan, local, amount, lot_ids.get(tiers.currency, ""))
     raised_to = raise_tier(work, local, "qualified", fact.transaction_id)
     record = _record(fact, work, tier_before, granted, (basis, amount, raised_to), keep_until_us)
     work.writes[key] = record

@@ -156,6 +156,5 @@ def _book_back(
         step["referee"] = referee
     step |= recoup(work, plan, part.currency, part.rule, part.points, part.lot_id)
     work.book(KIND, f"{side}:{part.rule}", [step], plan)
-    tiers = plan.program.tiers
-    if tiers is not None and part.qualifies:
-        qualify(work, tiers, local_time(time_us, plan.program.zone), -part.qualifies, part.lot_id)
+    if part.qualifies:
+        qualify(work, plan, local_time(time_us, plan.program.zone), -part.qualifies, part.lot_id)

@@ -141,7 +141,7 @@ def _book(
     work.book(KIND, f"{side}:{rule.id}", [step])
     tiers = work.plan.program.tiers
     qualifies = grant if tiers is not None and counts(tiers, rule) else 0
-    if tiers is not None and qualifies:
-        qualify(work, tiers, local, qualifies, lot_id)
+    if qualifies:
+        qualify(work, work.plan, local, qualifies, lot_id)
         raise_tier(work, local, "qualified")
     return GivenPart(rule.id, rule.currency, grant, lot_id, qualifies) if grant else None

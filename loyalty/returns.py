@@ -302,5 +302,5 @@ def _lower_basis(work: Work, plan: Plan, record: PurchaseRecord, qualified_held:
     cause = Cause(record.source, record.event_id, PURCHASE_TYPE)
     lot_id = lot_id_of(cause, work.head.member, EARN, tiers.currency)
     local = local_time(record.time_us, plan.program.zone)
-    qualify(work, tiers, local, qualified_held - record.qualified_held, lot_id)
+    qualify(work, plan, local, qualified_held - record.qualified_held, lot_id)
     fall_with_return(work, record.transaction_id, local)

@@ -75,10 +75,9 @@ def _removed(programs: "Programs", work: Work, fact: Review) -> None:
     local = local_time(one.time_us, plan.program.zone)
     steps = [_taken_back(work, plan, one, part, local, fact.review_id) for part in one.parts]
     work.book(KIND, ON, steps, plan)
-    tiers = plan.program.tiers
     for part in one.parts:
-        if tiers is not None and part.qualifies:
-            qualify(work, tiers, local, -part.qualifies, part.lot_id)
+        if part.qualifies:
+            qualify(work, plan, local, -part.qualifies, part.lot_id)
 
 
 def _taken_back(work: Work, plan: "Plan", one: Given, part: GivenPart, local: Local, review_id: str) -> dict[str, Any]:

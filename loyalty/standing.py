@@ -8,6 +8,7 @@ from loyalty.account import TierRise, added_to
 from loyalty.calendar import Local, local_time, notice_us, shifted_us, tier_end_us
 from loyalty.decisions import TierChange, derived_id
 from loyalty.ledger import Work
+from loyalty.plan import Plan
 from loyalty.program import ActivityRule, PurchaseRule, ReferralRule, Tiers
 
 NO_SUMS = sums.Sums()
@@ -21,36 +22,43 @@ NEAR_TOLD = "tier:near"
 """Under which name an account remembers that it was told: no kind of points can be called so."""
 
 
-def qualify(work: Work, tiers: Tiers, local: Local, amount: int, lot_id: str) -> None:
-    """Add `amount` to the sum of the event's period; for points that are pending in the lot, once they mature."""
-    if work.head.merged_into:
-        key, number = sums.qualifying_key(tiers), number_of(work, tiers, local)
-        told = {"sums": key, "number": number, "points": amount, "lot": lot_id, "enrolled_us": work.head.enrolled_us}
+def qualify(work: Work, plan: Plan, local: Local, amount: int, lot_id: str) -> None:
+    """Add `amount` to the sum of the period of `local`; for points that are pending in the lot, once they mature.
+
+    `plan` is the version that says what qualifies: if it has no tiers, nothing does.
+    """
+    head, tiers = work.head, plan.program.tiers
+    if tiers is None:
+        return
+    if head.merged_into:
+        key, number = plan.qualifying_key, number_of(work, tiers, local)
+        told = {"sums": key, "number": number, "points": amount, "lot": lot_id, "enrolled_us": head.enrolled_us}
         work.passed_on.append({"what": "qualify", **told})
         return
-    maturing = work.head.maturing
-    if maturing and tiers.basis == "points":
-        changed = added_to(maturing, lot_id, qualifies=amount)
+    if head.maturing and tiers.basis == "points":
+        changed = added_to(head.maturing, lot_id, qualifies=amount)
         if changed is not None:
-            work.head.maturing = changed
+            head.maturing = changed
             return
-    settle(work, tiers, local, amount)
+    settle(work, plan, local, amount)
 
 
-def settle(work: Work, tiers: Tiers, local: Local, amount: int) -> None:
-    """Add `amount` to the sum of the period of `local` now."""
-    key = sums.qualifying_key(tiers)
-    held = work.head.qualifying.get(key, NO_SUMS)
-    work.head.qualifying[key] = sums.added(held, number_of(work, tiers, local), amount, tiers)
+def settle(work: Work, plan: Plan, local: Local, amount: int) -> None:
+    """Add `amount` to the sum of the period of `local` now; without tiers nothing."""
+    head, tiers, key = work.head, plan.program.tiers, plan.qualifying_key
+    if tiers is not None:
+        number = sums.period_number(tiers, local, head.enrolled_us)
+        head.qualifying[key] = sums.added(head.qualifying.get(key, NO_SUMS), number, amount, tiers)
 
 
 def tier_with(work: Work, tiers: Tiers, local: Local, amount: int) -> str:
     """The tier that the member would have with `amount` more."""
-    if is_foreign(work):
+    current = _index(work)
+    if current is None:
         return work.head.tier
     number = number_of(work, tiers, local)
-    held = work.head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
-    index = sums.level_reached(tiers, sums.added(held, number, amount, tiers), number, _index(work))
+    held = work.head.qualifying.get(work.plan.qualifying_key, NO_SUMS)
+    index = sums.level_reached(tiers, sums.added(held, number, amount, tiers), number, current)
     return tiers.levels[index].id
 
 
@@ -60,15 +68,16 @@ def raise_tier(work: Work, local: Local, reason: str, transaction_id: str = "", 
     `transaction_id` is the purchase that may raise: while nothing else holds the tier, it falls with it. `at_least`
     is a level that the member is given, whatever the sums say.
     """
-    tiers = work.plan.program.tiers
-    if tiers is None or is_foreign(work):
+    head, plan = work.head, work.plan
+    tiers, least = plan.program.tiers, _index(work)
+    if tiers is None or least is None:
         return ""
-    head = work.head
-    held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
-    number = number_of(work, tiers, local)
-    index = sums.level_reached(tiers, held, number, max(_index(work), work.plan.level_index.get(at_least, 0)))
-    if at_least and work.plan.level_index.get(at_least, -1) >= _index(work):
+    if at_least and plan.level_index.get(at_least, -1) >= least:
+        least = plan.level_index[at_least]
         head.tier_rises = ()  # Whoever gives a tier by hand means it to stay when a purchase goes back.
+    held = head.qualifying.get(plan.qualifying_key, NO_SUMS)
+    number = sums.period_number(tiers, local, head.enrolled_us)
+    index = sums.level_reached(tiers, held, number, least)
     level = tiers.levels[index]
     raised = level.id != head.tier
     if raised:
@@ -170,9 +179,10 @@ def number_of(work: Work, tiers: Tiers, local: Local) -> int:
 
 def is_foreign(work: Work) -> bool:
     """Whether the member has a tier that the event's version does not know: a late event must not take it away."""
-    return bool(work.head.tier) and work.head.tier not in work.plan.level_index
+    return _index(work) is None
 
 
-def _index(work: Work) -> int:
-    """The level that the member is in; the lowest before the first."""
-    return work.plan.level_index.get(work.head.tier, 0)
+def _index(work: Work) -> int | None:
+    """The level that the member is in, the lowest before the first; None when the event's version does not know it."""
+    tier = work.head.tier
+    return work.plan.level_index.get(tier) if tier else 0

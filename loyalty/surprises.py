@@ -26,7 +26,7 @@ from loyalty.account import CLOSED, PurchaseRecord, State, Surprised, purchase_k
 from loyalty.activities import event_circumstances
 from loyalty.budgets import DRAW_BYTES, Surprise, draw_bound
 from loyalty.calendar import Local, local_time, shifted_us
-from loyalty.circumstances import Circumstances
+from loyalty.circumstances import Circumstances, Predicate
 from loyalty.decisions import Code, Refusal
 from loyalty.earning import basket_of, counted_spend
 from loyalty.facts import Answer, Cause, Engagement, Purchase, Review, Share
@@ -94,31 +94,26 @@ def _period(per: str, local: Local) -> str:
 
 def draw_surprises(work: Work, fact: Purchase | Review | Share | Engagement, on: str) -> None:
     """Draw for an event that was decided, and claim what it wins."""
-    rules = work.plan.surprises.get(on, ())
-    if not rules:
-        return
+    head, zone = work.head, work.plan.program.zone
+    for rule, holds, bound in work.plan.surprises.get(on, ()):
+        # First the draw: it is cheap, and few win.
+        if not bound or _checksum(_text(rule, fact.cause, head.member, fact.time_us, zone)) < bound:
+            _claim_won(work, fact, rule, holds)
+
+
+def _claim_won(
+    work: Work, fact: Purchase | Review | Share | Engagement, rule: Surprise, holds: Predicate | None
+) -> None:
+    """Claim what a draw has won, as far as the rule's conditions and the member's limits allow it."""
     plan, head = work.plan, work.head
-    zone = plan.program.zone
-    # First the draw: it is cheap, and few win.
-    winning = [
-        (rule, holds)
-        for rule, holds, bound in rules
-        if not bound or _checksum(_text(rule, fact.cause, head.member, fact.time_us, zone)) < bound
-    ]
-    if not winning:
-        return
-    local = local_time(fact.time_us, zone)
+    local = local_time(fact.time_us, plan.program.zone)
     record = work.writes.get(purchase_key(head.member, fact.transaction_id)) if isinstance(fact, Purchase) else None
-    circumstances = _circumstances(work, fact, record, local)
-    for rule, holds in winning:
-        if holds is not None and not holds(circumstances):
-            continue
-        points = rule.points
-        if isinstance(record, PurchaseRecord):
-            points = _worth(plan, rule, record, rule.points)
-        grant = caps.granted(head.counters, rule.id, plan.surprise_caps[rule.id], points, local, fact)
-        if grant:
-            claim(work, rule.budget, grant, PURPOSE, rule.id, _reference(fact))
+    if holds is not None and not holds(_circumstances(work, fact, record, local)):
+        return
+    points = _worth(plan, rule, record, rule.points) if isinstance(record, PurchaseRecord) else rule.points
+    grant = caps.granted(head.counters, rule.id, plan.surprise_caps[rule.id], points, local, fact)
+    if grant:
+        claim(work, rule.budget, grant, PURPOSE, rule.id, _reference(fact))
 
 
 def _circumstances(

@@ -58,7 +58,7 @@ def _fallen(review: TierReview, index: int, qualified: int) -> int:
 
 def _total_at(work: Work, tiers: Tiers, until_us: int, review_us: int) -> int:
     """What qualifies in the window that ends with the period, and in the grace; or today, if that is more."""
-    held = work.head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
+    held = work.head.qualifying.get(work.plan.qualifying_key, NO_SUMS)
     number, last = (number_of(work, tiers, _last_day(work, us)) for us in (until_us, review_us))
     today = number_of(work, tiers, local_time(review_us, work.plan.program.zone))
     return max(sums.lengthened_sum(tiers, held, number, last), sums.qualifying_sum(tiers, held, today))
@@ -90,7 +90,7 @@ def fall_with_return(work: Work, transaction_id: str, local: Local) -> None:
     if not any(came_back) or tiers is None or tiers.review is None or is_foreign(work):
         return
     rises = [rise._replace(back=rise.back or back) for rise, back in zip(head.tier_rises, came_back, strict=True)]
-    held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
+    held = head.qualifying.get(work.plan.qualifying_key, NO_SUMS)
     total = sums.qualifying_sum(tiers, held, number_of(work, tiers, local))
     qualified, levels = sums.level_of(tiers, total), work.plan.level_index
     index = levels[head.tier]
@@ -125,7 +125,7 @@ def tell_at_risk(work: Work, plan: Plan) -> None:
     if at_us is None or at_us > work.time_us or tiers is None or until_us is None:
         return
     head.noticed = {**head.noticed, _RISK_TOLD: until_us}
-    held = head.qualifying.get(sums.qualifying_key(tiers), NO_SUMS)
+    held = head.qualifying.get(plan.qualifying_key, NO_SUMS)
     number = sums.period_number(tiers, local_time(until_us - 1, plan.program.zone), head.enrolled_us)
     level = tiers.levels[plan.level_index[head.tier]]
     total = sums.lengthened_sum(tiers, held, number, number)

@@ -69,16 +69,16 @@ def added(sums: Sums, number: int, amount: int, tiers: Tiers) -> Sums:
     """The sums with `amount` more (or less) in period `number`."""
     if not amount:
         return sums
+    total, newest, periods = sums
     if tiers.window == "lifetime":
-        return Sums(sums.total + amount, 0, "")
-    newest = sums.newest
+        return Sums(total + amount, 0, "")
     if number < newest:
         if number < _first_kept(tiers, newest):
             return sums  # a day that is forgotten counts for no window any more
     else:
         newest = number
-    periods = f"{sums.periods}{number}:{amount};"
-    more = _sums(sums.total + amount, newest, periods)
+    periods = f"{periods}{number}:{amount};"
+    more = _sums(total + amount, newest, periods)
     if len(periods) > _CHARS_AT_LEAST and periods.count(";") > _entries_max(tiers):
         return _compacted(more, tiers)
     return more

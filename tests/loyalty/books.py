@@ -170,6 +170,7 @@ class Books:
             assert not any(sums.values()), entry
             encode_entry(entry)
         for change in decision.balances:
+            assert change.balances[change.currency] == (change.available, change.pending), "changed after it was told"
             encode_balance(change)
         for tier in decision.tiers:
             encode_tier(tier)

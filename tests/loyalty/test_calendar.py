@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.calendar import (
+    Lives,
     bound_us,
     in_every_year,
     in_hours,
     in_window,
+    life_end_us,
     local_time,
     period_key,
     period_last_ordinal,
@@ -19,7 +21,7 @@ from loyalty.calendar import (
     window_start_ordinal,
 )
 from loyalty.decisions import Outcome
-from loyalty.program import Duration, EveryYear, Hours, Window
+from loyalty.program import Duration, EveryYear, Expiry, Hours, Window
 from schemas.program_source import ProgramError
 from tests.loyalty.books import BASE, Books, program
 from tests.loyalty.events import back, instant, micros, purchase, share
@@ -138,6 +140,31 @@ def test_durations_follow_the_local_calendar(start: str, duration: Duration, sig
 def test_a_rolling_window_holds_its_last_day_whole(day: str, duration: Duration, first: str) -> None:
     found = window_start_ordinal(date.fromisoformat(day).toordinal(), duration)
     assert date.fromordinal(found) == date.fromisoformat(first)
+
+
+@given(
+    time_us=st.integers(0, 10_000 * 24 * HOUR_US),
+    expiry=st.builds(
+        Expiry,
+        st.builds(Duration, st.integers(0, 24), st.integers(0, 400)),
+        st.sampled_from(["day", "month", "quarter", "year"]),
+        notice=st.none() | st.builds(Duration, st.integers(0, 12), st.integers(0, 400), st.integers(0, 86_400)),
+    ),
+    zone=st.sampled_from([BERLIN, NEW_YORK, AUCKLAND]),
+)
+def test_points_of_a_local_day_end_together_and_are_looked_at_from_their_notice_on(
+    time_us: int, expiry: Expiry, zone: ZoneInfo
+) -> None:
+    ends_us, due_us = Lives(expiry, zone)[local_time(time_us, zone).ordinal]
+    told_us = ends_us if expiry.notice is None else shifted_us(ends_us, expiry.notice, zone, -1)
+    assert (ends_us, due_us) == (life_end_us(time_us, expiry, zone), min(ends_us, told_us))
+
+
+def test_days_whose_ends_are_known_are_bounded() -> None:
+    lives = Lives(Expiry(Duration(days=1)), BERLIN)
+    ends = [lives[day] for day in range(700_000, 710_000)]
+    assert len(lives) < len(ends)
+    assert [lives[day] for day in range(700_000, 710_000)] == ends
 
 
 @pytest.mark.parametrize(
