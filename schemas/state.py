@@ -50,7 +50,7 @@ _HEAD_BYTES = b'"%s"' % _HEAD.encode()
 _TIMED = tuple(b'[%d,"%s",' % (FORMAT, kind.encode()) for kind in (_HEAD, _PURCHASE, _CLAIM, _REDEMPTION, _AWARD))
 """How records start whose third field is their next instant, and a head's fourth by which version that is."""
 
-_written, _read = Encoder().encode, Decoder().decode
+written, _read = Encoder().encode, Decoder().decode
 """Named tuples are arrays, and integers of any size are read as they were written: orjson would ask for a tuple of each
 named tuple, and reads integers beyond 64 bits as floats."""
 
@@ -79,7 +79,7 @@ def encode_record(record: Record) -> bytes:
             fields = _redemption_fields(record)
         case AwardRecord():
             fields = [FORMAT, _AWARD, record.due_us, *record[:-1]]
-    return b"\n".join((_written(fields), memory))
+    return b"\n".join((written(fields), memory))
 
 
 def decode_record(raw: bytes) -> Record:

@@ -7,15 +7,11 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
 
-from msgspec.json import Encoder
-
 from loyalty.account import Head, Limit
 from loyalty.calendar import period_last_ordinal
 from loyalty.lots import Lot, parsed
 from schemas.encode import instant_text
-
-_written = Encoder().encode
-"""As schemas/state.py writes: integers of any size."""
+from schemas.state import written
 
 
 def account_fields(head: Head) -> dict[str, Any]:
@@ -64,7 +60,7 @@ def _lot(lot: Lot, ends_us: int | None) -> dict[str, Any]:
 def account_lines(heads: Iterable[Head]) -> Iterator[bytes]:
     """A line for each account, sorted by member."""
     for head in sorted(heads, key=lambda each: each.member):
-        yield _written(account_fields(head)) + b"\n"
+        yield written(account_fields(head)) + b"\n"
 
 
 def limit_fields(limit: Limit) -> dict[str, Any]:
@@ -105,4 +101,4 @@ def _last_day(period: str) -> str | None:
 def limit_lines(limits: Iterable[Limit]) -> Iterator[bytes]:
     """A line for each limit, sorted by id."""
     for limit in sorted(limits, key=lambda each: each.limit):
-        yield _written(limit_fields(limit)) + b"\n"
+        yield written(limit_fields(limit)) + b"\n"
