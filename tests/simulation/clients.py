@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 
 READ_COMMITTED, READ_UNCOMMITTED = "read_committed", "read_uncommitted"
 _AGAIN_SECONDS = 0.02
+SLOWEST_SECONDS = 2.0
+"""The longest that anything is under way, one way."""
 
 
 class Injected(KafkaError):  # type: ignore[misc]  # aiokafka has no types.
@@ -64,7 +66,7 @@ class Network:
     def latency(self) -> float:
         """Of one way."""
         if self.random.random() < self.faults.slow:
-            return self.random.random() * 2.0
+            return self.random.random() * SLOWEST_SECONDS
         return 0.0005 + self.random.random() * 0.004
 
     async def call(self, request: Callable[[], _T]) -> _T:

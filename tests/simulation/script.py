@@ -8,6 +8,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from tests.simulation.audit import Violation
+from tests.simulation.clients import SLOWEST_SECONDS
 from tests.simulation.inputs import Sent, events
 from tests.simulation.log import New
 from tests.simulation.loop import Stuck, VirtualLoop, until
@@ -53,7 +54,7 @@ class Script:
         await until(
             lambda: all(task.done() or not worker.alive for task, worker in stopping.items()), look_every_seconds=0.5
         )
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(SLOWEST_SECONDS)  # Markers that were under way before the trouble ended have arrived.
         self._judge()
 
     def _heal(self) -> None:
@@ -172,6 +173,7 @@ class Script:
     async def _grow(self) -> None:
         """Topics get one partition more, and members with it: workers refuse until they are as they were."""
         await self._stop_all()
+        await asyncio.sleep(SLOWEST_SECONDS)  # A commit that was asked for may arrive when who asked is dead.
         if not self._world.audit.stored:
             self._start_all()
             return
