@@ -51,12 +51,18 @@ class Stamps:
     def __init__(self) -> None:
         self.seek_number = 0
         """Of the latest seek."""
+        self._assignment: object = None
         self._starts: dict[Any, int] = {}
 
-    def sought(self, positions: Mapping[Any, int]) -> None:
-        """A seek: what is popped from now on starts there."""
+    def sought(self, positions: Mapping[Any, int], assignment: object) -> None:
+        """A seek: what is popped from now on, for as long as the assignment is this one, starts there."""
         self.seek_number += 1
+        self._assignment = assignment
         self._starts.update(positions)
+
+    def is_sought(self, assignment: object) -> bool:
+        """Whether there was a seek in this assignment. Before it, reading starts where the group has committed."""
+        return assignment is self._assignment
 
     def poll(self, tp: Any, records: Sequence[Any], *, end: int, behind: int) -> Poll:
         """What was popped just now, when the consumer's position has come to `end`."""

@@ -8,7 +8,8 @@ parsing of records (tolerant_records.py).
 
 Invariants:
   T1 start, end and seek number of a poll are taken in the consumer's thread, in the same step as the pop
-  T2 after every assignment, and only then, the consumer seeks: to the positions stored with the state
+  T2 after every assignment, and only then, the consumer seeks: to the positions stored with the state. What it pops
+     before that seek is dropped
   T3 a position is never reset silently: one that the log does not hold ends the process
   T4 records come read_committed: inputs may be transactional too
   T5 the group's own commits are for lag monitors only, and a failing one harms nothing
@@ -84,7 +85,7 @@ class PollThread(driver.AIOKafkaConsumerThread):
 
     @override
     async def _seek_wait(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
-        self.stamps.sought(partitions)
+        self.stamps.sought(partitions, _assignment(consumer))
         await super()._seek_wait(consumer, partitions)
 
     @override
@@ -92,8 +93,10 @@ class PollThread(driver.AIOKafkaConsumerThread):
         popped = await super()._fetch_records(consumer, *args, **kwargs)
         polls: dict[TP, Any] = {}
         # No await between the pop and here: same thread, same step.
+        if not popped or not self.stamps.is_sought(assignment := _assignment(consumer)):
+            return polls
         for tp, records in popped.items():
-            state = consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001
+            state = assignment.state_value(tp)
             end = state.position
             behind = max(0, (end if state.lso is None else state.lso) - end)
             polls[tp] = self.stamps.poll(tp, records, end=end, behind=behind)
@@ -111,6 +114,11 @@ class PollThread(driver.AIOKafkaConsumerThread):
             self.log.warning("the group's positions were not stored, lag monitors are late: %s", error)
             return False
         return True
+
+
+def _assignment(consumer: aiokafka.AIOKafkaConsumer) -> Any:
+    """Another object after each rebalance."""
+    return consumer._subscription.subscription.assignment  # noqa: SLF001
 
 
 class PollConsumer(driver.Consumer):

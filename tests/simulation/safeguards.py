@@ -212,7 +212,7 @@ def _no_seek(patch: pytest.MonkeyPatch) -> None:
     """After an assignment the inputs go on where the consumer stands, and not where the state ends."""
 
     async def stay(self: SimulatedWorker) -> None:
-        self._stamps.sought({tp: self._reader.at(tp, 0) for tp in self._assignment})
+        self._stamps.sought({tp: self._reader.at(tp, 0) for tp in self._assignment}, self._assignment)
         for tp in self._assignment:
             self._reader.seek(tp, self._reader.at(tp, 0))
         self._intake.seek = self._stamps.seek_number

@@ -217,7 +217,7 @@ class SimulatedWorker:
             # From here to the next await it is the consumer's thread.
             for tp, position in wanted.items():
                 self._reader.seek(tp, position)
-            self._stamps.sought(wanted)
+            self._stamps.sought(wanted, self._assignment)
             await asyncio.sleep(self._moment())
             self._intake.seek = self._stamps.seek_number
 
@@ -230,6 +230,8 @@ class SimulatedWorker:
                     await asyncio.sleep(0.05)
                 continue
             popped = await self._pop(wanted)
+            if not self._stamps.is_sought(self._assignment):
+                popped = {}
             for tp, records in popped.items():
                 self._pipe.append((tp, self._stamps.poll(tp, records, end=self._reader.at(tp), behind=0)))
             self._filled.set()

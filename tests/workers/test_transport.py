@@ -13,7 +13,7 @@ import aiokafka
 import aiokafka.producer.sender
 import pytest
 from aiokafka.consumer.fetcher import Fetcher, OffsetResetStrategy
-from aiokafka.consumer.subscription_state import TopicPartitionState
+from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.transaction_manager import TransactionManager
@@ -144,6 +144,56 @@ def test_the_transport_makes_our_consumer_and_the_consumer_our_thread() -> None:
     assert "PollThread(" in inspect.getsource(PollConsumer._new_consumer_thread)
 
 
+def test_what_is_popped_after_an_assignment_and_before_its_seek_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts where the group has committed. A flow that is active by mistake must not give it to a lane."""
+    tp = TP("purchases", 0)
+
+    class Assignment:
+        def state_value(self, _: TP) -> SimpleNamespace:
+            return SimpleNamespace(position=6, lso=9)
+
+    async def popped(*_: object) -> dict[TP, list[str]]:
+        return {tp: ["a record"]}
+
+    async def sought(*_: object) -> None:
+        """Seek nowhere."""
+
+    async def scenario() -> list[dict[TP, Poll]]:
+        thread: Any = object.__new__(PollThread)
+        thread.stamps = Stamps()
+        subscription = SimpleNamespace(assignment=Assignment())
+        theirs: Any = SimpleNamespace(_subscription=SimpleNamespace(subscription=subscription))
+        found = [await thread._fetch_records(theirs, {tp})]
+        await thread._seek_wait(theirs, {tp: 5})
+        found.append(await thread._fetch_records(theirs, {tp}))
+        subscription.assignment = Assignment()  # As each rebalance makes one.
+        found.append(await thread._fetch_records(theirs, {tp}))
+        await thread._seek_wait(theirs, {tp: 5})
+        return [*found, await thread._fetch_records(theirs, {tp})]
+
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", popped)
+    monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_seek_wait", sought)
+    assert asyncio.run(scenario()) == [
+        {},
+        {tp: Poll(1, 5, 6, 3, ["a record"])},
+        {},
+        {tp: Poll(2, 5, 6, 3, ["a record"])},
+    ]
+
+
+def test_each_rebalance_makes_another_assignment() -> None:
+    async def scenario() -> bool:
+        state = SubscriptionState()
+        state.subscribe({"purchases"})
+        tps = {aiokafka.TopicPartition("purchases", 0)}
+        state.assign_from_subscribed(tps)
+        before = state.subscription.assignment
+        state.assign_from_subscribed(tps)
+        return before is not state.subscription.assignment
+
+    assert asyncio.run(scenario())
+
+
 class _Intake:
     """An intake that wants everything and has not heard of a rebalance; it keeps what it is told has failed."""
 
@@ -209,7 +259,7 @@ def test_a_poll_from_behind_a_seek_waits_until_the_lanes_know_of_the_seek() -> N
         made.should_stop = False
 
         async def seek_wait(_: object) -> None:
-            stamps.sought({tp: 5})  # In the thread; its answer takes a while.
+            stamps.sought({tp: 5}, None)  # In the thread; its answer takes a while.
             await sought.wait()
 
         async def popped(_: float) -> tuple[dict[TP, Poll], set[TP]]:
