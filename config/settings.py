@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     batch_records_max: int = Field(default=2_000, ge=1, le=50_000)
     """The most records that one transaction takes. More is faster and makes each wait longer."""
 
+    batch_interval_ms: int = Field(default=40, ge=0, le=10_000)
+    """How far apart transactions of a partition begin under load. Less: more work for brokers. More: longer waits."""
+
     max_record_bytes: int = Field(default=262_144, ge=1_024, le=262_144)
     """The largest event that is accepted, at most what the contract allows; a larger one becomes a dead letter."""
 

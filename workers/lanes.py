@@ -10,6 +10,8 @@ Invariants:
   L4 records of one topic are taken in offset order; over topics the older record timestamp goes first, and ties go
      by the order of the topics
   L5 a closed lane takes nothing more; the batch in flight is finished first
+  L6 what comes after a pause is taken at once; under load a batch begins an interval after the one before, or when
+     enough for a whole one waits
 """
 
 import asyncio
@@ -119,12 +121,14 @@ class Lane:
         records_max: int,
         room: asyncio.Event,
         idle_seconds: float,
+        interval_seconds: float,
     ) -> None:
         self.partition = partition
         self._queues = {topic: _Queue(position, position) for topic, position in positions.items()}
         self._records_max = records_max
         self._room = room
         self._idle_seconds = idle_seconds
+        self._interval_seconds = interval_seconds
         self._wake = asyncio.Event()
         self._closing = False
         self.behind = 0
@@ -178,8 +182,11 @@ class Lane:
 
     async def work(self, process: Callable[[Taken], Awaitable[None]]) -> None:
         """Make batches of what comes, or of nothing when nothing came for `idle_seconds`, until closed."""
+        now = asyncio.get_running_loop().time
         while await self._something():
+            next_at = now() + self._interval_seconds
             await process(self.take())
+            await self._gather(next_at)
 
     def close(self) -> None:
         """Accept and take nothing more; what waits is read again by whoever owns the partition next."""
@@ -189,13 +196,26 @@ class Lane:
     async def _something(self) -> bool:
         """Wait for records or the idle interval; False when closed."""
         self._wake.clear()
-        if not self._closing and not any(queue.records for queue in self._queues.values()):
+        if not self._closing and not self._records():
             try:
                 async with asyncio.timeout(self._idle_seconds):
                     await self._wake.wait()
             except TimeoutError:
                 pass
         return not self._closing
+
+    async def _gather(self, until: float) -> None:
+        """Wait until then (L6): each transaction costs the brokers the same, however few events are in it."""
+        try:
+            async with asyncio.timeout_at(until):
+                while not self._closing and self._records() < self._records_max:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _records(self) -> int:
+        return sum(queue.records for queue in self._queues.values())
 
 
 def _as_record(topic: str, partition: int, raw: Any) -> Record:
@@ -249,11 +269,14 @@ def _use(queue: _Queue, count: int, acknowledge: list[Acknowledge]) -> None:
 class Lanes:
     """All lanes of this worker: what the agents feed and the transport asks."""
 
-    def __init__(self, *, records_max: int, idle_seconds: float, end_process: EndProcess) -> None:
+    def __init__(
+        self, *, records_max: int, idle_seconds: float, interval_seconds: float, end_process: EndProcess
+    ) -> None:
         self.seek = NO_SEEK
         """Number of the latest seek; `NO_SEEK` from a revocation to the seek after it, when every poll is stale."""
         self._records_max = records_max
         self._idle_seconds = idle_seconds
+        self._interval_seconds = interval_seconds
         self._end_process = end_process
         self._lanes: dict[int, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -268,6 +291,7 @@ class Lanes:
             records_max=self._records_max,
             room=self._room,
             idle_seconds=self._idle_seconds,
+            interval_seconds=self._interval_seconds,
         )
         self._lanes[partition] = lane
         task = asyncio.create_task(self._work(lane, process), name=f"lane-{partition}")

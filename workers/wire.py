@@ -78,7 +78,12 @@ def wire(
     group = f"{settings.prefix}{settings.app_id}"
     topics = {word: topic_name(settings.prefix, word) for word in INPUTS}
     metrics = Metrics(CollectorRegistry() if registry is None else registry)
-    lanes = Lanes(records_max=settings.batch_records_max, idle_seconds=settings.idle_batch_seconds, end_process=end)
+    lanes = Lanes(
+        records_max=settings.batch_records_max,
+        idle_seconds=settings.idle_batch_seconds,
+        interval_seconds=settings.batch_interval_ms / 1000,
+        end_process=end,
+    )
     disk = _state_directory(settings, decider) if settings.store == "disk" else None
     ownership = Ownership(
         Terms(

@@ -108,7 +108,10 @@ class SimulatedWorker:
         self._context.run(OWNER.set, name)
         random = setting.random
         self.lanes = Lanes(
-            records_max=random.randint(2, 9), idle_seconds=random.uniform(2, 8), end_process=self.end_process
+            records_max=random.randint(2, 9),
+            idle_seconds=random.uniform(2, 8),
+            interval_seconds=random.choice((0, random.uniform(0, 1))),
+            end_process=self.end_process,
         )
         self.ownership = Ownership(
             Terms(

@@ -40,6 +40,7 @@ def lane(records_max: int = 100, **positions: int) -> Lane:
         records_max=records_max,
         room=asyncio.Event(),
         idle_seconds=1,
+        interval_seconds=0,
     )
 
 
@@ -199,7 +200,7 @@ async def nothing(_taken: Taken) -> None:
 
 def test_stale_polls_are_dropped_and_holes_end_the_process() -> None:
     async def scenario() -> None:
-        lanes = Lanes(records_max=10, idle_seconds=60, end_process=end)
+        lanes = Lanes(records_max=10, idle_seconds=60, interval_seconds=0, end_process=end)
         assert lanes.seek == NO_SEEK
         lanes.open(0, dict.fromkeys(TOPICS, 5), nothing)
         lanes.seek = 2
@@ -228,7 +229,7 @@ def test_closing_waits_for_the_batch_in_flight_and_takes_no_more() -> None:
             await asyncio.sleep(0.05)
             done.append(len(batch.records))
 
-        lanes = Lanes(records_max=2, idle_seconds=60, end_process=end)
+        lanes = Lanes(records_max=2, idle_seconds=60, interval_seconds=0, end_process=end)
         lanes.open(0, dict.fromkeys(TOPICS, 0), slow)
         lanes.seek = 1
         lanes.offer("purchases", 0, poll(0, 3, (0, 1), (1, 1), (2, 1)), lambda: None)
@@ -250,7 +251,7 @@ def test_a_batch_that_fails_ends_the_process() -> None:
         async def failing(_taken: Taken) -> None:
             raise OSError("no broker")
 
-        lanes = Lanes(records_max=2, idle_seconds=60, end_process=noted)
+        lanes = Lanes(records_max=2, idle_seconds=60, interval_seconds=0, end_process=noted)
         lanes.open(0, dict.fromkeys(TOPICS, 0), failing)
         lanes.seek = 1
         lanes.offer("purchases", 0, poll(0, 1, (0, 1)), lambda: None)
@@ -271,7 +272,7 @@ def test_an_idle_lane_makes_batches_of_nothing() -> None:
                 two.set()
 
         two = asyncio.Event()
-        lanes = Lanes(records_max=2, idle_seconds=0.02, end_process=end)
+        lanes = Lanes(records_max=2, idle_seconds=0.02, interval_seconds=0, end_process=end)
         lanes.open(0, dict.fromkeys(TOPICS, 0), note)
         async with asyncio.timeout(30):
             await two.wait()
@@ -288,7 +289,9 @@ def test_a_lane_that_is_closed_as_its_idle_time_ends_makes_no_batch() -> None:
         async def note(batch: Taken) -> None:
             sizes.append(len(batch.records))
 
-        subject = Lane(0, dict.fromkeys(TOPICS, 0), records_max=2, room=asyncio.Event(), idle_seconds=0.01)
+        subject = Lane(
+            0, dict.fromkeys(TOPICS, 0), records_max=2, room=asyncio.Event(), idle_seconds=0.01, interval_seconds=0
+        )
         working = asyncio.create_task(subject.work(note))
         await asyncio.sleep(0)  # The lane waits now.
         loop = asyncio.get_running_loop()
@@ -300,6 +303,54 @@ def test_a_lane_that_is_closed_as_its_idle_time_ends_makes_no_batch() -> None:
     assert asyncio.run(scenario()) == []
 
 
+@pytest.mark.parametrize(
+    ("interval_seconds", "polls", "batches"),
+    [
+        (0, [1, 1, 1], [1, 1, 1]),
+        (0.1, [1, 1, 1], [1, 2]),
+        (60, [1, 2, 1], [1, 3]),
+        (60, [1, 4], [1, 3]),
+    ],
+    ids=["no interval", "until the interval is over", "until a whole batch waits", "what is more than that waits on"],
+)
+def test_under_load_events_gather_before_they_are_taken(
+    interval_seconds: float, polls: Sequence[int], batches: Sequence[int]
+) -> None:
+    async def scenario() -> tuple[list[int], list[float]]:
+        loop = asyncio.get_running_loop()
+        sizes: list[int] = []
+        began: list[float] = []
+        took = asyncio.Event()
+
+        async def note(batch: Taken) -> None:
+            sizes.append(len(batch.records))
+            began.append(loop.time())
+            took.set()
+
+        lanes = Lanes(records_max=3, idle_seconds=60, interval_seconds=interval_seconds, end_process=end)
+        lanes.open(0, dict.fromkeys(TOPICS, 0), note)
+        lanes.seek = 1
+        at = 0
+        async with asyncio.timeout(30):
+            for count in polls:
+                records = [(offset, 1) for offset in range(at, at + count)]
+                lanes.offer("purchases", 0, poll(at, at + count, *records), lambda: None)
+                at += count
+                if at == 1 or not interval_seconds:
+                    await took.wait()  # What comes after a pause is taken at once, whatever the interval.
+                    took.clear()
+            while len(sizes) < len(batches):
+                await took.wait()
+                took.clear()
+            await lanes.close()  # Nor does the interval hold up who gives a partition away.
+        return sizes, began
+
+    sizes, began = asyncio.run(scenario())
+    assert sizes == batches
+    if interval_seconds < 1:
+        assert began[1] - began[0] >= interval_seconds
+
+
 def test_the_age_of_a_batch_is_known_while_it_is_under_way() -> None:
     async def scenario() -> tuple[float, float, float]:
         begun, go_on = asyncio.Event(), asyncio.Event()
@@ -308,7 +359,7 @@ def test_the_age_of_a_batch_is_known_while_it_is_under_way() -> None:
             begun.set()
             await go_on.wait()
 
-        lanes = Lanes(records_max=2, idle_seconds=0.01, end_process=end)
+        lanes = Lanes(records_max=2, idle_seconds=0.01, interval_seconds=0, end_process=end)
         idle = lanes.batch_age_seconds()
         lanes.open(0, dict.fromkeys(TOPICS, 0), stuck)
         await begun.wait()

@@ -69,7 +69,7 @@ def ownership(lanes: Lanes) -> Ownership:
 
 
 def made_lanes() -> Lanes:
-    return Lanes(records_max=10, idle_seconds=0.01, end_process=end)
+    return Lanes(records_max=10, idle_seconds=0.01, interval_seconds=0, end_process=end)
 
 
 @pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
