@@ -34,7 +34,7 @@ from workers.fatal import EXIT_STOPPED, EndProcess
 from workers.health import Health
 from workers.lanes import Acknowledge, Lanes, Poll
 from workers.ownership import Ownership
-from workers.transport import PollTransport
+from workers.transport import PollConsumer, PollTransport
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -167,7 +167,9 @@ def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership
 
     async def rebalanced(_app: Any, *_: Any, **_named: Any) -> None:
         # Awaited before Faust seeks and resumes, while heartbeats go on. `on_partitions_assigned` would block those.
-        await ownership.assigned(app.consumer.assignment())
+        consumer = cast("PollConsumer", app.consumer)
+        if not consumer.is_rebalancing():  # Else a revocation has overtaken us, and the next assignment is to come.
+            await ownership.assigned(consumer.assignment())
 
     # The interface wants a handler's parameters named as Faust calls them; ours take whatever comes.
     app.on_partitions_revoked.connect(cast("Any", revoked))

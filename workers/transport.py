@@ -74,6 +74,10 @@ class PollThread(driver.AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self.stamps = Stamps()
 
+    def is_rebalancing(self) -> bool:
+        """Whether partitions were given up and the next assignment has not come. May be asked from any thread."""
+        return bool(self._ensure_consumer()._subscription.reassignment_in_progress)  # noqa: SLF001
+
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -134,6 +138,10 @@ class PollConsumer(driver.Consumer):
     @override
     def _new_consumer_thread(self) -> PollThread:
         return PollThread(self, loop=self.loop, beacon=self.beacon)
+
+    def is_rebalancing(self) -> bool:
+        """Whether partitions were given up and the next assignment has not come."""
+        return self._thread.is_rebalancing()
 
     @property
     def _intake(self) -> Intake:

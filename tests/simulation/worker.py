@@ -141,6 +141,7 @@ class SimulatedWorker:
         self._reader = Reader(setting.clients.network, "read_committed", random.randint(1, 6))
         self._stamps = Stamps()
         self._flow = False
+        self._rebalancing = True
         self._generation = 0
         self._assignment: list[TopicPartition] = []
         self._signal = asyncio.Event()
@@ -165,6 +166,7 @@ class SimulatedWorker:
     # ------------------------------------------------------------------ what the group calls
     async def revoked(self) -> None:
         """Give up all partitions."""
+        self._rebalancing = True
         self._flow = False
         if self._setting.random.random() < 0.5:
             self._pipe.clear()  # Faust clears its agents' buffers; what has not come so far survives.
@@ -173,6 +175,7 @@ class SimulatedWorker:
     def assigned(self, generation: int, numbers: Mapping[str, Sequence[int]]) -> None:
         """A new assignment: by topic word the partition numbers."""
         self._generation = generation
+        self._rebalancing = False
         self.crooked = len({tuple(each) for each in numbers.values()}) > 1
         self._assignment = [TopicPartition(TOPICS[word], number) for word in INPUTS for number in numbers[word]]
         self._reader.assign(self._assignment)
@@ -195,7 +198,8 @@ class SimulatedWorker:
             generation = self._generation
             # Mostly at once; a busy loop may let the next revocation overtake it.
             await asyncio.sleep(self._moment() * (100 if self._setting.random.random() < 0.15 else 1))
-            await self.ownership.assigned([TP(*tp) for tp in self._assignment])
+            if not self._rebalancing:
+                await self.ownership.assigned([TP(*tp) for tp in self._assignment])
             if generation != self._generation:
                 continue
             seeking = asyncio.create_task(self._seek_to_positions())

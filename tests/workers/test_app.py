@@ -1,13 +1,15 @@
-"""What the worker waits for before it subscribes: its agents, and not the clock."""
+"""What the worker waits for: for its agents before it subscribes, and for an assignment that still stands."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
 
-from workers.app import NoTables
+from workers.app import FaustTerms, NoTables, build_app
+from workers.connection import Connection
 
 WORDS = ("purchases", "reviews", "inbox")
 
@@ -52,3 +54,27 @@ def test_it_goes_on_when_the_last_agent_has_begun_to_read(monkeypatch: pytest.Mo
     monkeypatch.setattr(NoTables, "recovery", SimpleNamespace(start=lambda: asyncio.sleep(0)))
     assert asyncio.run(subscribed_after(declared(), subscriptions)) == [False, False, False, True]
     assert subscriptions == [set(WORDS)]
+
+
+@pytest.mark.parametrize(("rebalancing", "taken_over"), [(False, [{"a partition"}]), (True, [])])
+def test_an_assignment_that_a_revocation_has_overtaken_is_not_taken_over(
+    tmp_path: Path, *, rebalancing: bool, taken_over: list[set[str]]
+) -> None:
+    seen: list[set[str]] = []
+
+    async def assigned(tps: set[str]) -> None:
+        seen.append(tps)
+
+    terms = FaustTerms(
+        group="group",
+        topics={word: word for word in (*WORDS, "shares", "referrals", "members", "engagements", "commands")},
+        data_directory=tmp_path,
+        poll_records_max=1,
+        session_timeout_seconds=10,
+    )
+    ownership: Any = SimpleNamespace(assigned=assigned)
+    lanes: Any = SimpleNamespace()
+    app: Any = build_app(terms, Connection(bootstrap_servers=("127.0.0.1:1",)), lanes, ownership)
+    app.consumer = SimpleNamespace(is_rebalancing=lambda: rebalancing, assignment=lambda: {"a partition"})
+    asyncio.run(app.on_rebalance_complete.send())
+    assert seen == taken_over

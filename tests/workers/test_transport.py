@@ -13,6 +13,7 @@ import aiokafka
 import aiokafka.producer.sender
 import pytest
 from aiokafka.consumer.fetcher import Fetcher, OffsetResetStrategy
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -181,17 +182,28 @@ def test_what_is_popped_after_an_assignment_and_before_its_seek_is_dropped(monke
     ]
 
 
-def test_each_rebalance_makes_another_assignment() -> None:
-    async def scenario() -> bool:
+def test_each_rebalance_makes_another_assignment_and_is_under_way_until_then() -> None:
+    async def scenario() -> list[bool]:
         state = SubscriptionState()
         state.subscribe({"purchases"})
         tps = {aiokafka.TopicPartition("purchases", 0)}
+        thread: Any = object.__new__(PollThread)
+        thread._consumer = SimpleNamespace(_subscription=state)
+        seen = [thread.is_rebalancing()]
         state.assign_from_subscribed(tps)
+        seen.append(thread.is_rebalancing())
         before = state.subscription.assignment
+        state.begin_reassignment()
+        seen.append(thread.is_rebalancing())
         state.assign_from_subscribed(tps)
-        return before is not state.subscription.assignment
+        return [*seen, thread.is_rebalancing(), before is not state.subscription.assignment]
 
-    assert asyncio.run(scenario())
+    assert asyncio.run(scenario()) == [True, False, True, False, True]
+
+
+def test_a_rebalance_is_under_way_before_anybody_hears_of_it() -> None:
+    source = inspect.getsource(GroupCoordinator._on_join_prepare)
+    assert source.index("begin_reassignment()") < source.index("on_partitions_revoked(")
 
 
 class _Intake:
