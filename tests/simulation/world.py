@@ -137,7 +137,7 @@ class World:
             case Injected():
                 return True
             case ProducerFenced() | InvalidProducerEpoch():
-                # Who is late to hear of a rebalance may take over when somebody else has already.
+                # The fence that a taking over asked for may come to the log when that was cut short long ago.
                 return self.expired or self.group.generation > 1
             case BrokenChain():
                 return worker.name in self.mischief.done
