@@ -10,6 +10,8 @@ Invariants:
      then its session timeout does it
   F4 a worker subscribes once, when all its agents have said what they read: a topic that came later would be read 45 s
      later, after one more rebalance
+  F5 a worker without partitions stays in the group, however long it has nothing to read: it is there to take over
+  F6 an assignment is taken over only while it stands: when a revocation has overtaken it, another is to come
 """
 
 import asyncio
@@ -51,6 +53,10 @@ _AGENTS_SECONDS: Final = 0.01
 
 _LAST_TASKS_SECONDS_MAX: Final = 1.0
 """For tasks that were cancelled at the very end."""
+
+_IDLE_SECONDS_MAX: Final = 10 * 366 * 86_400.0
+"""After so long without a fetch aiokafka takes itself for stuck, leaves the group and never joins again. Who has no
+partitions never fetches (F5), and whether the loop turns is for /healthz to say. Faust's own is 1,000 s."""
 
 _METADATA_SECONDS_MAX: Final = 5
 """How old a client's idea of the topics may be. A leader of the group that could not learn of them, because the broker
@@ -149,6 +155,7 @@ def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership
         broker_session_timeout=terms.session_timeout_seconds,
         # Faust wants it longer than a session.
         broker_request_timeout=max(90.0, terms.session_timeout_seconds + 10.0),
+        broker_max_poll_interval=_IDLE_SECONDS_MAX,
         broker_heartbeat_interval=min(3.0, terms.session_timeout_seconds / 3),
         broker_commit_interval=1.0,
         broker_check_crcs=True,
@@ -168,7 +175,7 @@ def build_app(terms: FaustTerms, connection: Connection, lanes: Lanes, ownership
     async def rebalanced(_app: Any, *_: Any, **_named: Any) -> None:
         # Awaited before Faust seeks and resumes, while heartbeats go on. `on_partitions_assigned` would block those.
         consumer = cast("PollConsumer", app.consumer)
-        if not consumer.is_rebalancing():  # Else a revocation has overtaken us, and the next assignment is to come.
+        if not consumer.is_rebalancing():  # F6
             await ownership.assigned(consumer.assignment())
 
     # The interface wants a handler's parameters named as Faust calls them; ours take whatever comes.

@@ -53,7 +53,7 @@ class Stamps:
     def __init__(self) -> None:
         self.seek_number = 0
         """Of the latest seek."""
-        self._assignment: object = None
+        self._assignment = object()  # None that there is.
         self._starts: dict[Any, int] = {}
 
     def sought(self, positions: Mapping[Any, int], assignment: object) -> None:
@@ -185,8 +185,10 @@ class Lane:
         now = asyncio.get_running_loop().time
         while await self._something():
             next_at = now() + self._interval_seconds
-            await process(self.take())
-            await self._gather(next_at)
+            taken = self.take()
+            await process(taken)
+            if taken.records:
+                await self._gather(next_at)
 
     def close(self) -> None:
         """Accept and take nothing more; what waits is read again by whoever owns the partition next."""

@@ -8,8 +8,8 @@ parsing of records (tolerant_records.py).
 
 Invariants:
   T1 start, end and seek number of a poll are taken in the consumer's thread, in the same step as the pop
-  T2 after every assignment, and only then, the consumer seeks: to the positions stored with the state. What it pops
-     before that seek is dropped
+  T2 after every assignment that is taken over, and only then, the consumer seeks: to the positions stored with the
+     state. What it pops before that seek is dropped; what it pops in the step of the seek, or later, is not
   T3 a position is never reset silently: one that the log does not hold ends the process
   T4 records come read_committed: inputs may be transactional too
   T5 the group's own commits are for lag monitors only, and a failing one harms nothing

@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 READ_COMMITTED, READ_UNCOMMITTED = "read_committed", "read_uncommitted"
 _AGAIN_SECONDS = 0.02
 SLOWEST_SECONDS = 2.0
-"""The longest that anything is under way, one way."""
+"""The longest that anything is under way, one way, while the log can be reached."""
 
 
 class Injected(KafkaError):  # type: ignore[misc]  # aiokafka has no types.

@@ -138,7 +138,7 @@ class Script:
             if self._world.random.random() < plan.outages:
                 seconds = self._world.random.expovariate(0.5)
                 self._world.note("script", f"nobody reaches the log for {seconds:.1f} s")
-                self._world.faults.down_until = self._world.loop.time() + seconds
+                self._world.faults.down_until = max(self._world.faults.down_until, self._world.loop.time() + seconds)
             self._expire()
         if plan.retention:
             await self._retain()
@@ -173,7 +173,9 @@ class Script:
     async def _grow(self) -> None:
         """Topics get one partition more, and members with it: workers refuse until they are as they were."""
         await self._stop_all()
-        await asyncio.sleep(SLOWEST_SECONDS)  # A commit that was asked for may arrive when who asked is dead.
+        # A commit that was asked for may arrive when who asked is dead.
+        down_seconds = max(0.0, self._world.faults.down_until - self._world.loop.time())
+        await asyncio.sleep(down_seconds + SLOWEST_SECONDS)
         if not self._world.audit.stored:
             self._start_all()
             return

@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.consumer.subscription_state import SubscriptionState
 
 from workers.app import FaustTerms, NoTables, build_app
 from workers.connection import Connection
@@ -56,6 +57,35 @@ def test_it_goes_on_when_the_last_agent_has_begun_to_read(monkeypatch: pytest.Mo
     assert subscriptions == [set(WORDS)]
 
 
+def app_of(tmp_path: Path, ownership: Any) -> Any:
+    """The worker's app as it is, with nobody to connect to."""
+    terms = FaustTerms(
+        group="group",
+        topics={word: word for word in (*WORDS, "shares", "referrals", "members", "engagements", "commands")},
+        data_directory=tmp_path,
+        poll_records_max=1,
+        session_timeout_seconds=10,
+    )
+    lanes: Any = SimpleNamespace()
+    return build_app(terms, Connection(bootstrap_servers=("127.0.0.1:1",)), lanes, ownership)
+
+
+def test_a_worker_without_partitions_stays_in_the_group(tmp_path: Path) -> None:
+    """It never fetches. aiokafka leaves the group when a consumer has not done so for long, and does not come back."""
+
+    async def scenario() -> tuple[bool, int]:
+        app = app_of(tmp_path, SimpleNamespace())
+        made = app.consumer._thread._create_worker_consumer(app.transport)
+        state = SubscriptionState()
+        state._last_fetch_ended -= 365 * 86_400  # As one that has stood by for a year.
+        await made.stop()
+        return state.fetcher_idle_time * 1_000 < made._max_poll_interval_ms, made._rebalance_timeout_ms
+
+    stays, rebalance_timeout_ms = asyncio.run(scenario())
+    assert stays
+    assert rebalance_timeout_ms <= 60_000  # What the group waits for a worker that is gone is not the same.
+
+
 @pytest.mark.parametrize(("rebalancing", "taken_over"), [(False, [{"a partition"}]), (True, [])])
 def test_an_assignment_that_a_revocation_has_overtaken_is_not_taken_over(
     tmp_path: Path, *, rebalancing: bool, taken_over: list[set[str]]
@@ -65,16 +95,7 @@ def test_an_assignment_that_a_revocation_has_overtaken_is_not_taken_over(
     async def assigned(tps: set[str]) -> None:
         seen.append(tps)
 
-    terms = FaustTerms(
-        group="group",
-        topics={word: word for word in (*WORDS, "shares", "referrals", "members", "engagements", "commands")},
-        data_directory=tmp_path,
-        poll_records_max=1,
-        session_timeout_seconds=10,
-    )
-    ownership: Any = SimpleNamespace(assigned=assigned)
-    lanes: Any = SimpleNamespace()
-    app: Any = build_app(terms, Connection(bootstrap_servers=("127.0.0.1:1",)), lanes, ownership)
+    app = app_of(tmp_path, SimpleNamespace(assigned=assigned))
     app.consumer = SimpleNamespace(is_rebalancing=lambda: rebalancing, assignment=lambda: {"a partition"})
     asyncio.run(app.on_rebalance_complete.send())
     assert seen == taken_over

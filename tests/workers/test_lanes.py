@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 import hypothesis
 import pytest
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from workers.fatal import BrokenChain
 from workers.lanes import NO_SEEK, Lane, Lanes, Poll, Taken
@@ -306,49 +307,113 @@ def test_a_lane_that_is_closed_as_its_idle_time_ends_makes_no_batch() -> None:
 @pytest.mark.parametrize(
     ("interval_seconds", "polls", "batches"),
     [
-        (0, [1, 1, 1], [1, 1, 1]),
-        (0.1, [1, 1, 1], [1, 2]),
-        (60, [1, 2, 1], [1, 3]),
-        (60, [1, 4], [1, 3]),
+        (0, "p1 p1 p1", [1, 1, 1]),
+        (0.1, "p1 p1 p1", [1, 2]),
+        (60, "p1 p2 p1", [1, 3]),
+        (60, "p1 p2 r1", [1, 3]),
+        (60, "p1 p4", [1, 3]),
     ],
-    ids=["no interval", "until the interval is over", "until a whole batch waits", "what is more than that waits on"],
+    ids=[
+        "no interval",
+        "until the interval is over",
+        "until a whole batch waits",
+        "of all topics",
+        "what is more than that waits on",
+    ],
 )
 def test_under_load_events_gather_before_they_are_taken(
-    interval_seconds: float, polls: Sequence[int], batches: Sequence[int]
+    interval_seconds: float, polls: str, batches: Sequence[int]
 ) -> None:
-    async def scenario() -> tuple[list[int], list[float]]:
-        loop = asyncio.get_running_loop()
+    async def scenario() -> tuple[list[int], float]:
         sizes: list[int] = []
-        began: list[float] = []
         took = asyncio.Event()
 
         async def note(batch: Taken) -> None:
             sizes.append(len(batch.records))
-            began.append(loop.time())
             took.set()
 
         lanes = Lanes(records_max=3, idle_seconds=60, interval_seconds=interval_seconds, end_process=end)
         lanes.open(0, dict.fromkeys(TOPICS, 0), note)
         lanes.seek = 1
-        at = 0
+        at = dict.fromkeys(TOPICS, 0)
+        began = asyncio.get_running_loop().time()
         async with asyncio.timeout(30):
-            for count in polls:
-                records = [(offset, 1) for offset in range(at, at + count)]
-                lanes.offer("purchases", 0, poll(at, at + count, *records), lambda: None)
-                at += count
-                if at == 1 or not interval_seconds:
+            for each in polls.split():
+                topic, count = {"p": "purchases", "r": "reviews"}[each[0]], int(each[1:])
+                start, at[topic] = at[topic], at[topic] + count
+                lanes.offer(
+                    topic, 0, poll(start, at[topic], *((offset, 1) for offset in range(start, at[topic]))), bool
+                )
+                if not sizes or not interval_seconds:
                     await took.wait()  # What comes after a pause is taken at once, whatever the interval.
                     took.clear()
             while len(sizes) < len(batches):
                 await took.wait()
                 took.clear()
+            seconds = asyncio.get_running_loop().time() - began
             await lanes.close()  # Nor does the interval hold up who gives a partition away.
-        return sizes, began
+        return sizes, seconds
 
-    sizes, began = asyncio.run(scenario())
+    sizes, seconds = asyncio.run(scenario())
     assert sizes == batches
     if interval_seconds < 1:
-        assert began[1] - began[0] >= interval_seconds
+        assert seconds >= interval_seconds
+
+
+class Leaping(asyncio.SelectorEventLoop):
+    """A loop whose time leaps when it is told to."""
+
+    ahead_seconds = 0.0
+
+    @override
+    def time(self) -> float:
+        return super().time() + self.ahead_seconds
+
+
+def test_the_interval_counts_from_the_beginning_of_a_batch() -> None:
+    loop = Leaping()
+
+    async def scenario() -> list[int]:
+        sizes: list[int] = []
+
+        async def slow(batch: Taken) -> None:
+            sizes.append(len(batch.records))
+            loop.ahead_seconds += 61
+
+        lanes = Lanes(records_max=3, idle_seconds=3_600, interval_seconds=60, end_process=end)
+        lanes.open(0, dict.fromkeys(TOPICS, 0), slow)
+        lanes.seek = 1
+        for offset in (0, 1):
+            lanes.offer("purchases", 0, poll(offset, offset + 1, (offset, 1)), bool)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        await lanes.close()
+        return sizes
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        assert runner.run(scenario()) == [1, 1]
+
+
+def test_what_comes_after_a_batch_of_nothing_is_taken_at_once() -> None:
+    async def scenario() -> list[int]:
+        sizes: list[int] = []
+        nothing_came, something_came = asyncio.Event(), asyncio.Event()
+
+        async def note(batch: Taken) -> None:
+            sizes.append(len(batch.records))
+            (something_came if batch.records else nothing_came).set()
+
+        lanes = Lanes(records_max=3, idle_seconds=0.02, interval_seconds=60, end_process=end)
+        lanes.open(0, dict.fromkeys(TOPICS, 0), note)
+        lanes.seek = 1
+        async with asyncio.timeout(30):
+            await nothing_came.wait()
+            lanes.offer("purchases", 0, poll(0, 1, (0, 1)), bool)
+            await something_came.wait()
+        await lanes.close()
+        return sizes
+
+    assert asyncio.run(scenario())[-1] == 1
 
 
 def test_the_age_of_a_batch_is_known_while_it_is_under_way() -> None:

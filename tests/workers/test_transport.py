@@ -156,25 +156,29 @@ def test_what_is_popped_after_an_assignment_and_before_its_seek_is_dropped(monke
     async def popped(*_: object) -> dict[TP, list[str]]:
         return {tp: ["a record"]}
 
-    async def sought(*_: object) -> None:
-        """Seek nowhere."""
+    found: list[dict[TP, Poll]] = []
+    thread: Any = object.__new__(PollThread)
+    thread.stamps = Stamps()
+    subscription = SimpleNamespace(assignment=Assignment())
+    theirs: Any = SimpleNamespace(_subscription=SimpleNamespace(subscription=subscription))
 
-    async def scenario() -> list[dict[TP, Poll]]:
-        thread: Any = object.__new__(PollThread)
-        thread.stamps = Stamps()
-        subscription = SimpleNamespace(assignment=Assignment())
-        theirs: Any = SimpleNamespace(_subscription=SimpleNamespace(subscription=subscription))
-        found = [await thread._fetch_records(theirs, {tp})]
-        await thread._seek_wait(theirs, {tp: 5})
+    async def pop() -> None:
         found.append(await thread._fetch_records(theirs, {tp}))
+
+    async def sought(*_: object) -> None:
+        await pop()  # It has the new positions before all of them are known to be good: its records count.
+
+    async def scenario() -> None:
+        await pop()
+        await thread._seek_wait(theirs, {tp: 5})
         subscription.assignment = Assignment()  # As each rebalance makes one.
-        found.append(await thread._fetch_records(theirs, {tp}))
+        await pop()
         await thread._seek_wait(theirs, {tp: 5})
-        return [*found, await thread._fetch_records(theirs, {tp})]
 
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_fetch_records", popped)
     monkeypatch.setattr(driver.AIOKafkaConsumerThread, "_seek_wait", sought)
-    assert asyncio.run(scenario()) == [
+    asyncio.run(scenario())
+    assert found == [
         {},
         {tp: Poll(1, 5, 6, 3, ["a record"])},
         {},
@@ -189,21 +193,27 @@ def test_each_rebalance_makes_another_assignment_and_is_under_way_until_then() -
         tps = {aiokafka.TopicPartition("purchases", 0)}
         thread: Any = object.__new__(PollThread)
         thread._consumer = SimpleNamespace(_subscription=state)
-        seen = [thread.is_rebalancing()]
+        consumer: Any = object.__new__(PollConsumer)
+        consumer._thread = thread
+        seen = [consumer.is_rebalancing()]
         state.assign_from_subscribed(tps)
-        seen.append(thread.is_rebalancing())
+        seen.append(consumer.is_rebalancing())
         before = state.subscription.assignment
         state.begin_reassignment()
-        seen.append(thread.is_rebalancing())
+        seen.append(consumer.is_rebalancing())
         state.assign_from_subscribed(tps)
-        return [*seen, thread.is_rebalancing(), before is not state.subscription.assignment]
+        return [*seen, consumer.is_rebalancing(), before is not state.subscription.assignment]
 
     assert asyncio.run(scenario()) == [True, False, True, False, True]
 
 
-def test_a_rebalance_is_under_way_before_anybody_hears_of_it() -> None:
-    source = inspect.getsource(GroupCoordinator._on_join_prepare)
-    assert source.index("begin_reassignment()") < source.index("on_partitions_revoked(")
+def test_a_rebalance_is_under_way_before_anybody_hears_of_it_and_over_before_anybody_hears_of_its_end() -> None:
+    """Else partitions would be taken over that are not ours; or none at all, since each assignment would be skipped."""
+    begins, ends = (
+        inspect.getsource(each) for each in (GroupCoordinator._on_join_prepare, GroupCoordinator._on_join_complete)
+    )
+    assert begins.index("begin_reassignment()") < begins.index("on_partitions_revoked(")
+    assert ends.index("assign_from_subscribed(") < ends.index("on_partitions_assigned(")
 
 
 class _Intake:
