@@ -98,6 +98,17 @@ def test_a_leader_that_could_not_learn_of_the_topics_gives_them_out_once_it_can(
     cluster.check_exactly_once()
 
 
+def test_a_worker_that_stood_by_for_a_day_is_still_there_to_take_over(cluster: Cluster) -> None:
+    """It had nothing to fetch. aiokafka takes that for stuck, leaves the group and never joins again."""
+    cluster.publish(60)
+    worker = cluster.start(LOYALTY_TEST_BLIND_SECONDS="8", LOYALTY_TEST_IDLE_SECONDS="86400")
+    cluster.wait_decided(40)
+    ready = [line["partitions"] for line in worker.lines() if line.get("event") == "ready"]
+    assert (ready[0], ready[-1]) == ([], list(range(PARTITIONS)))
+    assert worker.stop() == 0
+    cluster.check_exactly_once()
+
+
 def _was_fenced(worker: WorkerProcess) -> bool:
     stopped = worker.logged("stopped")
     return worker.process.returncode == 70 and stopped is not None and stopped["error"] in FENCED

@@ -2,7 +2,8 @@
 
 Run as `python -m tests.integration.worker_process`. Settings come from LOYALTY_*, as always; LOYALTY_TEST_* say what
 the test wants: VERSIONS (JSON of the programs held), after which stage of a batch to die, freeze or dawdle, whether
-Faust is to hang when it stops, and for how long the consumer cannot learn of the topics.
+Faust is to hang when it stops, for how long the consumer cannot learn of the topics, and how much longer than it was
+it is to have been without a fetch.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from collections.abc import Collection
 import faust
 import orjson
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.subscription_state import SubscriptionState
 
 from config.settings import load_settings
 from tests.integration.counting import CountingDecider
@@ -28,6 +30,7 @@ DIE, FREEZE, DAWDLE = "LOYALTY_TEST_DIE_AFTER", "LOYALTY_TEST_FREEZE_AFTER", "LO
 VERSIONS = "LOYALTY_TEST_VERSIONS"
 HANG = "LOYALTY_TEST_HANG_IN_STOP"
 BLIND = "LOYALTY_TEST_BLIND_SECONDS"
+IDLE = "LOYALTY_TEST_IDLE_SECONDS"
 DAWDLE_SECONDS = 0.05
 
 
@@ -60,11 +63,23 @@ def blind(seconds: float) -> None:
     AIOKafkaClient._metadata_update = look
 
 
+def idle(seconds: float) -> None:
+    """As who has stood by for so long, with nothing to read."""
+    idle_time = SubscriptionState.fetcher_idle_time
+
+    def longer(self: SubscriptionState) -> float:
+        so_far: float = idle_time.fget(self)
+        return so_far + seconds if so_far else 0.0
+
+    SubscriptionState.fetcher_idle_time = property(longer)
+
+
 def main() -> int:
     """Run the worker and return its exit code."""
     if os.environ.get(HANG):
         faust.App.stop = hang  # type: ignore[method-assign, assignment]
     blind(float(os.environ.get(BLIND, "0")))
+    idle(float(os.environ.get(IDLE, "0")))
     settings = load_settings()
     configure_logs(settings.log_level, json=True)
     versions = {name: tuple(held) for name, held in orjson.loads(os.environ[VERSIONS]).items()}
