@@ -1,5 +1,6 @@
 """Each event once: in the ledger that read_committed consumers see, in the state, and in the journal."""
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -79,6 +80,18 @@ def test_dead_letters_keep_their_bytes_key_and_headers_among_good_events(cluster
     assert {letter.key for letter in letters} == {b"member-raw"}
     assert [dict(letter.headers)["__loyalty.errors.offset"] for letter in letters] == [b"0", b"2"]
     assert [entry["id"] for entry in cluster.ledger()] == ["good"]
+
+
+def test_under_load_transactions_of_a_partition_begin_as_far_apart_as_the_setting_says(cluster: Cluster) -> None:
+    cluster.start(BATCH_INTERVAL_MS="2000").wait_ready()
+    cluster.publish(120, rate=40)
+    cluster.wait_decided()
+    for batches in cluster.journal().values():
+        times = [batch.now_us for batch in batches if batch.runs]
+        assert len(times) >= 2
+        # The interval counts from when a batch takes its events; `now` is fixed a moment later.
+        assert all(later - earlier >= 1_500_000 for earlier, later in itertools.pairwise(times))
+    cluster.check_exactly_once()
 
 
 def test_time_moves_on_without_events(cluster: Cluster) -> None:
