@@ -183,41 +183,30 @@ class Lane:
     async def work(self, process: Callable[[Taken], Awaitable[None]]) -> None:
         """Make batches of what comes, or of nothing when nothing came for `idle_seconds`, until closed."""
         now = asyncio.get_running_loop().time
-        while await self._something():
-            next_at = now() + self._interval_seconds
+        while True:
+            await self._wait_for(1, now() + self._idle_seconds)
+            if self._closing:
+                return
+            began = now()
             taken = self.take()
             await process(taken)
-            if taken.records:
-                await self._gather(next_at)
+            if taken.records:  # L6: each transaction costs the brokers the same, however few events are in it.
+                await self._wait_for(self._records_max, began + self._interval_seconds)
 
     def close(self) -> None:
         """Accept and take nothing more; what waits is read again by whoever owns the partition next."""
         self._closing = True
         self._wake.set()
 
-    async def _something(self) -> bool:
-        """Wait for records or the idle interval; False when closed."""
-        self._wake.clear()
-        if not self._closing and not self._records():
-            try:
-                async with asyncio.timeout(self._idle_seconds):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-        return not self._closing
-
-    async def _gather(self, until: float) -> None:
-        """Wait until then (L6): each transaction costs the brokers the same, however few events are in it."""
+    async def _wait_for(self, records: int, until: float) -> None:
+        """Wait until so many records are here, the lane is closed, or the loop's time has come."""
         try:
             async with asyncio.timeout_at(until):
-                while not self._closing and self._records() < self._records_max:
+                while not self._closing and sum(queue.records for queue in self._queues.values()) < records:
                     self._wake.clear()
                     await self._wake.wait()
         except TimeoutError:
             pass
-
-    def _records(self) -> int:
-        return sum(queue.records for queue in self._queues.values())
 
 
 def _as_record(topic: str, partition: int, raw: Any) -> Record:

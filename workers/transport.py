@@ -74,10 +74,6 @@ class PollThread(driver.AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self.stamps = Stamps()
 
-    def is_rebalancing(self) -> bool:
-        """Whether partitions were given up and the next assignment has not come. May be asked from any thread."""
-        return bool(self._ensure_consumer()._subscription.reassignment_in_progress)  # noqa: SLF001
-
     @override
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -141,7 +137,7 @@ class PollConsumer(driver.Consumer):
 
     def is_rebalancing(self) -> bool:
         """Whether partitions were given up and the next assignment has not come."""
-        return self._thread.is_rebalancing()
+        return bool(self._thread._ensure_consumer()._subscription.reassignment_in_progress)  # noqa: SLF001
 
     @property
     def _intake(self) -> Intake:

@@ -186,10 +186,6 @@ class SimulatedWorker:
                 self._reader.seek(tp, position)
         self._signal.set()
 
-    def is_rebalancing(self) -> bool:
-        """Whether partitions were given up and the next assignment has not come."""
-        return self._rebalancing
-
     async def stop(self) -> None:
         """End well."""
         await self.ownership.stop()
@@ -202,7 +198,7 @@ class SimulatedWorker:
             generation = self._generation
             # Mostly at once; a busy loop may let the next revocation overtake it.
             await asyncio.sleep(self._moment() * (100 if self._setting.random.random() < 0.15 else 1))
-            if not self.is_rebalancing():
+            if not self._rebalancing:
                 await self.ownership.assigned([TP(*tp) for tp in self._assignment])
             if generation != self._generation:
                 continue

@@ -11,6 +11,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 
 from workers.app import FaustTerms, NoTables, build_app
 from workers.connection import Connection
+from workers.topic_words import INPUTS
 
 WORDS = ("purchases", "reviews", "inbox")
 
@@ -61,7 +62,7 @@ def app_of(tmp_path: Path, ownership: Any) -> Any:
     """The worker's app as it is, with nobody to connect to."""
     terms = FaustTerms(
         group="group",
-        topics={word: word for word in (*WORDS, "shares", "referrals", "members", "engagements", "commands")},
+        topics={word: word for word in INPUTS},
         data_directory=tmp_path,
         poll_records_max=1,
         session_timeout_seconds=10,
